@@ -1,0 +1,79 @@
+"""Every error cdim raises on purpose.
+
+    CdimError
+    ├── UsageError      an argument or option has a value that cannot work
+    ├── DataError       a dataset, manifest, annotation or folder is wrong
+    │   └── ImageError  one image cannot be read or drawn
+    ├── RecipeError     a training recipe is wrong
+    ├── ModelError      a run, checkpoint or bundle is missing, damaged or does not fit
+    ├── TrainingError   training cannot go on (a loss that is not a number, a full disk)
+    └── MissingExtra    an optional part of cdim is not installed
+
+Each is built from three parts: what was given, what is allowed, and what to do
+next. The command line prints them as one line and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CdimError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        given: what was found or given, in words.
+        allowed: what would have been right.
+        todo: what the reader should do next.
+    """
+
+    def __init__(self, given: str, allowed: str, todo: str) -> None:
+        self.given = given
+        self.allowed = allowed
+        self.todo = todo
+        super().__init__(given, allowed, todo)
+
+    def __str__(self) -> str:
+        return f"{self.given}; {self.allowed}; {self.todo}"
+
+
+class UsageError(CdimError):
+    """An argument or option has a value that cannot work."""
+
+
+class DataError(CdimError):
+    """A dataset, manifest, annotation or folder is wrong."""
+
+
+class ImageError(DataError):
+    """One image cannot be read or drawn."""
+
+
+class RecipeError(CdimError):
+    """A training recipe is wrong."""
+
+
+class ModelError(CdimError):
+    """A run, checkpoint or bundle is missing, damaged or does not fit."""
+
+
+class TrainingError(CdimError):
+    """Training cannot go on."""
+
+
+class MissingExtra(CdimError):
+    """An optional part of cdim is not installed."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Ends a message about a wrong name: the nearest right one, if one is near.
+
+    >>> nearest("marign", ["margin", "batch"])
+    "did you mean 'margin'?"
+    >>> nearest("xyz", ["margin", "batch"])
+    'use one of: batch, margin'
+    """
+    names = sorted(known)
+    match = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {match[0]!r}?" if match else f"use one of: {', '.join(names)}"

@@ -1,0 +1,48 @@
+"""What every test may use, and the rule about skipped tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STRICT = os.environ.get("CDIM_STRICT") == "1"
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of the benchmark files: CDIM_DATA, else shared/data beside the repository."""
+    root = Path(os.environ.get("CDIM_DATA") or ROOT.parent / "shared" / "data")
+    if not root.is_dir():
+        pytest.skip("no benchmark data: set CDIM_DATA")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on the caller's data root; one that needs it asks for `data_root`."""
+    monkeypatch.delenv("CDIM_DATA", raising=False)
+
+
+def _refuse_skip(report: Any, allowed: bool) -> None:
+    """In CI (CDIM_STRICT=1) everything is there, so a skipped test is a broken one."""
+    if STRICT and report.skipped and not hasattr(report, "wasxfail") and not allowed:
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CDIM_STRICT=1 does not allow: {why}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    outcome = yield
+    _refuse_skip(outcome.get_result(), item.get_closest_marker("gpu") is not None)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, None]:
+    outcome = yield
+    _refuse_skip(outcome.get_result(), False)
