@@ -1,0 +1,1 @@
+"""Files on disk become one table, the `Manifest`, and safe pixels."""

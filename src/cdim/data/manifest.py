@@ -1,0 +1,455 @@
+"""The one table every dataset becomes: a row an image.
+
+A `Manifest` is validated when it is built and cannot be changed afterwards, so
+everything behind it may trust it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.errors import DataError, MissingExtra, nearest
+
+Source = str | NDArray[np.uint8]
+"""Where an image is: a locator (see `cdim.data.images`), or pixels, uint8 (h, w) or (h, w, 3)."""
+
+SPLITS = ("", "train", "val", "test")
+ROLES = ("", "query", "gallery")
+COLUMNS = ("source", "instance", "domain", "split", "role", "camera", "category")
+NO_CAMERA = -1
+
+# Column names other libraries write, read as ours (OML; wildlife-datasets).
+ALIASES = {
+    "path": "source",
+    "image": "source",
+    "label": "instance",
+    "identity": "instance",
+    "pid": "instance",
+    "camid": "camera",
+}
+
+
+class Row(NamedTuple):
+    """One image of a manifest."""
+
+    source: Source
+    instance: str
+    domain: str
+    split: str
+    role: str
+    camera: int
+    category: str
+    metadata: dict[str, str]
+
+
+def _text_column(name: str, values: Iterable[object], length: int) -> NDArray[np.str_]:
+    column = np.array([str(value) for value in values], dtype=np.str_)
+    if len(column) != length:
+        raise DataError(
+            f"column {name!r} has {len(column)} values for {length} images",
+            "every column has one value an image",
+            "make the columns equally long",
+        )
+    column.setflags(write=False)
+    return column
+
+
+def _one_of(name: str, column: NDArray[np.str_], allowed: Sequence[str]) -> None:
+    for value in np.unique(column):
+        if value not in allowed:
+            row = int(np.flatnonzero(column == value)[0])
+            raise DataError(
+                f"{name} {str(value)!r} in row {row}",
+                f"a {name} is one of {', '.join(repr(a) for a in allowed)}",
+                nearest(str(value), [a for a in allowed if a]),
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """Images and what is known of them, one row each, immutable.
+
+    Args:
+        source: n locators or uint8 arrays; relative locators start at `root`.
+        instance: n names; equal names mean the same physical thing.
+        domain: n names such as "sketch", "edge", "photo".
+        split: n of "train", "val", "test" or "".
+        role: n of "query", "gallery" or "".
+        camera: n integers; -1 where there is no camera.
+        category: n names such as "shoe"; "" where unknown.
+        metadata: more text columns by name, n values each.
+        root: folder that relative locators start at.
+
+    Raises:
+        DataError: columns of unequal length, an unknown split or role, an empty
+            instance or domain, a camera that is no integer, the same image twice.
+    """
+
+    source: Sequence[Source]
+    instance: NDArray[np.str_]
+    domain: NDArray[np.str_]
+    split: NDArray[np.str_]
+    role: NDArray[np.str_]
+    camera: NDArray[np.int64]
+    category: NDArray[np.str_]
+    metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    root: Path = field(default_factory=Path)
+
+    def __post_init__(self) -> None:
+        source = tuple(s if isinstance(s, np.ndarray) else str(s) for s in self.source)
+        n = len(source)
+        put: Callable[[str, object], None] = lambda k, v: object.__setattr__(self, k, v)  # noqa: E731
+        put("source", source)
+        for name in ("instance", "domain", "split", "role", "category"):
+            put(name, _text_column(name, getattr(self, name), n))
+        put("camera", _camera_column(self.camera, n))
+        extra = {k: _text_column(k, v, n) for k, v in self.metadata.items()}
+        for name in extra:
+            if name in COLUMNS:
+                raise DataError(
+                    f"metadata column {name!r}",
+                    "metadata may not reuse the name of a manifest column",
+                    "rename the column",
+                )
+        put("metadata", MappingProxyType(extra))
+        put("root", Path(self.root))
+        self._check()
+
+    def _check(self) -> None:
+        _one_of("split", self.split, SPLITS)
+        _one_of("role", self.role, ROLES)
+        for name in ("instance", "domain"):
+            empty = np.flatnonzero(getattr(self, name) == "")
+            if len(empty):
+                raise DataError(
+                    f"no {name} in row {int(empty[0])}",
+                    f"every image names its {name}",
+                    f"fill the column {name!r}",
+                )
+        seen: dict[str, int] = {}
+        for row, item in enumerate(self.source):
+            if isinstance(item, np.ndarray):
+                _check_pixels(item, row)
+            elif not item:
+                raise DataError(f"no source in row {row}", "every image has a source", "fill it in")
+            elif seen.setdefault(item, row) != row:
+                raise DataError(
+                    f"{item!r} in rows {seen[item]} and {row}",
+                    "an image is listed once",
+                    "remove one of the rows",
+                )
+
+    @classmethod
+    def build(
+        cls,
+        source: Sequence[Source],
+        instance: Iterable[object],
+        *,
+        domain: str | Iterable[str] = "photo",
+        split: str | Iterable[str] = "",
+        role: str | Iterable[str] = "",
+        camera: int | Iterable[int] = NO_CAMERA,
+        category: str | Iterable[str] = "",
+        metadata: Mapping[str, Iterable[object]] | None = None,
+        root: str | os.PathLike[str] = ".",
+    ) -> Manifest:
+        """Builds a manifest from columns; one plain value fills a whole column.
+
+        >>> m = Manifest.build(["a.png", "b.png"], [7, 7], domain=["sketch", "photo"])
+        >>> len(m), m.instance.tolist(), m.domain.tolist()
+        (2, ['7', '7'], ['sketch', 'photo'])
+        """
+        n = len(source)
+
+        def full(value: Any) -> Any:
+            return [value] * n if isinstance(value, str | int) else list(value)
+
+        return cls(
+            source=source,
+            instance=list(instance),  # type: ignore[arg-type]
+            domain=full(domain),
+            split=full(split),
+            role=full(role),
+            camera=full(camera),
+            category=full(category),
+            metadata={k: list(v) for k, v in (metadata or {}).items()},  # type: ignore[misc]
+            root=Path(root),
+        )
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, row: int) -> Row:
+        return Row(
+            self.source[row],
+            str(self.instance[row]),
+            str(self.domain[row]),
+            str(self.split[row]),
+            str(self.role[row]),
+            int(self.camera[row]),
+            str(self.category[row]),
+            {k: str(v[row]) for k, v in self.metadata.items()},
+        )
+
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> Manifest:
+        """The rows named by a mask (n,) or by indices, in that order."""
+        index = np.arange(len(self))[np.asarray(rows, dtype=None if len(rows) else np.intp)]
+        return Manifest(
+            source=[self.source[i] for i in index],
+            metadata={k: v[index] for k, v in self.metadata.items()},
+            root=self.root,
+            **{k: getattr(self, k)[index] for k in COLUMNS[1:]},
+        )
+
+    def where(self, **wanted: str | int | Iterable[str]) -> Manifest:
+        """The rows whose columns have the wanted value, or one of the wanted values.
+
+        >>> m = Manifest.build(["a", "b"], [1, 2], split=["train", "test"])
+        >>> m.where(split="test").instance.tolist()
+        ['2']
+
+        Raises:
+            DataError: a column that does not exist.
+        """
+        mask = np.ones(len(self), dtype=bool)
+        for name, value in wanted.items():
+            values = [value] if isinstance(value, str | int) else list(value)
+            mask &= np.isin(self.column(name), values)
+        return self.take(mask)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One column (n,) by name, metadata included.
+
+        Raises:
+            DataError: no such column.
+        """
+        if name in COLUMNS[1:]:
+            return np.asarray(getattr(self, name))
+        if name in self.metadata:
+            return self.metadata[name]
+        known = [*COLUMNS[1:], *self.metadata]
+        raise DataError(
+            f"column {name!r}", f"the columns are {', '.join(known)}", nearest(name, known)
+        )
+
+    def with_columns(self, **columns: Iterable[Any]) -> Manifest:
+        """A copy with some columns replaced (n values each)."""
+        parts = {k: getattr(self, k) for k in (*COLUMNS, "metadata", "root")}
+        return Manifest(**{**parts, **{k: list(v) for k, v in columns.items()}})
+
+    @staticmethod
+    def concat(parts: Sequence[Manifest]) -> Manifest:
+        """All rows of several manifests; sources become absolute where the roots differ.
+
+        Metadata that a part lacks is "" there.
+        """
+        if not parts:
+            raise DataError("no manifests to join", "at least one is needed", "name a dataset")
+        same_root = all(p.root == parts[0].root for p in parts)
+        names = list(dict.fromkeys(name for p in parts for name in p.metadata))
+        return Manifest(
+            source=[s if same_root else absolute(s, p.root) for p in parts for s in p.source],
+            metadata={
+                k: np.concatenate([p.metadata.get(k, np.full(len(p), "")) for p in parts])
+                for k in names
+            },
+            root=parts[0].root if same_root else Path(),
+            **{k: np.concatenate([getattr(p, k) for p in parts]) for k in COLUMNS[1:]},
+        )
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Writes the table as UTF-8 CSV, sources relative to the file where they can be.
+
+        Raises:
+            DataError: an image is an array in memory, which a CSV cannot hold.
+        """
+        target = Path(path)
+        here = target.resolve().parent
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*COLUMNS, *self.metadata])
+        for number, row in enumerate(self):
+            if isinstance(row.source, np.ndarray):
+                raise DataError(
+                    f"row {number} holds its pixels in memory",
+                    "a CSV holds paths",
+                    "save the image to a file and name that",
+                )
+            source = _relative(absolute(row.source, self.root), here)
+            writer.writerow([source, *row[1:7], *row.metadata.values()])
+        target.write_text(text.getvalue(), encoding="utf-8")
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike[str]) -> Manifest:
+        """Reads a CSV with a header; OML's and wildlife-datasets' column names are understood.
+
+        Raises:
+            DataError: no such file, no header, rows of unequal length, no source or
+                instance column, or a value a manifest refuses.
+        """
+        target = Path(path)
+        try:
+            text = target.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"cannot read {target} ({error})", "a UTF-8 CSV file is needed", "check the path"
+            ) from None
+        lines = [line for line in csv.reader(io.StringIO(text)) if line]
+        if len(lines) < 2:
+            raise DataError(
+                f"{target} has {len(lines)} lines",
+                "a CSV has a header and at least one image",
+                "see docs/data.md for the columns",
+            )
+        header, rows = lines[0], lines[1:]
+        for number, line in enumerate(rows, start=2):
+            if len(line) != len(header):
+                raise DataError(
+                    f"line {number} of {target} has {len(line)} values",
+                    f"the header names {len(header)} columns",
+                    "quote values that contain commas",
+                )
+        columns = {name: [line[i] for line in rows] for i, name in enumerate(header)}
+        return cls._from_columns(columns, root=target.parent, origin=str(target))
+
+    @classmethod
+    def from_frame(cls, frame: Any, root: str | os.PathLike[str] = ".") -> Manifest:
+        """Reads a pandas DataFrame with the columns of `from_csv`; missing values become "".
+
+        Raises:
+            DataError: as `from_csv`.
+        """
+        columns = {
+            str(k): list(frame[k].astype(object).where(frame[k].notna(), "")) for k in frame.columns
+        }
+        return cls._from_columns(columns, root=Path(root), origin="the DataFrame")
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame (`pip install pandas`).
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtra(
+                "pandas is not installed", "to_frame needs it", "pip install pandas"
+            ) from None
+        columns: dict[str, Any] = {"source": list(self.source)}
+        columns.update({k: getattr(self, k) for k in COLUMNS[1:]})
+        return pandas.DataFrame({**columns, **self.metadata})
+
+    @classmethod
+    def _from_columns(cls, given: dict[str, list[Any]], root: Path, origin: str) -> Manifest:
+        columns = _understood(given, origin)
+        for need in ("source", "instance"):
+            if need not in columns:
+                aliases = [k for k, v in ALIASES.items() if v == need]
+                raise DataError(
+                    f"{origin} has the columns {', '.join(given)}",
+                    f"a column {need!r} (or {', '.join(aliases)}) is needed",
+                    "rename the column",
+                )
+        n = len(columns["source"])
+        metadata = {k: v for k, v in columns.items() if k not in COLUMNS}
+        return cls(
+            source=columns["source"],
+            instance=columns["instance"],  # type: ignore[arg-type]
+            domain=columns.get("domain", ["photo"] * n),  # type: ignore[arg-type]
+            split=columns.get("split", [""] * n),  # type: ignore[arg-type]
+            role=columns.get("role", [""] * n),  # type: ignore[arg-type]
+            camera=columns.get("camera", [NO_CAMERA] * n),  # type: ignore[arg-type]
+            category=columns.get("category", [""] * n),  # type: ignore[arg-type]
+            metadata=metadata,  # type: ignore[arg-type]
+            root=root,
+        )
+
+
+def _understood(given: dict[str, list[Any]], origin: str) -> dict[str, list[Any]]:
+    """Other libraries' columns under our names; OML's is_query / is_gallery become roles."""
+    columns: dict[str, list[Any]] = {}
+    for name, values in given.items():
+        ours = ALIASES.get(name, name) if ALIASES.get(name) not in given else name
+        if ours in columns:
+            raise DataError(
+                f"{origin} has two columns for {ours!r}", "one is allowed", "remove or rename one"
+            )
+        columns[ours] = values
+    if "is_query" in columns and "role" not in columns:
+        query, gallery = columns.pop("is_query"), columns.pop("is_gallery", None)
+        columns["role"] = [
+            "query" if _truth(q) else "gallery" if gallery is None or _truth(gallery[i]) else ""
+            for i, q in enumerate(query)
+        ]
+    if "split" in columns:
+        columns["split"] = [
+            {"validation": "test", "valid": "val"}.get(str(s), s) for s in columns["split"]
+        ]
+    return columns
+
+
+def _truth(value: object) -> bool:
+    return str(value).strip().lower() in ("true", "1", "1.0", "yes")
+
+
+def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:
+    cameras = []
+    for row, value in enumerate(values):
+        if value is None or value == "":
+            cameras.append(NO_CAMERA)
+            continue
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = np.nan
+        if number != np.floor(number) or not np.isfinite(number):
+            raise DataError(
+                f"camera {value!r} in row {row}",
+                "a camera is a whole number, or -1 for none",
+                "number the cameras",
+            )
+        cameras.append(int(number))
+    if len(cameras) != n:
+        _text_column("camera", cameras, n)
+    column = np.array(cameras, dtype=np.int64)
+    column.setflags(write=False)
+    return column
+
+
+def _check_pixels(pixels: NDArray[Any], row: int) -> None:
+    good = pixels.dtype == np.uint8 and (
+        pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    )
+    if not good or pixels.size == 0:
+        raise DataError(
+            f"row {row} is an array of {pixels.dtype} {pixels.shape}",
+            "pixels are uint8 of shape (h, w) or (h, w, 3), 0 to 255",
+            "convert the array",
+        )
+
+
+def absolute(source: Source, root: Path) -> Source:
+    """A locator that no longer depends on `root`; arrays and made-up images stay as they are."""
+    if isinstance(source, np.ndarray) or source.startswith("synthetic:"):
+        return source
+    return os.path.abspath(root / source)
+
+
+def _relative(source: Source, folder: Path) -> str:
+    text = str(source)
+    inside = str(folder) + os.sep
+    return text[len(inside) :] if text.startswith(inside) else text

@@ -1,0 +1,100 @@
+"""Pixels to model input: one implementation for training, export and serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cdim.errors import ModelError, nearest
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an image becomes a network's input.
+
+    The defaults are the paper's for sketches and edge maps (Sec. 3.2): grey
+    images of 256 x 256, a 225 x 225 crop, the mean grey value 250.42 removed.
+
+    Args:
+        resize: (height, width) in pixels that every image is stretched to.
+        crop: (height, width) in pixels of the network's input, at most `resize`.
+        channels: 1 (grey) or 3 (RGB).
+        mean: a value a channel in 0 to 255, subtracted.
+        std: a value a channel, divided by.
+
+    Raises:
+        ModelError: sizes or channels that cannot be.
+    """
+
+    resize: tuple[int, int] = (256, 256)
+    crop: tuple[int, int] = (225, 225)
+    channels: int = 1
+    mean: tuple[float, ...] = (250.42,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        def wrong(given: str, allowed: str) -> ModelError:
+            return ModelError(given, allowed, "change the [input] part of the recipe")
+
+        if self.channels not in (1, 3):
+            raise wrong(f"channels = {self.channels}", "an input has 1 channel or 3")
+        if any(not 1 <= c <= r for c, r in zip(self.crop, self.resize, strict=True)):
+            raise wrong(
+                f"crop {self.crop} of resize {self.resize}", "a crop is at least 1 and fits inside"
+            )
+        if len(self.mean) != self.channels or len(self.std) != self.channels or 0 in self.std:
+            raise wrong(
+                f"mean {self.mean} and std {self.std}", "each has a value a channel, std not 0"
+            )
+
+    def load(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One image (h, w) or (h, w, 3) to (*resize, channels), stretched bilinearly."""
+        picture = Image.fromarray(image).convert("L" if self.channels == 1 else "RGB")
+        height, width = self.resize
+        if picture.size != (width, height):
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(picture, dtype=np.uint8).reshape(height, width, self.channels)
+
+    def center(self, stack: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The middle of a stack (n, *resize, channels) as (n, *crop, channels)."""
+        top, left = ((r - c) // 2 for r, c in zip(self.resize, self.crop, strict=True))
+        return stack[:, top : top + self.crop[0], left : left + self.crop[1]]
+
+    def normalise(self, cropped: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Crops (n, h, w, channels) as network input, float32 (n, channels, h, w)."""
+        mean = np.array(self.mean, dtype=np.float32)
+        scale = 1 / np.array(self.std, dtype=np.float32)
+        return np.ascontiguousarray(((cropped - mean) * scale).transpose(0, 3, 1, 2))
+
+    def __call__(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """A stack (n, *resize, channels) as network input, float32 (n, channels, *crop)."""
+        return self.normalise(self.center(stack))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            ModelError: an unknown key.
+        """
+        known = set(cls.__dataclass_fields__)
+        for key in values:
+            if key not in known:
+                raise ModelError(
+                    f"preprocessing key {key!r}",
+                    f"the keys are {', '.join(sorted(known))}",
+                    nearest(key, known),
+                )
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**plain)

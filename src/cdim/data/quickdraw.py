@@ -1,0 +1,43 @@
+"""Quick, Draw!: vector drawings by category, by Google under CC BY 4.0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cdim.data import files, strokes
+from cdim.data.manifest import Manifest
+from cdim.errors import DataError
+
+FILE = "quickdraw_345x200_strokes.npz"
+
+
+def manifest(root: Path) -> Manifest:
+    """Every drawing of the released `.npz`, domain "sketch".
+
+    A drawing is an instance of its own, "<category>/<key_id>". There is no official
+    split: split and role stay "".
+
+    Args:
+        root: data root; the file lies in it or in its folder `quickdraw`.
+
+    Raises:
+        DataError: no such file, or not the released layout.
+    """
+    places = [root / "quickdraw" / FILE, root / FILE]
+    file = next((place for place in places if place.is_file()), None)
+    if file is None:
+        raise DataError(
+            f"quickdraw is not in {root}",
+            f"quickdraw/{FILE} or {FILE} is needed there",
+            "see `cdim data list` for where to get it, then name its folder "
+            "with --data or CDIM_DATA",
+        )
+    drawings = strokes.open_file(files.read_bytes(file), str(file))
+    keys = list(drawings.rows)
+    return Manifest.build(
+        [f"{file.name}#{key}" for key in keys],
+        [f"{category}/{key}" for category, key in zip(drawings.category, keys, strict=True)],
+        domain="sketch",
+        category=[str(c) for c in drawings.category],
+        root=file.parent,
+    )

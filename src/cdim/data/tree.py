@@ -1,0 +1,105 @@
+"""A released folder or the zip it came in, behind one face; nothing is ever unpacked."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cdim.data import files
+from cdim.errors import DataError
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Files of a folder or a zip, by their names below it.
+
+    Args:
+        path: the folder or the zip.
+        names: the files, "/"-separated, sorted.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+
+    @classmethod
+    def open(cls, path: Path) -> Tree:
+        """Lists a folder or a zip.
+
+        Raises:
+            DataError: neither, or a zip with a member that points outside of it.
+        """
+        if path.is_dir():
+            found = (
+                (Path(folder) / file).relative_to(path).as_posix()
+                for folder, _, inside in os.walk(path)
+                for file in inside
+            )
+            return cls(path, tuple(sorted(found)))
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = [m.filename for m in archive.infolist() if not m.is_dir()]
+        except (OSError, zipfile.BadZipFile, ValueError) as error:
+            raise DataError(
+                f"cannot open {path} ({error})", "a folder or a zip is needed", "fetch it again"
+            ) from None
+        for name in members:
+            if "\\" in name or name.startswith("/") or ".." in PurePosixPath(name).parts:
+                raise DataError(
+                    f"{path} has a member {name!r}",
+                    "members lie inside the zip",
+                    "this is not the released file: do not trust it",
+                )
+        return cls(path, tuple(sorted(set(members))))
+
+    @classmethod
+    def find(cls, root: Path, candidates: Iterable[str], what: str) -> Tree:
+        """Opens the first candidate that exists below `root`.
+
+        Raises:
+            DataError: none exists.
+        """
+        names = list(candidates)
+        for name in names:
+            if (root / name).exists():
+                return cls.open(root / name)
+        raise DataError(
+            f"{what} is not in {root}",
+            f"one of {', '.join(names)} is needed there",
+            "see `cdim data list` for where to get it, then name its folder "
+            "with --data or CDIM_DATA",
+        )
+
+    @property
+    def root(self) -> Path:
+        """What `locator` is relative to."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def locator(self, name: str) -> str:
+        """The locator of a file, relative to `root`."""
+        return name if self.path.is_dir() else f"{self.path.name}!{name}"
+
+    def read(self, name: str) -> bytes:
+        """A file's content.
+
+        Raises:
+            DataError: no such file.
+        """
+        if self.path.is_dir():
+            return files.read_bytes(self.path / name)
+        return files.read_bytes(self.path, name)
+
+    def ending(self, tail: str) -> str:
+        """The name of the one file whose path ends in `tail`.
+
+        Raises:
+            DataError: none or several.
+        """
+        found = [n for n in self.names if n == tail or n.endswith("/" + tail)]
+        if len(found) != 1:
+            raise DataError(
+                f"{self.path} has {len(found)} files {tail}", "one is needed", "fetch it again"
+            )
+        return found[0]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cdim.data.catalogue import KNOWN, open_dataset
+from cdim.data.manifest import Manifest
+from cdim.errors import DataError
+
+
+def test_cards_say_what_a_user_needs() -> None:
+    assert {"qmul-shoe", "qmul-chair", "qmul-handbag", "chairv2", "quickdraw", "synthetic"} <= set(
+        KNOWN
+    )
+    for name, card in KNOWN.items():
+        assert card.name == name
+        assert card.title
+        assert card.where
+        assert card.terms
+
+
+def test_the_data_root_comes_from_the_argument_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CDIM_DATA", raising=False)
+    with pytest.raises(DataError, match="--data DIR or the environment variable CDIM_DATA"):
+        open_dataset("quickdraw")
+    monkeypatch.setenv("CDIM_DATA", str(tmp_path / "no"))
+    with pytest.raises(DataError, match="is no folder"):
+        open_dataset("quickdraw")
+    monkeypatch.setenv("CDIM_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="is not in"):
+        open_dataset("quickdraw")
+
+
+def test_a_wrong_name_names_the_nearest() -> None:
+    with pytest.raises(DataError, match="did you mean 'qmul-shoe'"):
+        open_dataset("qmul-sho")
+
+
+def test_csv_and_folder(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "x" / "a.png")
+    Manifest.build(["x/a.png"], ["x"], root=tmp_path).to_csv(tmp_path / "m.csv")
+    for path in (tmp_path, tmp_path / "m.csv"):
+        dataset = open_dataset(str(path))
+        assert dataset.manifest.instance.tolist() == ["x"]
+        assert dataset.triplets == {}
+
+
+@pytest.mark.parametrize("name", ["synthetic:", "synthetic:0", "synthetic:3:1:2", "synthetic:a"])
+def test_wrong_synthetic_names(name: str) -> None:
+    with pytest.raises(DataError, match="<instances>"):
+        open_dataset(name)
+
+
+def test_synthetic_of_any_size_and_seed() -> None:
+    assert len(instances(open_dataset("synthetic:6:1").manifest)) == 6
+    assert open_dataset("synthetic").name == "synthetic"
+
+
+def instances(manifest: Manifest) -> set[str]:
+    return set(manifest.instance.tolist())

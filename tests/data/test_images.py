@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from cdim.data import images
+from cdim.data.manifest import Manifest
+from cdim.data.preprocess import Preprocess
+from cdim.errors import ImageError
+
+PLAIN = Preprocess(resize=(8, 8), crop=(8, 8), mean=(0.0,))
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def photo(height: int = 40, width: int = 60) -> Image.Image:
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def test_colour_and_grey_come_back_as_stored() -> None:
+    colour = photo()
+    assert np.array_equal(images.decode(encoded(colour), "a"), np.asarray(colour))
+    grey = colour.convert("L")
+    assert np.array_equal(images.decode(encoded(grey), "a"), np.asarray(grey))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_alpha_is_composited_on_white(mode: str) -> None:
+    image = Image.new("RGBA", (4, 3), (0, 0, 0, 0))
+    image.putpixel((1, 1), (0, 0, 0, 255))
+    if mode == "P":
+        image = image.quantize(4)
+    pixels = images.decode(encoded(image if mode == "P" else image.convert(mode)), "a")
+    assert pixels.ndim == (2 if mode == "LA" else 3)
+    assert pixels[0, 0].min() == 255
+    assert pixels[1, 1].max() == 0
+
+
+def test_half_alpha_is_half_way_to_white() -> None:
+    pixels = images.decode(encoded(Image.new("RGBA", (2, 2), (100, 0, 200, 128))), "a")
+    assert np.abs(pixels[0, 0].astype(int) - [177, 127, 227]).max() <= 1
+
+
+def test_sixteen_bits_become_eight() -> None:
+    deep = Image.fromarray(np.array([[0, 0x8000, 0xFFFF]], dtype=np.uint16))
+    assert images.decode(encoded(deep), "a").tolist() == [[0, 0x80, 0xFF]]
+
+
+def test_cmyk_and_bilevel_are_read() -> None:
+    assert images.decode(encoded(photo().convert("CMYK"), "JPEG"), "a").shape == (40, 60, 3)
+    assert set(np.unique(images.decode(encoded(photo().convert("1")), "a"))) <= {0, 255}
+
+
+def test_exif_orientation_is_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert images.decode(encoded(photo(), "JPEG", exif=exif), "a").shape == (60, 40, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_half_a_file_is_refused_by_name(kind: str) -> None:
+    data = encoded(photo(), kind)
+    with pytest.raises(ImageError, match="shoe17"):
+        images.decode(data[: len(data) // 2], "shoe17")
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageError, match="noise"):
+        images.decode(data, "noise")
+
+
+@given(st.integers(0, 400), st.integers(0, 255))
+def test_a_broken_byte_ends_in_pixels_or_one_error(place: int, value: int) -> None:
+    data = bytearray(encoded(Image.new("RGB", (20, 20), "red"), "JPEG"))
+    data[place % len(data)] = value
+    with contextlib.suppress(ImageError):
+        assert images.decode(bytes(data), "x").dtype == np.uint8
+
+
+def test_documents_and_scripts_are_not_images() -> None:
+    with pytest.raises(ImageError):
+        images.decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "evil.eps")
+
+
+@pytest.mark.parametrize("side", [9_000, 12_000, 60_000])
+def test_a_decompression_bomb_is_not_unpacked(side: int) -> None:
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n"
+    for tag, body in ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")):
+        bomb += struct.pack(">I", len(body)) + tag + body
+        bomb += struct.pack(">I", zlib.crc32(tag + body))
+    with pytest.raises(ImageError, match="pixels"):
+        images.decode(bomb, "bomb.png")
+
+
+def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_BYTES", 100)
+    (tmp_path / "a.png").write_bytes(encoded(photo()))
+    with pytest.raises(ImageError, match="100 bytes"):
+        images.read("a.png", tmp_path)
+
+
+def test_every_locator(tmp_path: Path) -> None:
+    picture = photo()
+    picture.save(tmp_path / "a#b@c.png")
+    stack = np.arange(2 * 5 * 4, dtype=np.uint8).reshape(2, 5, 4)
+    scipy.io.savemat(tmp_path / "e.mat", {"data": stack}, do_compression=True)
+    points = np.array([[10, 10, 0], [200, 10, 1], [10, 99, 0], [99, 99, 1]], dtype=np.float32)
+    np.savez(tmp_path / "s.npz", keys=["/train/x@y_1"], offsets=[0, 4], points=points)
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        for name in ("a#b@c.png", "e.mat", "s.npz"):
+            archive.write(tmp_path / name, f"in/{name}")
+    for before in ("", "z.zip!in/"):
+        assert np.array_equal(images.read(f"{before}a#b@c.png", tmp_path), np.asarray(picture))
+        assert np.array_equal(images.read(f"{before}e.mat#1", tmp_path), stack[1])
+        framed = images.read(f"{before}e.mat#1@frame", tmp_path)
+        assert np.array_equal(framed[1:-1, 1:-1], stack[1, 1:-1, 1:-1])
+        assert (np.delete(framed.ravel(), [5, 6, 9, 10, 13, 14]) == 255).all()
+        whole = images.read(f"{before}s.npz#/train/x@y_1", tmp_path)
+        half = images.read(f"{before}s.npz#/train/x@y_1@0.5", tmp_path)
+        assert whole.shape == half.shape == (256, 256)
+        assert (half[90:110] == 255).all()
+        assert (whole[90:110] < 255).any()
+    pixels = stack[0]
+    assert images.read(pixels) is pixels
+
+
+def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
+    for value in (1, 2):
+        data = np.full((value, 4, 4), value, dtype=np.uint8)
+        scipy.io.savemat(tmp_path / "e.mat", {"data": data})
+        assert images.read("e.mat#0", tmp_path)[0, 0] == value
+
+
+@pytest.mark.parametrize(
+    ("locator", "words"),
+    [
+        ("no.png", "there is no .*no.png"),
+        ("no.zip!a.png", "there is no .*no.zip"),
+        ("no.mat#0", "there is no .*no.mat"),
+        ("no.npz#a", "there is no .*no.npz"),
+        ("ok.zip!a.png", "there is no .*ok.zip!a.png"),
+        ("ok.zip!../../etc/passwd", "cannot be decoded"),
+        ("text.png", "cannot be decoded"),
+        ("text.zip!a.png", "cannot open"),
+        ("text.mat#0", "cannot read"),
+        ("text.npz#a", "cannot read"),
+        ("key.mat#0", "images.*the key 'data' is needed"),
+        ("ok.mat#2", "row '2'"),
+        ("ok.mat#-1", "row '-1'"),
+        ("ok.mat#0@0.5", "row '0'"),
+        ("ok.npz#other", "no drawing 'other'"),
+        ("ok.npz#a@0", "share 0"),
+        ("ok.npz#a@1.2.3", "1.2.3"),
+        ("ok.npz#a@frame", "frame"),
+        ("keys.npz#a", "strokes need"),
+        ("folder", "cannot read"),
+        ("empty.png", "is empty"),
+    ],
+)
+def test_wrong_locators_end_in_one_line(tmp_path: Path, locator: str, words: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty.png").touch()
+    for end in ("png", "zip", "mat", "npz"):
+        (tmp_path / f"text.{end}").write_text("this is no image at all, only text" * 9)
+    with zipfile.ZipFile(tmp_path / "ok.zip", "w") as archive:
+        archive.writestr("../../etc/passwd", "x")
+    data = np.zeros((2, 4, 4), np.uint8)
+    scipy.io.savemat(tmp_path / "ok.mat", {"data": data})
+    scipy.io.savemat(tmp_path / "key.mat", {"images": data})
+    np.savez(tmp_path / "ok.npz", keys=["a"], offsets=[0, 2], points=np.ones((2, 3), np.float32))
+    np.savez(tmp_path / "keys.npz", other=data)
+    with pytest.raises(ImageError, match=words) as caught:
+        images.read(locator, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encrypted_or_damaged_zip_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("a.png", encoded(photo()))
+    data = bytearray((tmp_path / "z.zip").read_bytes())
+    data[200] ^= 255
+    (tmp_path / "z.zip").write_bytes(data)
+    with pytest.raises(ImageError, match=r"z\.zip!a\.png"):
+        images.read("z.zip!a.png", tmp_path)
+
+
+def test_a_pickle_in_an_npz_is_never_opened(tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", keys=np.array([{}], dtype=object), offsets=[0], points=[0])
+    with pytest.raises(ImageError, match="pickle"):
+        images.read("p.npz#a", tmp_path)
+
+
+def test_load_stack_equals_a_plain_loop(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sources = []
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        for i in range(150):
+            data = encoded(Image.fromarray(rng.integers(0, 256, (9, 7), dtype=np.uint8)))
+            archive.writestr(f"{i}.png", data)
+            sources.append(f"z.zip!{i}.png")
+    manifest = Manifest.build(sources, range(150), root=tmp_path)
+    seen: list[tuple[int, int]] = []
+    stack = images.load_stack(manifest, PLAIN, lambda done, n: seen.append((done, n)))
+    loop = np.stack([PLAIN.load(images.read(s, tmp_path)) for s in sources])
+    assert np.array_equal(stack, loop)
+    assert seen == [(64, 150), (128, 150), (150, 150)]
+
+
+def test_load_stack_names_the_first_bad_image(tmp_path: Path) -> None:
+    photo().save(tmp_path / "good.png")
+    half = encoded(photo(), "JPEG")
+    (tmp_path / "half.jpg").write_bytes(half[: len(half) // 2])
+    manifest = Manifest.build(["good.png", "half.jpg", "no.png"], "abc", root=tmp_path)
+    with pytest.raises(ImageError, match=r"half\.jpg"):
+        images.load_stack(manifest, PLAIN)
+
+
+def test_load_stack_of_nothing() -> None:
+    assert images.load_stack(Manifest.build([], []), PLAIN).shape == (0, 8, 8, 1)

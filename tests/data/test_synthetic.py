@@ -1,0 +1,185 @@
+"""Made-up products: the same every time, different from each other, and solvable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, ImageFilter
+
+from cdim.data import synthetic
+from cdim.data.products.sketch import LEVELS, contours
+from cdim.data.strokes import Strokes
+from cdim.errors import DataError, ImageError
+
+CATEGORIES = ("shoe", "chair", "bag")
+
+
+def test_same_locator_same_pixels_whatever_numpy_was_doing() -> None:
+    for locator in ("synthetic:shoe/3/14/photo", "synthetic:bag/3/14/sketch/2/1"):
+        first = synthetic.render(locator)
+        np.random.seed(7)  # noqa: NPY002 - the global state is the point
+        synthetic.render("synthetic:chair/0/0/photo")
+        assert np.array_equal(first, synthetic.render(locator))
+
+
+def test_manifest_does_not_depend_on_its_length() -> None:
+    short, long = synthetic.manifest(12, seed=4), synthetic.manifest(90, seed=4)
+    assert list(long.source[: len(short)]) == list(short.source)
+    assert long.split[: len(short)].tolist() == short.split.tolist()
+
+
+@pytest.mark.parametrize(("instances", "sketches"), [(1, 1), (5, 2), (91, 3)])
+def test_manifest_of_any_size(instances: int, sketches: int) -> None:
+    made = synthetic.manifest(instances, sketches=sketches)
+    assert len(made) == instances * (1 + sketches)
+    assert len(np.unique(made.instance)) == instances
+    assert set(made.where(domain="photo").role) == {"gallery"}
+    assert set(made.where(domain="sketch").role) == {"query"}
+
+
+def test_manifest_splits_by_instance_with_all_levels_everywhere() -> None:
+    made = synthetic.manifest(90)
+    train, test = made.where(split="train"), made.where(split="test")
+    assert not set(train.instance) & set(test.instance)
+    assert (len(train), len(test)) == (120, 60)
+    for category in CATEGORIES:
+        for split in ("train", "test"):
+            part = made.where(split=split, category=category, domain="sketch")
+            assert set(part.column("level")) == {"0", "1", "2"}
+
+
+def test_manifest_of_one_category() -> None:
+    made = synthetic.manifest(6, categories=("bag",))
+    assert set(made.category) == {"bag"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"instances": 0}, "instances = 0"),
+        ({"sketches": 0}, "sketches = 0"),
+        ({"seed": -1}, "seed = -1"),
+        ({"categories": ("shoes",)}, "did you mean 'shoe'"),
+        ({"categories": ()}, "synthetic category ''"),
+    ],
+)
+def test_manifest_refuses(arguments: dict[str, object], told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        synthetic.manifest(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_photos_are_coloured_products_on_white(category: str) -> None:
+    for index in range(5):
+        image = synthetic.render(f"synthetic:{category}/1/{index}/photo")
+        assert image.shape == (256, 256, 3)
+        assert image.dtype == np.uint8
+        edge = np.concatenate([image[:4], image[-4:]])
+        assert edge.mean() > 240
+        ink = (image < 230).any(axis=2).mean()
+        assert 0.05 < ink < 0.8
+        assert len(np.unique(image.reshape(-1, 3), axis=0)) > 500  # shaded, not flat
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_sketches_are_thin_dark_lines_that_fit_the_paper(category: str) -> None:
+    for index in range(5):
+        for level in range(LEVELS):
+            locator = f"synthetic:{category}/1/{index}/sketch/{level}/0"
+            image = synthetic.render(locator)
+            assert image.shape == (256, 256)
+            assert image.min() == 0
+            assert 0.005 < (image < 128).mean() < 0.2
+            lines = synthetic.strokes(locator)
+            assert isinstance(lines, Strokes)
+            points = np.concatenate(list(lines.lines))
+            assert points.min() >= 0
+            assert points.max() <= 256
+
+
+def test_rougher_sketches_have_fewer_strokes() -> None:
+    def strokes(level: int) -> float:
+        each = [
+            len(synthetic.strokes(f"synthetic:{category}/0/{index}/sketch/{level}/0").lines)
+            for category in CATEGORIES
+            for index in range(12)
+        ]
+        return float(np.mean(each))
+
+    assert strokes(0) > strokes(1) > strokes(2)
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_instances_seeds_and_drawers_differ(category: str) -> None:
+    photos = [
+        synthetic.render(f"synthetic:{category}/{s}/{i}/photo") for s in (0, 1) for i in (0, 1)
+    ]
+    for i, one in enumerate(photos):
+        for other in photos[:i]:
+            assert np.abs(one.astype(int) - other).mean() > 2
+    a, b = (synthetic.render(f"synthetic:{category}/0/0/sketch/1/{k}") for k in (0, 1))
+    assert not np.array_equal(a, b)
+
+
+def _ink(lines: list[NDArray[np.float32]]) -> Image.Image:
+    """Lines fitted to the canvas by their box, blurred so that near misses count."""
+    points = np.concatenate(lines)
+    low, high = points.min(axis=0), points.max(axis=0)
+    placed = [(line - low) / np.maximum(high - low, 1).max() * 230 + 13 for line in lines]
+    return _blurred(Strokes([line.astype(np.float32) for line in placed]))
+
+
+def _blurred(lines: Strokes) -> Image.Image:
+    image = ImageChops.invert(Image.fromarray(synthetic.draw(lines, 256, 2.0)))
+    return image.filter(ImageFilter.GaussianBlur(4))
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_a_sketch_fits_the_contours_of_its_own_product_best(category: str) -> None:
+    """Crude matching of blurred lines finds most products: the set can be solved."""
+    count = 12
+    gallery = []
+    for index in range(count):
+        wanted = synthetic.parse(f"synthetic:{category}/5/{index}/photo")
+        own = [line.astype(np.float32) for line in contours(synthetic.product(wanted))]
+        gallery.append(np.asarray(_ink(own), dtype=np.float64).ravel())
+    stack = np.stack([image / np.linalg.norm(image) for image in gallery])
+    found = []
+    for level in range(LEVELS):
+        ranks = []
+        for index in range(count):
+            drawn = synthetic.strokes(f"synthetic:{category}/5/{index}/sketch/{level}/0")
+            likeness = stack @ np.asarray(_ink(list(drawn.lines)), dtype=np.float64).ravel()
+            ranks.append(int((likeness > likeness[index]).sum()))
+        found.append(np.mean(np.array(ranks) == 0))
+    assert found[0] >= 0.7, found
+    assert np.mean(found) >= 0.5, found
+    assert min(found) >= 0.25, found  # chance is 1 in 12
+
+
+@pytest.mark.parametrize(
+    "locator",
+    [
+        "synthetic:",
+        "synthetic:shoe",
+        "synthetic:shoe/0/0",
+        "synthetic:shoe/0/0/photo/1",
+        "synthetic:shoe/0/0/sketch/0",
+        "synthetic:shoe/-1/0/photo",
+        "synthetic:shoe/00/0/photo",
+        "synthetic:shoe/0/9999999999/photo",
+        "synthetic:shoe/0/0/sketch/3/0",
+        "synthetic:hat/0/0/photo",
+        "shoe/0/0/photo",
+        "synthetic:shoe/0/0/photo\n",
+    ],
+)
+def test_bad_locators(locator: str) -> None:
+    with pytest.raises(ImageError):
+        synthetic.render(locator)
+
+
+def test_photos_have_no_strokes() -> None:
+    with pytest.raises(ImageError, match="only sketches have strokes"):
+        synthetic.strokes("synthetic:shoe/0/0/photo")
