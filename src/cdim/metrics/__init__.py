@@ -1,0 +1,1 @@
+"""Measures of retrieval: pure functions from arrays to arrays, no files, no torch, no state."""

@@ -1,0 +1,209 @@
+"""How sure a number is: bootstrap intervals over queries and paired tests between two runs.
+
+Everything is seeded: the same values give the same interval on every machine. Resamples are
+drawn in blocks, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cdim.errors import UsageError
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+EXACT_UP_TO = 20
+_BLOCK = 1 << 20  # numbers drawn at a time
+
+Statistic = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and the interval it lies in."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A difference of means on the same queries, its interval, and p of "no difference"."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def bootstrap(
+    values: ArrayLike,
+    statistic: Statistic = np.mean,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Estimate:
+    """Percentile bootstrap interval over queries.
+
+    Args:
+        values: (n,) one value a query, or (seeds, n); seeds are averaged per query first, so
+            the interval speaks of the choice of queries.
+        statistic: a function like `np.mean` or `np.median` that takes `axis`.
+        resamples: how many times the queries are redrawn.
+        level: share of resamples the interval covers, above 0 and below 1.
+        seed: of the random draws.
+
+    Returns:
+        The statistic of the values and its interval. Where all values are equal the interval
+        is that one point: the bootstrap cannot know more.
+
+    Raises:
+        UsageError: no values, a value that is not finite, or a setting out of range.
+
+    >>> bootstrap([0.0, 1.0, 1.0, 1.0])
+    Estimate(value=0.75, low=0.25, high=1.0)
+    >>> bootstrap([[1, 5, 9], [3, 5, 7]], np.median)
+    Estimate(value=5.0, low=2.0, high=8.0)
+    """
+    sample = _per_query(values)
+    drawn = [
+        statistic(sample[index], axis=-1) for index in _redrawn(len(sample), resamples, level, seed)
+    ]
+    return _estimate(float(statistic(sample, axis=-1)), np.concatenate(drawn), level)
+
+
+def bootstrap_ratio(
+    hits: ArrayLike,
+    counts: ArrayLike,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Estimate:
+    """Bootstrap interval of a share whose trials come in groups, such as triplets of one anchor.
+
+    Args:
+        hits: (n,) successes per group.
+        counts: (n,) trials per group, at least 1.
+        resamples, level, seed: as for `bootstrap`; groups are redrawn whole.
+
+    Returns:
+        sum(hits) / sum(counts) and its interval.
+
+    Raises:
+        UsageError: as `bootstrap`, or unequal lengths, or a group without trials.
+
+    >>> bootstrap_ratio([3, 1], [4, 4]).value
+    0.5
+    """
+    good, total = _per_query(hits), _per_query(counts)
+    if len(good) != len(total) or (total < 1).any():
+        raise UsageError(
+            f"{len(good)} hits for {len(total)} counts, the smallest count {total.min():g}",
+            "every group has one number of hits and at least one trial",
+            "leave out groups without trials",
+        )
+    drawn = [
+        good[index].sum(axis=-1) / total[index].sum(axis=-1)
+        for index in _redrawn(len(good), resamples, level, seed)
+    ]
+    return _estimate(float(good.sum() / total.sum()), np.concatenate(drawn), level)
+
+
+def paired_test(
+    a: ArrayLike,
+    b: ArrayLike,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Paired:
+    """Tests whether run a differs from run b on the same queries, in the same order.
+
+    The interval is a paired bootstrap over queries. The p-value, two-sided, is that of a
+    sign-flip permutation test: were the runs alike, each query's difference could as well
+    have had the other sign. All sign patterns are counted when at most 20 queries differ;
+    otherwise `resamples` random ones are, and p cannot fall below 1 / (resamples + 1).
+
+    Args:
+        a: (n,) one value a query, or (seeds, n); seeds are averaged per query first.
+        b: the same queries' values of the other run; its number of seeds may differ.
+        resamples, level, seed: as for `bootstrap`.
+
+    Returns:
+        mean(a) - mean(b), its interval, and p in (0, 1].
+
+    Raises:
+        UsageError: as `bootstrap`, or different numbers of queries.
+
+    >>> paired_test([1, 1, 1, 0], [0, 0, 0, 0])
+    Paired(difference=0.75, low=0.25, high=1.0, p=0.25)
+    """
+    left, right = _per_query(a), _per_query(b)
+    if len(left) != len(right):
+        raise UsageError(
+            f"{len(left)} and {len(right)} queries",
+            "a paired test needs the same queries in both runs",
+            "evaluate both runs on the same set",
+        )
+    change = left - right
+    spread = bootstrap(change, np.mean, resamples, level, seed)
+    return Paired(spread.value, spread.low, spread.high, _sign_flip(change, resamples, seed))
+
+
+def _sign_flip(change: NDArray[np.float64], resamples: int, seed: int) -> float:
+    moved = change[change != 0]
+    slack = 1e-9 * np.abs(moved).sum()  # equal sums added in another order must stay equal
+    bar = abs(moved.sum()) - slack
+    if len(moved) <= EXACT_UP_TO:
+        sums = np.zeros(1)
+        for step in moved:
+            sums = np.concatenate([sums + step, sums - step])
+        return float((np.abs(sums) >= bar).mean())
+    rng = np.random.default_rng(seed)
+    as_large = 0
+    for size in _blocks(resamples, len(moved)):
+        signs = rng.integers(0, 2, size=(size, len(moved)), dtype=np.int8) * 2 - 1
+        as_large += int((np.abs(signs @ moved) >= bar).sum())
+    return (1 + as_large) / (1 + resamples)
+
+
+def _per_query(values: ArrayLike) -> NDArray[np.float64]:
+    given = np.asarray(values)
+    if given.ndim not in (1, 2) or given.size == 0 or given.dtype.kind not in "bfiu":
+        raise UsageError(
+            f"values of {given.dtype} {given.shape}",
+            "numbers of shape (queries,) or (seeds, queries) are needed, at least one",
+            "pass one value a query",
+        )
+    numbers = given.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise UsageError("a value is not finite", "values are finite numbers", "check the input")
+    return numbers if numbers.ndim == 1 else numbers.mean(axis=0)
+
+
+def _blocks(resamples: int, n: int) -> Iterator[int]:
+    size = max(1, _BLOCK // n)
+    for start in range(0, resamples, size):
+        yield min(size, resamples - start)
+
+
+def _redrawn(n: int, resamples: int, level: float, seed: int) -> Iterator[NDArray[np.int64]]:
+    if resamples < 1 or not 0 < level < 1:
+        raise UsageError(
+            f"{resamples} resamples, level {level}",
+            "at least one resample and a level between 0 and 1",
+            "leave them out for 10000 and 0.95",
+        )
+    rng = np.random.default_rng(seed)
+    for size in _blocks(resamples, n):
+        yield rng.integers(0, n, size=(size, n))
+
+
+def _estimate(value: float, drawn: NDArray[np.float64], level: float) -> Estimate:
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(value, float(low), float(high))

@@ -1,0 +1,136 @@
+"""The page: what it shows, what it leaves out, and that nothing can be smuggled into it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cdim.data.manifest import Manifest
+from cdim.errors import DataError, ImageError, UsageError
+from cdim.evaluation import Report, evaluate
+from cdim.report_page import data_uri, write_page
+
+
+class Page(HTMLParser):
+    """Counts what a reader meets."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.headings: list[str] = []
+        self.true = self.outside = 0
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(found)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(tag)
+        if "true" in (found.get("class") or "").split():
+            self.true += 1
+        self.outside += sum(bool(re.match("https?:|//", v or "")) for v in found.values())
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def setting(
+    n: int = 12, name: str = "shoe/{}", noise: float = 2
+) -> tuple[Report, Manifest, Manifest]:
+    rng = np.random.default_rng(0)
+    names = [name.format(i) for i in range(n)]
+    pixels = rng.integers(0, 256, size=(2 * n, 40, 60, 3), dtype=np.uint8)
+    query = Manifest.build([p[..., 0].copy() for p in pixels[:n]], names, domain="sketch")
+    gallery = Manifest.build(list(pixels[n:]), names, domain="photo")
+    photos = rng.normal(size=(n, 6))
+    sketches = photos + noise * rng.normal(size=(n, 6))
+    return evaluate(sketches, photos, query, gallery, dataset="toys"), query, gallery
+
+
+def test_the_page_shows_every_list_worst_first(tmp_path: Path) -> None:
+    report, query, gallery = setting()
+    text = write_page(report, query, gallery, tmp_path / "a.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    mistakes = int((report.ranks > 1).sum())
+    confident = min(10, mistakes)
+    assert page.true == confident + 12  # each list shows its true item exactly once
+    assert page.outside == 0
+    assert all(i["alt"] and (i["src"] or "").startswith("data:image/jpeg;") for i in page.images)
+    assert page.headings[:2] == ["h1", "h2"]
+    assert page.headings.count("h3") == confident + 12
+    ranks = re.findall(
+        r'class="rank[^>]*>(?:rank (\d+)|found first)', text[text.index("worst first") :]
+    )
+    shown = [int(r or 1) for r in ranks]
+    assert shown == sorted(report.ranks.tolist(), reverse=True)
+    assert f"{mistakes} of 12 queries did not find" in text
+    assert "All 12 lists are shown" in text
+    found = report.metrics["acc@1"]
+    assert f"{100 * found.value:.1f} %" in text
+    assert f"{100 * found.low:.1f} % to {100 * found.high:.1f} %" in text
+
+
+def test_the_surest_mistake_comes_first(tmp_path: Path) -> None:
+    report, query, gallery = setting()
+    text = write_page(report, query, gallery, tmp_path / "a.html").read_text()
+    part = text[text.index('id="confident"') : text.index('id="worst"')]
+    shown = re.findall("<h3>(.*?)</h3>", part)
+    wrong = [i for i in range(12) if report.ranks[i] > 1]
+    wrong.sort(key=lambda i: -report.confidence[i])
+    assert shown == [f"shoe/{i}" for i in wrong[:10]]
+
+
+def test_left_out_lists_are_counted(tmp_path: Path) -> None:
+    report, query, gallery = setting(30)
+    text = write_page(report, query, gallery, tmp_path / "a.html", lists=4).read_text()
+    assert "Shown are the 4 worst; 26 lists are left out." in text
+    assert len(re.findall("<article", text[text.index('id="worst"') :])) == 4
+    mistakes = int((report.ranks > 1).sum())
+    assert f"The 10 surest of {mistakes} mistakes ({mistakes - 10} left out here)" in text
+
+
+def test_a_perfect_model_has_no_mistakes(tmp_path: Path) -> None:
+    report, query, gallery = setting(3, noise=0)
+    text = write_page(report, query, gallery, tmp_path / "a.html").read_text()
+    assert "No mistakes" in text
+    assert "surest quarter" not in text
+
+
+def test_names_are_text_never_markup(tmp_path: Path) -> None:
+    report, query, gallery = setting(name='<script>alert({})</script>" onload="x')
+    text = write_page(report, query, gallery, tmp_path / "a.html").read_text()
+    assert "<script" not in text
+    assert 'onload="x"' not in text
+
+
+def test_thumbnails_keep_their_shape_and_stay_small() -> None:
+    uri = data_uri(np.full((400, 200, 3), 77, dtype=np.uint8))
+    image = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+    assert image.size == (56, 112)
+    assert data_uri(np.full((20, 10), 255, dtype=np.uint8)).startswith("data:image/jpeg")
+
+
+def test_refused(tmp_path: Path) -> None:
+    report, query, gallery = setting()
+    with pytest.raises(UsageError, match="manifests"):
+        write_page(report, query.take([1, 0, *range(2, 12)]), gallery, tmp_path / "a.html")
+    with pytest.raises(UsageError):
+        write_page(report, query, gallery, tmp_path / "a.html", lists=0)
+    with pytest.raises(DataError, match="cannot write"):
+        write_page(report, query, gallery, tmp_path / "no" / "a.html")
+    gone = query.with_columns(source=[f"gone{i}.png" for i in range(12)])
+    with pytest.raises(ImageError, match=r"gone\d+.png"):
+        write_page(report, gone, gallery, tmp_path / "a.html")
+    assert list(tmp_path.iterdir()) == []
