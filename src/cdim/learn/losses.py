@@ -1,0 +1,147 @@
+"""What training minimises. Each loss sees a batch's embeddings and the batch itself."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cdim.errors import RecipeError, nearest
+from cdim.learn.batches import Batch
+from cdim.learn.recipe import LossPart
+
+OWN = ("triplet", "cross-entropy")
+
+
+class TripletLoss(nn.Module):
+    """Triplet ranking loss, mean of `max(0, margin + d(a, p) - d(a, n))` (Eq. 2).
+
+    Which triplets: those the batch lists; without a list, every query with its
+    own gallery images against all others ("in-batch": the mean over triplets that
+    still violate the margin), or only the farthest positive and the nearest
+    negative of each query ("batch-hard").
+
+    Args:
+        margin: in units of the distance.
+        squared: squared Euclidean distances, as the paper's code; else Euclidean, as the paper.
+        hard: "batch-hard" instead of "in-batch" where the batch lists no triplets.
+    """
+
+    def __init__(self, margin: float = 0.3, squared: bool = False, hard: bool = False) -> None:
+        super().__init__()
+        self.margin = margin
+        self.squared = squared
+        self.hard = hard
+
+    def forward(self, embeddings: Float[Tensor, "batch dim"], batch: Batch) -> Float[Tensor, ""]:
+        """The loss, a scalar."""
+        if len(batch.triplets):
+            anchor, positive, negative = (embeddings[i] for i in batch.triplets.T)
+            near, far = self._root(
+                torch.stack([((anchor - p) ** 2).sum(1) for p in (positive, negative)])
+            )
+            return F.relu(self.margin + near - far).mean()
+        query = torch.from_numpy(batch.query).to(embeddings.device)
+        labels = torch.from_numpy(batch.labels).to(embeddings.device)
+        left, right = embeddings[query], embeddings[~query]
+        squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
+        distances = self._root(squares)
+        same = labels[query][:, None] == labels[~query][None]
+        if self.hard:
+            near = distances.masked_fill(~same, -torch.inf).amax(1)
+            far = distances.masked_fill(same, torch.inf).amin(1)
+            return F.relu(self.margin + near - far).mean()
+        terms = F.relu(self.margin + distances[:, :, None] - distances[:, None, :])
+        terms = terms[same[:, :, None] & ~same[:, None, :]]
+        return terms.sum() / (terms > 0).sum().clamp(min=1)
+
+    def _root(self, squares: Tensor) -> Tensor:
+        # The root's slope at 0 is infinite; below 1e-12 it is not followed.
+        return squares if self.squared else squares.clamp(min=1e-12).sqrt()
+
+
+class CrossEntropy(nn.Module):
+    """Softmax cross-entropy over the targets through one linear layer (Eq. 3).
+
+    Args:
+        dim: dimensions of an embedding.
+        classes: number of targets.
+    """
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.classify = nn.Linear(dim, classes)
+
+    def forward(self, embeddings: Float[Tensor, "batch dim"], batch: Batch) -> Float[Tensor, ""]:
+        """The loss, a scalar."""
+        labels = torch.from_numpy(batch.labels).to(embeddings.device)
+        return F.cross_entropy(self.classify(embeddings).float(), labels)
+
+
+class MetricLearningLoss(nn.Module):
+    """Any loss of pytorch-metric-learning, by class name.
+
+    Losses over pairs compare queries with gallery images only; losses over
+    classes (those that take `num_classes`) see all images.
+
+    Args:
+        loss: the loss.
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+        self.by_class = "num_classes" in inspect.signature(type(loss).__init__).parameters
+
+    def forward(self, embeddings: Float[Tensor, "batch dim"], batch: Batch) -> Float[Tensor, ""]:
+        """The loss, a scalar."""
+        labels = torch.from_numpy(batch.labels).to(embeddings.device)
+        if self.by_class:
+            value: Tensor = self.loss(embeddings, labels)
+            return value
+        query = torch.from_numpy(batch.query).to(embeddings.device)
+        ours = {"embeddings": embeddings[query], "labels": labels[query]}
+        theirs = {"ref_emb": embeddings[~query], "ref_labels": labels[~query]}
+        across: Tensor = self.loss(**ours, **theirs)
+        return across
+
+
+def build_loss(part: LossPart, dim: int, classes: int) -> nn.Module:
+    """The loss of a recipe.
+
+    Args:
+        part: the recipe's [loss].
+        dim: dimensions of an embedding.
+        classes: number of targets in the training data.
+
+    Raises:
+        RecipeError: a name pytorch-metric-learning does not have, or options it refuses.
+    """
+    if part.kind == "triplet":
+        return TripletLoss(part.margin, part.distance == "squared", part.negatives == "batch-hard")
+    if part.kind == "cross-entropy":
+        return CrossEntropy(dim, classes)
+    from pytorch_metric_learning import losses
+
+    known = {k for k, v in vars(losses).items() if inspect.isclass(v) and issubclass(v, nn.Module)}
+    if part.kind not in known:
+        raise RecipeError(
+            f"loss.kind = {part.kind!r}",
+            "it is 'triplet', 'cross-entropy' or a loss of pytorch-metric-learning",
+            nearest(part.kind, {*OWN, *known}),
+        )
+    kind = getattr(losses, part.kind)
+    options = dict(part.options)
+    if "num_classes" in inspect.signature(kind.__init__).parameters:
+        options = {"num_classes": classes, "embedding_size": dim, **options}
+    try:
+        return MetricLearningLoss(kind(**options))
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"loss.options {options} for {part.kind}",
+            f"pytorch-metric-learning says: {error}",
+            "see its documentation of that loss",
+        ) from None

@@ -1,0 +1,198 @@
+"""From a recipe to a run's folder: the function behind `cdim train`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tomli_w
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from cdim.data.catalogue import open_dataset
+from cdim.data.manifest import Manifest
+from cdim.data.preprocess import Preprocess
+from cdim.data.triplets import Triplets
+from cdim.errors import DataError, ModelError, UsageError
+from cdim.learn import checkpoint
+from cdim.learn.batches import ImageCache, Targets, make_sampler
+from cdim.learn.embedder import Embedder, choose_device, load_weights
+from cdim.learn.loop import Evaluate, Trainer
+from cdim.learn.losses import CrossEntropy, build_loss
+from cdim.learn.recipe import DataPart, Recipe, read
+from cdim.metrics import ranking
+
+RUNS = Path("runs")
+
+
+def train(
+    recipe: Path,
+    overrides: Sequence[str] = (),
+    data: Path | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    seed: int | None = None,
+) -> Path:
+    """Trains a recipe.
+
+    Args:
+        recipe: a TOML file.
+        overrides: "part.key=value" each.
+        data: where datasets are; None asks the environment (CDIM_DATA).
+        out: the run's folder; by default `runs/<name>-<seed>`.
+        device: "auto", "cpu", "cuda" or "mps".
+        resume: go on with the run in that folder.
+        seed: replaces the recipe's.
+
+    Returns:
+        The run's folder: `recipe.toml`, `best.safetensors`, `last.safetensors`,
+        `log.jsonl`, `tensorboard/`.
+
+    Raises:
+        CdimError: see `cdim.errors`; nothing that was saved before is lost.
+    """
+    plan = read(recipe, overrides, seed)
+    folder = out or RUNS / f"{plan.name}-{plan.seed}"
+    if (folder / "last.safetensors").exists() and not resume:
+        raise UsageError(
+            f"{folder} already holds a run",
+            "a run is not overwritten",
+            "add --resume to go on with it, or choose another --out",
+        )
+    parts = load_parts(plan.data, data)
+    torch.manual_seed(plan.seed)
+    embedder = Embedder(plan)
+    targets = Targets(parts.train, plan.data.target, parts.triplets)
+    criterion = build_loss(plan.loss, embedder.dim, len(targets.names))
+    if plan.model.start and not resume:
+        start_from(embedder, plan, folder.parent)
+    here = choose_device(device)
+    layout = torch.channels_last if plan.loop.channels_last else torch.contiguous_format
+    embedder.to(device=here, memory_format=layout)  # type: ignore[call-overload]
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint.replace(folder / "recipe.toml", tomli_w.dumps(plan.to_dict()).encode())
+    trainer = Trainer(plan, embedder, criterion.to(here), folder)
+    if resume:
+        trainer.resume()
+    judge = _evaluation(parts.validation, embedder.preprocess, targets, criterion)
+    cache = _load(parts.train, embedder.preprocess)
+    trainer.fit(cache, make_sampler(plan, targets), judge)
+    return folder
+
+
+def _load(manifest: Manifest, preprocess: Preprocess) -> ImageCache:
+    with tqdm(total=len(manifest), desc="images", unit="") as bar:
+
+        def show(done: int, _total: int) -> None:
+            bar.update(done - bar.n)
+
+        return ImageCache(manifest, preprocess, show)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The training data of a recipe, divided.
+
+    Args:
+        train: what is learned from.
+        validation: instances held out of the train split; may be empty.
+        triplets: human triplets over the train split.
+    """
+
+    train: Manifest
+    validation: Manifest
+    triplets: list[Triplets]
+
+
+def load_parts(part: DataPart, data: Path | None) -> Parts:
+    """Opens a recipe's datasets and carves the validation part from train, by instance.
+
+    The share is taken from each category; which instances depends on
+    `validation_seed` alone.
+
+    Raises:
+        DataError: a dataset cannot be opened or has no train split.
+    """
+    sets = [open_dataset(name, data) for name in part.train]
+    manifest = Manifest.concat([s.manifest for s in sets]).where(split=("train", ""))
+    if not len(manifest):
+        raise DataError(
+            f"every image of {', '.join(part.train)} is of split 'val' or 'test'",
+            "only the split 'train', or no split at all, is trained on",
+            "give the manifest's rows a split",
+        )
+    held: set[str] = set()
+    for category in np.unique(manifest.category):
+        names = np.unique(manifest.instance[manifest.category == category])
+        rng = np.random.default_rng(part.validation_seed)
+        held.update(rng.permutation(names)[: round(len(names) * part.validation)].tolist())
+    mask = np.isin(manifest.instance, sorted(held))
+    triplets = [s.triplets["train"] for s in sets if "train" in s.triplets]
+    return Parts(manifest.take(~mask), manifest.take(mask), triplets)
+
+
+def start_from(embedder: Embedder, plan: Recipe, runs: Path) -> None:
+    """Takes the backbone's weights from an earlier stage.
+
+    Raises:
+        ModelError: the stage is missing, or a layer differs that is not in `start_skip`.
+    """
+    places = [runs / plan.model.start, Path(plan.model.start)]
+    found = next((p for p in places if (p / "best.safetensors").is_file()), None)
+    if found is None:
+        raise ModelError(
+            f"model.start = {plan.model.start!r} is no run in {runs} and no path to one",
+            "it names the run of an earlier stage",
+            "train that stage first, e.g. `cdim train recipes/stage1-quickdraw.toml`",
+        )
+    tensors, _ = checkpoint.read(found / "best.safetensors")
+    given = checkpoint.select(tensors, "model.backbone.")
+    for name, own in embedder.backbone.state_dict().items():
+        if set(plan.model.start_skip) & set(name.split(".")):
+            given[name] = own
+    load_weights(embedder.backbone, given, found)
+
+
+def _evaluation(
+    validation: Manifest, preprocess: Preprocess, targets: Targets, criterion: nn.Module
+) -> Evaluate | None:
+    """How the loop judges: the accuracy of a classifier, else ranks within each category."""
+    if not len(validation):
+        return None
+    cache = _load(validation, preprocess)
+    labels = validation.column(targets.target)
+    everything = np.arange(len(validation))
+
+    if isinstance(criterion, CrossEntropy):
+        truth = np.searchsorted(targets.names, labels)
+
+        def accuracy(network: Embedder) -> Mapping[str, float]:
+            embeddings = torch.from_numpy(network.embed_stack(cache[everything]))
+            with torch.inference_mode():
+                guess = criterion.classify(embeddings.to(network.device)).argmax(1).cpu().numpy()
+            return {"score": float((guess == truth).mean())}
+
+        return accuracy
+
+    # Instances are searched within their category, as on the test split.
+    groups = validation.category if targets.target == "instance" else np.zeros(len(labels))
+    sides = [
+        [np.flatnonzero((groups == g) & (validation.role == role)) for role in ("query", "gallery")]
+        for g in np.unique(groups)
+    ]
+
+    def search(network: Embedder) -> Mapping[str, float]:
+        embeddings = network.embed_stack(cache[everything])
+        ranks = np.concatenate(
+            [
+                ranking.ranks(ranking.distances(embeddings[q], embeddings[g]), labels[q], labels[g])
+                for q, g in sides
+            ]
+        )
+        return {"score": float((1 / ranks).mean()), "acc@1": ranking.acc_at(ranks, 1)}
+
+    return search
