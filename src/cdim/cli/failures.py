@@ -1,0 +1,85 @@
+"""How failures look on the command line: one line on stderr and an exit code, no traceback.
+
+2: the input cannot work, 1: a check found errors, 130: stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import click
+
+from cdim.errors import CdimError, MissingExtra
+
+STOPPED = "stopped"
+RESUMABLE = "stopped; to go on where it was, run the same command with --resume"
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turns every expected failure inside into its line and exit code."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        raise SystemExit(2) from None
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = f"; see: {context.command_path} --help" if context else ""
+        _fail(error.format_message().rstrip(".") + where)
+    except click.Abort as error:
+        click.echo(str(error) or STOPPED, err=True)
+        raise SystemExit(130) from None
+    except CdimError as error:
+        _fail(str(error))
+    except MemoryError:
+        _fail("out of memory; the work does not fit; use a smaller batch or fewer images")
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        _fail(_system_message(error))
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C inside says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.Abort(RESUMABLE) from None
+
+
+@contextmanager
+def training_extra() -> Iterator[None]:
+    """Turns a missing PyTorch, or a part of its family, into the line that installs it.
+
+    Raises:
+        MissingExtra: something of cdim[train] is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "cdim":
+            raise
+        raise MissingExtra(
+            f"{error.name} is not installed",
+            "models are trained and run with the extra [train]",
+            "pip install 'cdim[train]'",
+        ) from None
+
+
+def _system_message(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" for {error.filename}" if error.filename else ""
+        return f"the disk is full{where}; what was saved before is whole; free space and run again"
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or type(error).__name__}{where}; check the path and its permissions"
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo("error: " + " ".join(message.split()), err=True)
+    sys.exit(2)

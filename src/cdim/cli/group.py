@@ -1,0 +1,77 @@
+"""The group of verbs, each in its own module, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from cdim import __version__
+from cdim.cli.failures import one_line
+
+# verb: (module and attribute, line in `cdim --help`)
+VERBS = {
+    "train": ("cdim.cli.training:train", "Train a model by a recipe."),
+    "eval": ("cdim.cli.judging:evaluate", "Judge a trained model on a dataset."),
+    "search": ("cdim.cli.searching:search", "Find the images of a folder that a query shows."),
+    "demo": ("cdim.cli.demonstration:demo", "Train a small model on made-up products and use it."),
+    "data": ("cdim.cli.datasets:data", "Known datasets, and what is wrong with one."),
+    "results": ("cdim.cli.results:results", "Keep docs/results.md in step with results.json."),
+}
+
+
+class Verbs(click.Group):
+    """A group whose help needs none of the verbs' modules, and whose errors are one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The verbs in the order a newcomer meets them."""
+        return list(VERBS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        """The verb's command, imported now."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, attribute = VERBS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The list of verbs, without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Runs a command line; on its own, every failure is one line and an exit code."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        with one_line():
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            raise SystemExit(code if isinstance(code, int) else 0)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cdim", message="%(prog)s %(version)s")
+def cdim() -> None:
+    """Finds the same thing across visual domains: draw a shoe, get that exact shoe."""
+
+
+def main() -> None:
+    """The entry point of the command `cdim` and of `python -m cdim`."""
+    cdim(prog_name="cdim")

@@ -1,0 +1,103 @@
+"""`cdim results`: the page made from results.json, and new rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cdim.cli import options
+from cdim.cli.judging import halves, judge, load
+
+if TYPE_CHECKING:
+    from cdim.learn.embedder import Embedder
+
+file = click.option(
+    "--file",
+    type=options.PATH,
+    default=Path("docs", "results.json"),
+    show_default=True,
+    help="The list of rows; the page is written beside it.",
+)
+
+
+@click.group(invoke_without_command=True)
+@file
+@click.pass_context
+def results(ctx: click.Context, file: Path) -> None:
+    """Make docs/results.md from docs/results.json."""
+    if ctx.invoked_subcommand is None:
+        _write_page(file)
+
+
+@results.command()
+@click.argument("dataset")
+@click.argument("runs", metavar="RUN...", type=options.PATH, nargs=-1, required=True)
+@click.option("--row", required=True, help="The row's name.")
+@click.option("--table", help="Number of the paper's table it belongs to.")
+@click.option("--recipe", required=True, help="The recipe the runs were trained by.")
+@click.option("--command", help="What to type to get the row [default: train and eval each seed].")
+@file
+@options.data_root
+@options.split
+@options.device
+def add(
+    dataset: str,
+    runs: tuple[Path, ...],
+    row: str,
+    table: str | None,
+    recipe: str,
+    command: str | None,
+    file: Path,
+    data: Path | None,
+    split: str,
+    device: str,
+) -> None:
+    r"""Judge RUNs, one a training seed, and write them as one row.
+
+    A row of the same name, table, dataset and model is replaced.
+
+    \b
+    cdim results add qmul-shoe runs/shoe-fusion-0 runs/shoe-fusion-1 \
+        --table 3 --row Ours --recipe recipes/shoe-fusion.toml
+    """
+    from cdim import results as book
+    from cdim.data.catalogue import open_dataset
+
+    opened = open_dataset(dataset, data)
+    query, gallery = halves(opened, split)
+    models = [load(run, device) for run in runs]
+    model = models[0]
+    new = book.pool(
+        [judge(each, opened, query, gallery, split) for each in models],
+        row=row,
+        table=table,
+        split=split,
+        backbone=model.recipe.model.backbone,
+        params=sum(weights.numel() for weights in model.parameters()),
+        dim=model.dim,
+        fusion=list(model.recipe.fusion.taps),
+        recipe=recipe,
+        command=command or _command(recipe, models, dataset),
+    )
+    book.write(file, book.merge(book.read(file), new))
+    _write_page(file)
+
+
+def _command(recipe: str, models: list[Embedder], dataset: str) -> str:
+    seeds = " ".join(str(model.recipe.seed) for model in models)
+    run = f"runs/{models[0].recipe.name}-$seed"
+    return (
+        f"for seed in {seeds}; do cdim train {recipe} --seed $seed; cdim eval {run} {dataset}; done"
+    )
+
+
+def _write_page(file: Path) -> None:
+    from cdim import results as book
+    from cdim.evaluation import write_whole
+
+    rows = book.read(file)
+    page = file.with_suffix(".md")
+    write_whole(page, book.render(rows).encode())
+    click.echo(f"{page}: {len(rows)} rows")

@@ -1,0 +1,120 @@
+"""Bad input ends in one line on stderr and an exit code, never in a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from cdim.learn import run
+
+
+def one_line(done, *words):
+    code = getattr(done, "returncode", getattr(done, "exit_code", None))
+    assert code == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], ["trian", "cdim --help"]),
+        (["--verbose"], ["--verbose"]),
+        (["train"], ["RECIPE"]),
+        (["train", "missing.toml"], ["missing.toml", "recipes/"]),
+        (["train", "missing.toml", "--device", "tpu"], ["tpu", "cuda"]),
+        (["eval", "missing", "synthetic"], ["missing", "cdim train"]),
+        (["eval", "missing", "qmul-show"], ["qmul-show", "qmul-shoe"]),
+        (["eval", "missing", "qmul-shoe"], ["--data", "CDIM_DATA"]),
+        (["eval", "missing", "qmul-shoe", "--data", "nowhere"], ["nowhere", "--data"]),
+        (["eval", "missing", "synthetic", "--split", "tset"], ["tset", "test"]),
+        (["search", "missing", "q.png", "--model", "missing"], ["missing"]),
+        (["search", "missing", "q.png"], ["--model"]),
+        (["search", "missing", "--model", "m"], ["QUERY"]),
+        (["data", "check", "missing.csv"], ["missing.csv"]),
+        (["data", "check", "."], ["images"]),
+    ],
+)
+def test_bad_input(call, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    one_line(call(*arguments), *words)
+
+
+@pytest.mark.parametrize("arguments", [["train", "missing.toml"], ["data", "lits"]])
+def test_bad_input_in_a_real_process(shell, arguments):
+    one_line(shell(*arguments))
+
+
+def test_an_unknown_recipe_key_names_the_nearest(call, tiny_recipe, tmp_path):
+    done = call("train", tiny_recipe, "--set", "loss.marign=0.2", "--out", tmp_path / "run")
+    one_line(done, "loss.marign", "did you mean 'margin'")
+    assert not (tmp_path / "run").exists()
+
+
+def test_half_a_picture_as_query(call, tiny_run, tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "whole.jpg")
+    data = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(data[: len(data) // 2])
+    one_line(call("search", tmp_path, tmp_path / "half.jpg", "--model", tiny_run), "half.jpg")
+
+
+def test_a_run_is_not_overwritten(call, tiny_recipe, tiny_run):
+    before = (tiny_run / "best.safetensors").read_bytes()
+    one_line(call("train", tiny_recipe, "--out", tiny_run), "--resume")
+    assert (tiny_run / "best.safetensors").read_bytes() == before
+
+
+def raising(error):
+    def instead(*_arguments, **_options):
+        raise error
+
+    return instead
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "last.safetensors"), ["disk is full"]),
+        (PermissionError(errno.EACCES, "Permission denied", "runs"), ["Permission denied: runs"]),
+        (MemoryError(), ["out of memory"]),
+    ],
+)
+def test_what_the_system_refuses(call, monkeypatch, error, words):
+    monkeypatch.setattr(run, "train", raising(error))
+    one_line(call("train", "any.toml"), *words)
+
+
+def test_ctrl_c_says_how_to_go_on(call, monkeypatch):
+    monkeypatch.setattr(run, "train", raising(KeyboardInterrupt()))
+    done = call("train", "any.toml")
+    assert done.exit_code == 130
+    assert "--resume" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_bug_is_not_dressed_up_as_bad_input(call, monkeypatch):
+    monkeypatch.setattr(run, "train", raising(ZeroDivisionError()))
+    assert isinstance(call("train", "any.toml").exception, ZeroDivisionError)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes close differently there")
+def test_a_closed_pipe_is_quiet():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "cdim", "data", "list"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.stderr == ""

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cdim
+from cdim.data.catalogue import KNOWN
+
+
+def test_the_version(shell):
+    done = shell("--version")
+    assert done.stdout == f"cdim {cdim.__version__}\n"
+
+
+def test_nothing_given_shows_the_verbs(shell):
+    done = shell()
+    assert done.returncode == 2
+    for verb in ("train", "eval", "search", "demo", "data", "results"):
+        assert f"  {verb} " in done.stderr
+
+
+def test_data_list_names_every_dataset_with_its_terms(call):
+    done = call("data", "list")
+    assert done.exit_code == 0
+    cards = json.loads(call("data", "list", "--json").stdout)
+    assert [c["name"] for c in cards] == list(KNOWN)
+    for card in cards:
+        assert card["where"]
+        assert card["terms"] in done.stdout
+
+
+def test_data_check_of_a_good_set(call):
+    done = call("data", "check", "synthetic:12", "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["problems"] is not None
+
+
+def test_data_check_of_a_bad_set_exits_with_1(call, tmp_path):
+    (tmp_path / "shoe").mkdir()
+    (tmp_path / "shoe" / "broken.png").write_text("no image")
+    done = call("data", "check", tmp_path)
+    assert done.exit_code == 1
+    assert "broken.png" in done.stdout
+
+
+def test_the_data_root_comes_from_the_option_or_the_environment(call, data_root, monkeypatch):
+    by_option = call("data", "check", "qmul-chair", "--data", data_root, "--json")
+    monkeypatch.setenv("CDIM_DATA", str(data_root))
+    by_environment = call("data", "check", "qmul-chair", "--json")
+    assert json.loads(by_option.stdout) == json.loads(by_environment.stdout)
+
+
+def test_a_run_is_judged(call, tiny_run, tmp_path):
+    page = tmp_path / "report.html"
+    done = call("eval", tiny_run, "synthetic:18", "--json", "--html", page, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    printed = json.loads(done.stdout)
+    assert {"dataset", "protocol", "metrics", "queries", "gallery", "seed"} <= printed.keys()
+    assert (printed["dataset"], printed["split"]) == ("synthetic:18", "test")
+    first = printed["metrics"]["acc@1"]
+    assert 0 <= first["low"] <= first["value"] <= first["high"] <= 1
+    assert "data:image" in page.read_text(encoding="utf-8")
+
+
+def test_two_runs_are_compared(call, tiny_run):
+    arguments = ("eval", tiny_run, "synthetic:18", "--compare", tiny_run, "--device", "cpu")
+    found = json.loads(call(*arguments, "--json").stdout)["compare"]["metrics"]["acc@1"]
+    assert found["difference"] == 0
+    assert found["p"] == pytest.approx(1)
+    assert "p = 1" in call(*arguments).stdout
+
+
+def test_a_folder_is_searched(call, tiny_run, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in (0, 90, 250):
+        pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_text("no image")
+    query, page = tmp_path / "90.png", tmp_path / "found.html"
+    arguments = ("search", tmp_path, query, "--model", tiny_run, "-k", 2, "--device", "cpu")
+    done = call(*arguments, "--html", page)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[1].endswith("90.png")
+    assert "broken.png" in done.stderr
+    assert page.is_file()
+    printed = json.loads(call(*arguments, "--json").stdout)
+    assert printed["queries"][0]["hits"][0]["path"] == str(query)
+    assert len(printed["unreadable"]) == 1
+
+
+def test_a_stopped_training_is_resumed_from_the_shell(call, tiny_recipe, tmp_path):
+    out = tmp_path / "run"
+    arguments = ("train", tiny_recipe, "--out", out, "--device", "cpu", "--seed", 3)
+    assert call(*arguments, "--set", "loop.steps=1").exit_code == 0
+    done = call(*arguments, "--resume")
+    assert done.exit_code == 0, done.output
+    steps = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert steps[-1]["step"] == 2
+
+
+def test_the_demo_end_to_end_by_a_tiny_recipe(tmp_path, monkeypatch, call, tiny_recipe):
+    from cdim.cli import demonstration
+
+    monkeypatch.setattr(demonstration, "RECIPE", tiny_recipe)  # joined to the package: absolute
+    done = call("demo", "--out", tmp_path / "demo", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    assert "acc@1" in done.stdout
+    assert (tmp_path / "demo" / "ranked-lists.html").is_file()
+    search = done.stdout.strip().splitlines()[-1].partition("cdim ")[2].split()
+    assert call(*search).exit_code == 0
+    again = call("demo", "--out", tmp_path / "demo", "--device", "cpu")
+    assert again.exit_code == 0, again.output
+
+
+def test_results_are_added_and_written(call, tiny_run, tmp_path):
+    file = tmp_path / "results.json"
+    file.write_text("[]")
+    arguments = ("synthetic:18", tiny_run, "--row", "Tiny", "--recipe", "tiny.toml")
+    for _ in range(2):  # the second time it is the same row
+        done = call("results", "add", *arguments, "--file", file, "--device", "cpu")
+        assert done.exit_code == 0, done.output
+    (row,) = json.loads(file.read_text())
+    assert (row["row"], row["seeds"], row["fusion"]) == ("Tiny", [0], [])
+    assert "cdim train tiny.toml --seed $seed" in row["command"]
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert "Tiny" in page
+    (tmp_path / "results.md").unlink()
+    assert call("results", "--file", file).exit_code == 0
+    assert (tmp_path / "results.md").read_text(encoding="utf-8") == page
+
+
+def test_python_m_cdim_is_the_command(tmp_path):
+    environment = {**os.environ, "COLUMNS": "80"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cdim", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert done.stdout.startswith("Usage: cdim ")

@@ -1,0 +1,102 @@
+"""What the documents tell people to type exists and parses."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from cdim.cli import cdim
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("recipes/*.md")])
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+
+
+def shell_lines(text):
+    for language, block in FENCE.findall(text):
+        if language in ("bash", "sh"):
+            yield from block.replace("\\\n", " ").splitlines()
+
+
+def calls(line):
+    """The cdim commands of a shell line, also inside loops and backticks."""
+    for part in re.split(r"[;&|`]|\bdo\b", line):
+        words = shlex.split(part, comments=True)
+        while words and re.fullmatch(r"\w+=.*", words[0]):
+            words = words[1:]
+        if words[:1] == ["cdim"]:
+            yield words[1:]
+
+
+def parse(arguments):
+    """Parses as click would, through every group, without running anything."""
+    command, name = cdim, "cdim"
+    context = command.make_context(name, list(arguments), resilient_parsing=False)
+    while isinstance(command, click.Group) and (rest := [*context._protected_args, *context.args]):
+        name, command, left = command.resolve_command(context, rest)
+        arguments = ["1" if a.startswith("$") else a for a in left]
+        context = command.make_context(name, arguments, parent=context)
+    return context
+
+
+def documented():
+    lines = [(d.name, line) for d in DOCUMENTS for line in shell_lines(d.read_text("utf-8"))]
+    return [(name, call) for name, line in lines for call in calls(line)]
+
+
+@pytest.mark.parametrize(("document", "arguments"), documented())
+def test_commands_of_the_documents_parse(document, arguments):
+    if "--help" not in arguments:
+        parse(arguments)
+    for word in arguments:
+        if word.startswith("recipes/"):
+            assert (ROOT / word).is_file(), f"{document}: there is no {word}"
+
+
+def test_commands_of_the_results_parse():
+    rows = json.loads((ROOT / "docs" / "results.json").read_text("utf-8"))
+    for command in {row["command"] for row in rows} - {None}:
+        for arguments in calls(command):
+            parse(["1" if a == "$seed" else a for a in arguments])
+
+
+def test_a_command_that_does_not_exist_is_noticed():
+    with pytest.raises(click.UsageError):
+        parse(["train", "recipes/x.toml", "--sed", "1"])
+
+
+def test_the_page_of_results_is_up_to_date():
+    from cdim import results
+
+    rows = results.read(ROOT / "docs" / "results.json")
+    assert (ROOT / "docs" / "results.md").read_text("utf-8") == results.render(rows)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_lead_somewhere(document):
+    for target in LINK.findall(document.read_text("utf-8")):
+        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_readme_opens_with_the_two_commands_of_start_py():
+    blocks = [body for language, body in FENCE.findall((ROOT / "README.md").read_text("utf-8"))]
+    assert [b.strip() for b in blocks[:2]] == ["python3 start.py demo", "python3 start.py test"]
+    assert "start.py test" in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
+def test_python_of_the_readme_imports_what_exists():
+    import importlib
+
+    for language, body in FENCE.findall((ROOT / "README.md").read_text("utf-8")):
+        if language == "python":
+            for node in ast.walk(ast.parse(body)):
+                if isinstance(node, ast.ImportFrom):
+                    module = importlib.import_module(node.module)
+                    assert all(hasattr(module, name.name) for name in node.names)
