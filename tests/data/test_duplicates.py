@@ -150,7 +150,7 @@ def test_of_real_photos_only_the_known_are_copies(data_root: object) -> None:
     manifest = open_dataset("qmul-chair-rgb", data_root).manifest  # type: ignore[arg-type]
     photos = manifest.where(domain="photo")
     result = found(*(read(source, photos.root) for source in photos.source))
-    number = {row: name for row, name in enumerate(photos.column("file").tolist())}
+    number = dict(enumerate(photos.column("file").tolist()))
     assert [{number[row] for row in group} for group in result.exact] == [{"13", "263"}]
     # The same office chair with and without armrests.
     assert [{number[a], number[b]} for a, b, _ in result.near] == [{"2", "121"}]

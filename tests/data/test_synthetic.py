@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageFilter
 
 from cdim.data import synthetic
 from cdim.data.products.sketch import LEVELS, contours
-from cdim.data.strokes import Strokes
+from cdim.data.strokes import Strokes, draw
 from cdim.errors import DataError, ImageError
 
 CATEGORIES = ("shoe", "chair", "bag")
@@ -131,7 +131,7 @@ def _ink(lines: list[NDArray[np.float32]]) -> Image.Image:
 
 
 def _blurred(lines: Strokes) -> Image.Image:
-    image = ImageChops.invert(Image.fromarray(synthetic.draw(lines, 256, 2.0)))
+    image = ImageChops.invert(Image.fromarray(draw(lines, 256, 2.0)))
     return image.filter(ImageFilter.GaussianBlur(4))
 
 

@@ -53,7 +53,7 @@ def look_at(manifest: Manifest, progress: Progress | None = None) -> list[Look]:
     n = len(manifest)
     looks: list[Look] = []
     with ExitStack() as closing, ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
-        files = images._Files(closing)
+        files = images.Files(closing)
 
         def part(rows: range) -> list[Look]:
             return [_look(files, manifest.source[row], manifest.root) for row in rows]
@@ -109,7 +109,7 @@ def container(source: Source, root: Path) -> Path | None:
     return root / (zipped or held or [source, source])[1]
 
 
-def _look(files: images._Files, source: Source, root: Path) -> Look:
+def _look(files: images.Files, source: Source, root: Path) -> Look:
     try:
         image = files.read(source, root)
         raw = image

@@ -72,7 +72,7 @@ def read(source: Source, root: str | os.PathLike[str] = ".") -> NDArray[np.uint8
         ImageError: nothing there, or it cannot be read; names the file.
     """
     with ExitStack() as stack:
-        return _Files(stack).read(source, Path(root))
+        return Files(stack).read(source, Path(root))
 
 
 def decode(data: bytes, name: str) -> NDArray[np.uint8]:
@@ -130,7 +130,7 @@ def load_stack(
     n = len(manifest)
     stack = np.empty((n, *preprocess.resize, preprocess.channels), dtype=np.uint8)
     with ExitStack() as closing, ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
-        opened = _Files(closing)
+        opened = Files(closing)
 
         def load(rows: range) -> int:
             for row in rows:
@@ -148,8 +148,12 @@ def load_stack(
     return stack
 
 
-class _Files:
-    """Zips held open, one lock around them, so that threads may share one reader."""
+class Files:
+    """Reads many images: zips are held open, with one lock, so that threads may share a reader.
+
+    Args:
+        closing: closes the zips in the end.
+    """
 
     def __init__(self, closing: ExitStack) -> None:
         self._closing = closing
@@ -157,6 +161,7 @@ class _Files:
         self._lock = threading.Lock()
 
     def read(self, source: Source, root: Path) -> NDArray[np.uint8]:
+        """One image, as `cdim.data.images.read`."""
         if isinstance(source, np.ndarray):
             return source
         if source.startswith("synthetic:"):

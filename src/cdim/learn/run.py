@@ -100,7 +100,7 @@ class Parts:
     Args:
         train: what is learned from.
         validation: instances held out of the train split; may be empty.
-        triplets: human triplets over the train split.
+        triplets: human triplets over the train split, by majority, never against the pairing.
     """
 
     train: Manifest
@@ -131,7 +131,7 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
         rng = np.random.default_rng(part.validation_seed)
         held.update(rng.permutation(names)[: round(len(names) * part.validation)].tolist())
     mask = np.isin(manifest.instance, sorted(held))
-    triplets = [s.triplets["train"] for s in sets if "train" in s.triplets]
+    triplets = [s.triplets["train"].agreed() for s in sets if "train" in s.triplets]
     return Parts(manifest.take(~mask), manifest.take(mask), triplets)
 
 

@@ -50,7 +50,7 @@ class SketchANet(nn.Module):
             width_in = out
         if min(height, width) < 1:
             raise RecipeError(
-                f"input.crop = {list(crop)}", "Sketch-a-Net needs at least 111 x 111", "enlarge it"
+                f"input.crop = {list(crop)}", "Sketch-a-Net needs at least 81 x 81", "enlarge it"
             )
         self.pool = nn.MaxPool2d(3, 2)
         self.fc6 = nn.Linear(width_in * height * width, FC6)
