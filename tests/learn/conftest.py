@@ -46,7 +46,7 @@ def products():
         rows = []
         for number in range(instances):
             category = categories[number % len(categories)]
-            squares = rng.integers(0, 2, (9, 9)) * np.uint8(255)
+            squares = rng.integers(0, 2, (9, 9), dtype=np.uint8) * np.uint8(255)
             clean = np.kron(squares, np.ones((side // 9, side // 9), dtype=np.uint8))
             noisy = np.where(rng.random(clean.shape) < 0.1, 255 - clean, clean).astype(np.uint8)
             name = f"{category}/{number:03}"

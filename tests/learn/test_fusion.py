@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -37,7 +39,6 @@ def dims(pool, tap):
 
 def split(fusion, vectors):
     return vectors.split(fusion.parts, 1)
-
 
 
 chosen = st.lists(
@@ -128,13 +129,13 @@ def gem(exponent):
 
 
 def test_generalised_mean_goes_from_the_average_to_the_maximum():
-    x = outputs()["mid"].abs() + 0.1
+    x = torch.rand(3, 4, 5, 6) + 0.5
     with torch.no_grad():
         torch.testing.assert_close(gem(1.0)(x), x.mean((2, 3)))
-        means = [gem(p)(x / x.max()) for p in (1.0, 2.0, 4.0, 8.0, 400.0)]
-    for smaller, larger in zip(means, means[1:], strict=False):
+        means = [gem(p)(x) for p in (1.0, 2.0, 4.0, 8.0, 150.0)]
+    for smaller, larger in pairwise(means):
         assert (smaller <= larger + 1e-6).all()
-    torch.testing.assert_close(means[-1], (x / x.max()).amax((2, 3)), rtol=0.03, atol=0)
+    torch.testing.assert_close(means[-1], x.amax((2, 3)), rtol=0.03, atol=0)
 
 
 def test_generalised_mean_learns_its_exponent_and_survives_zeros():

@@ -78,6 +78,9 @@ class ImageCache:
 class Targets:
     """The training rows by target: what the samplers draw from.
 
+    An image without a role stands on both sides: paired with itself, it is told
+    apart from others under two random changes (instance discrimination).
+
     Args:
         manifest: the training images.
         target: "instance" or "category".
@@ -100,8 +103,9 @@ class Targets:
         self.query = manifest.role == "query"
         self.categories, category = np.unique(manifest.category, return_inverse=True)
         self.category: Index = category.astype(np.intp)
-        self.query_rows = self._by_label(self.query)
-        self.gallery_rows = self._by_label(manifest.role == "gallery")
+        alone = manifest.role == ""
+        self.query_rows = self._by_label(self.query | alone)
+        self.gallery_rows = self._by_label((manifest.role == "gallery") | alone)
         self.paired: Index = np.array(
             [
                 label
@@ -112,6 +116,9 @@ class Targets:
         )
         self.label_category = np.zeros(len(self.names), dtype=np.intp)
         self.label_category[self.labels] = self.category
+        if target == "instance":  # alone in its category, an instance has no negatives
+            paired = self.label_category[self.paired]
+            self.paired = self.paired[np.bincount(paired)[paired] > 1]
         self.triplets = self._known(triplets)
 
     def _by_label(self, mask: NDArray[np.bool_]) -> list[Index]:

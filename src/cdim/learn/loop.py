@@ -166,9 +166,19 @@ class Trainer:
             self.average.update_parameters(self.embedder)
         return value
 
+    def _check_weights(self) -> None:
+        """Keeps a step that spoiled the weights from reaching a checkpoint."""
+        if not all(bool(p.isfinite().all()) for p in self.embedder.parameters()):
+            raise TrainingError(
+                f"a weight is not a number after step {self.progress.step} of {self.folder}",
+                "training needs finite weights",
+                "lower optimiser.lr or add optimiser.warmup; the checkpoints so far are intact",
+            )
+
     def _look(self, evaluate: Evaluate | None, log: Log) -> None:
         """One look at the validation part; the best network so far is kept."""
         progress = self.progress
+        self._check_weights()
         found = evaluate(self.judged) if evaluate else {"score": float(progress.step)}
         progress.waited += 1
         if found["score"] > progress.best:
@@ -189,6 +199,7 @@ class Trainer:
 
     def save(self) -> None:
         """Writes all that `resume` needs to `last.safetensors`."""
+        self._check_weights()
         parts: dict[str, nn.Module] = {"model": self.embedder, "criterion": self.criterion}
         if self.average is not None:
             parts["average"] = self.average

@@ -94,7 +94,7 @@ class MetricLearningLoss(nn.Module):
     def __init__(self, loss: nn.Module) -> None:
         super().__init__()
         self.loss = loss
-        self.by_class = "num_classes" in inspect.signature(type(loss).__init__).parameters
+        self.by_class = "num_classes" in _parameters(type(loss))
 
     def forward(self, embeddings: Float[Tensor, "batch dim"], batch: Batch) -> Float[Tensor, ""]:
         """The loss, a scalar."""
@@ -135,7 +135,7 @@ def build_loss(part: LossPart, dim: int, classes: int) -> nn.Module:
         )
     kind = getattr(losses, part.kind)
     options = dict(part.options)
-    if "num_classes" in inspect.signature(kind.__init__).parameters:
+    if "num_classes" in _parameters(kind):
         options = {"num_classes": classes, "embedding_size": dim, **options}
     try:
         return MetricLearningLoss(kind(**options))
@@ -145,3 +145,9 @@ def build_loss(part: LossPart, dim: int, classes: int) -> nn.Module:
             f"pytorch-metric-learning says: {error}",
             "see its documentation of that loss",
         ) from None
+
+
+def _parameters(kind: type) -> set[str]:
+    """What a class and its bases take; `CosFaceLoss` hands `num_classes` on to its base."""
+    own = [vars(c)["__init__"] for c in inspect.getmro(kind) if "__init__" in vars(c)]
+    return {name for init in own for name in inspect.signature(init).parameters}

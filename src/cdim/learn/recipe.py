@@ -329,7 +329,7 @@ def _in_range(recipe: Recipe) -> None:
     not_negative: Rule = ("0 or more", lambda v: v >= 0)
     positive: Rule = ("above 0", lambda v: v > 0)
     rules: dict[str, Rule] = {
-        "seed": not_negative,
+        "seed": ("from 0 to below 2**63", lambda v: 0 <= v < 2**63),
         "data.validation": below_one,
         "data.validation_seed": not_negative,
         "augment.flip": probability,
@@ -342,7 +342,7 @@ def _in_range(recipe: Recipe) -> None:
         "fusion.project": not_negative,
         "loss.margin": not_negative,
         "loss.hard_share": probability,
-        "optimiser.lr": positive,
+        "optimiser.lr": ("above 0 and finite", lambda v: 0 < v < float("inf")),
         "optimiser.momentum": below_one,
         "optimiser.weight_decay": not_negative,
         "optimiser.warmup": not_negative,

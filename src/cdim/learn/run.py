@@ -73,11 +73,11 @@ def train(
     here = choose_device(device)
     layout = torch.channels_last if plan.loop.channels_last else torch.contiguous_format
     embedder.to(device=here, memory_format=layout)  # type: ignore[call-overload]
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint.replace(folder / "recipe.toml", tomli_w.dumps(plan.to_dict()).encode())
     trainer = Trainer(plan, embedder, criterion.to(here), folder)
     if resume:
         trainer.resume()
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint.replace(folder / "recipe.toml", tomli_w.dumps(plan.to_dict()).encode())
     judge = _evaluation(parts.validation, embedder.preprocess, targets, criterion)
     cache = _load(parts.train, embedder.preprocess)
     trainer.fit(cache, make_sampler(plan, targets), judge)

@@ -1,0 +1,183 @@
+"""The losses against naive loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from pytorch_metric_learning import losses as theirs
+
+from cdim.errors import RecipeError
+from cdim.learn.batches import Batch
+from cdim.learn.losses import CrossEntropy, MetricLearningLoss, TripletLoss, build_loss
+from cdim.learn.recipe import LossPart
+
+LABELS = (0, 1, 2, 3, 1)
+"""Labels of the queries, then of the gallery: 4 has no query, 3 no gallery image."""
+OFFERED = (1, 0, 2, 4, 0, 2)
+
+
+def pairs_batch():
+    labels = np.array([*LABELS, *OFFERED])
+    query = np.arange(len(labels)) < len(LABELS)
+    return Batch(np.arange(len(labels)), labels, query, np.arange(len(labels)))
+
+
+def listed_batch(triplets, n):
+    rows = np.arange(n)
+    return Batch(rows, rows % 3, rows % 2 == 0, rows, np.array(triplets, dtype=np.intp))
+
+
+def embeddings(n, dim=4, seed=0, scale=0.5):
+    torch.manual_seed(seed)
+    return (torch.randn(n, dim) * scale).requires_grad_()
+
+
+def distance(a, b, squared):
+    square = sum((float(x) - float(y)) ** 2 for x, y in zip(a, b, strict=True))
+    return square if squared else math.sqrt(square)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("margin", [0.0, 0.3, 2.0])
+def test_listed_triplets(squared, margin):
+    triplets = [(0, 1, 2), (0, 2, 1), (3, 4, 5), (6, 0, 3)]
+    given = embeddings(7).detach()
+    terms = [
+        max(
+            0.0,
+            margin + distance(given[a], given[p], squared) - distance(given[a], given[n], squared),
+        )
+        for a, p, n in triplets
+    ]
+    found = TripletLoss(margin, squared)(given, listed_batch(triplets, 7))
+    assert found.item() == pytest.approx(sum(terms) / len(terms), abs=1e-5)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("margin", [0.1, 0.3, 2.0])
+def test_in_batch_is_the_mean_over_triplets_that_violate_the_margin(squared, margin):
+    given = embeddings(11).detach()
+    left, right = given[:5], given[5:]
+    terms = []
+    for i, label in enumerate(LABELS):
+        for j, near in enumerate(OFFERED):
+            for k, far in enumerate(OFFERED):
+                if near == label and far != label:
+                    terms.append(
+                        margin
+                        + distance(left[i], right[j], squared)
+                        - distance(left[i], right[k], squared)
+                    )
+    violating = [t for t in terms if t > 0]
+    assert violating
+    found = TripletLoss(margin, squared)(given, pairs_batch())
+    assert found.item() == pytest.approx(sum(violating) / len(violating), abs=1e-5)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_batch_hard_is_the_farthest_positive_and_the_nearest_negative(squared):
+    given = embeddings(11, seed=1).detach()
+    left, right = given[:5], given[5:]
+    terms = []
+    for i, label in enumerate(LABELS):
+        near = [distance(left[i], right[j], squared) for j, o in enumerate(OFFERED) if o == label]
+        far = [distance(left[i], right[j], squared) for j, o in enumerate(OFFERED) if o != label]
+        terms.append(max(0.0, 0.3 + max(near) - min(far)) if near else 0.0)
+    found = TripletLoss(0.3, squared, hard=True)(given, pairs_batch())
+    assert found.item() == pytest.approx(sum(terms) / len(terms), abs=1e-5)
+
+
+def test_nothing_violated_is_a_loss_of_zero_with_zero_gradients():
+    given = (torch.eye(2).repeat(2, 1) * 10).requires_grad_()
+    batch = Batch(np.arange(4), np.array([0, 1, 0, 1]), np.arange(4) < 2, np.arange(4) % 2)
+    for hard in (False, True):
+        loss = TripletLoss(0.3, hard=hard)(given, batch)
+        loss.backward()
+        assert loss.item() == 0
+        assert (given.grad == 0).all()
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("way", ["listed", "in-batch", "batch-hard"])
+def test_gradients_are_finite_where_all_embeddings_are_equal(squared, way):
+    given = torch.ones(11, 4, requires_grad=True)
+    batch = listed_batch([(0, 1, 2), (3, 4, 5)], 11) if way == "listed" else pairs_batch()
+    loss = TripletLoss(0.3, squared, hard=way == "batch-hard")(given, batch)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.3 * (0.8 if way == "batch-hard" else 1), abs=1e-4)
+    assert torch.isfinite(given.grad).all()
+
+
+def test_a_step_against_the_gradient_lowers_the_loss():
+    given, loss = embeddings(11), TripletLoss(0.3)
+    before = loss(given, pairs_batch())
+    before.backward()
+    assert loss(given - 0.01 * given.grad, pairs_batch()).item() < before.item()
+
+
+def test_cross_entropy_is_torchs_through_one_linear_layer():
+    torch.manual_seed(0)
+    loss = build_loss(LossPart("cross-entropy"), dim=4, classes=5)
+    assert isinstance(loss, CrossEntropy)
+    given, batch = embeddings(11), pairs_batch()
+    scores = given @ loss.classify.weight.T + loss.classify.bias
+    wanted = torch.nn.functional.cross_entropy(scores, torch.from_numpy(batch.labels))
+    torch.testing.assert_close(loss(given, batch), wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("MultiSimilarityLoss", {"alpha": 1.5}), ("NTXentLoss", {}), ("TripletMarginLoss", {})],
+)
+def test_a_loss_over_pairs_compares_queries_with_the_gallery(kind, options):
+    loss = build_loss(LossPart(kind, options=options), dim=4, classes=5)
+    given, batch = embeddings(11), pairs_batch()
+    labels = torch.from_numpy(batch.labels)
+    wanted = getattr(theirs, kind)(**options)(
+        given[:5], labels[:5], ref_emb=given[5:], ref_labels=labels[5:]
+    )
+    assert wanted.item() > 0
+    torch.testing.assert_close(loss(given, batch), wanted)
+
+
+@pytest.mark.parametrize(
+    "kind", ["ProxyAnchorLoss", "ArcFaceLoss", "CosFaceLoss", "SoftTripleLoss"]
+)
+def test_a_loss_over_classes_sees_all_images(kind):
+    torch.manual_seed(3)
+    loss = build_loss(LossPart(kind), dim=4, classes=5)
+    torch.manual_seed(3)
+    direct = getattr(theirs, kind)(num_classes=5, embedding_size=4)
+    direct.load_state_dict(loss.loss.state_dict())
+    given, batch = embeddings(11), pairs_batch()
+    torch.testing.assert_close(loss(given, batch), direct(given, torch.from_numpy(batch.labels)))
+    assert isinstance(loss, MetricLearningLoss)
+    assert list(loss.parameters())
+
+
+def test_the_recipe_chooses_the_triplets():
+    hard = build_loss(LossPart(negatives="batch-hard", distance="squared", margin=0.5), 4, 5)
+    assert (hard.hard, hard.squared, hard.margin) == (True, True, 0.5)
+    soft = build_loss(LossPart(), 4, 5)
+    assert (soft.hard, soft.squared, soft.margin) == (False, False, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "nearest"),
+    [
+        ("tripplet", "triplet"),
+        ("crossentropy", "cross-entropy"),
+        ("MultiSimilarityLos", "MultiSimilarityLoss"),
+    ],
+)
+def test_an_unknown_loss_names_the_nearest(kind, nearest):
+    with pytest.raises(RecipeError, match=f"did you mean '{nearest}'"):
+        build_loss(LossPart(kind), 4, 5)
+
+
+def test_an_unknown_option_of_a_loss_is_named():
+    with pytest.raises(RecipeError, match=r"tempature.*NTXentLoss"):
+        build_loss(LossPart("NTXentLoss", options={"tempature": 0.1}), 4, 5)
