@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,10 @@ import tomli_w
 import torch
 
 from cdim.data import synthetic
-from cdim.errors import ModelError, TrainingError, UsageError
+from cdim.errors import ModelError, RecipeError, TrainingError, UsageError
 from cdim.learn import checkpoint
 from cdim.learn.embedder import load_run
+from cdim.learn.loop import is_over
 from cdim.learn.recipe import DataPart, read
 from cdim.learn.run import load_parts, train
 
@@ -169,12 +171,12 @@ def test_a_stage_starts_from_an_earlier_one(finished, small, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"model": {"start": "nowhere"}}, "'nowhere' is no run"),
+        ({"model": {"start": "nowhere"}}, "'nowhere' is no finished run"),
         (
             {"input": {"channels": 3, "mean": [1.0] * 3, "std": [1.0] * 3}},
             r"\(64, 1, 15, 15\).*start_skip",
         ),
-        ({"input": {"crop": [90, 90], "resize": [120, 120]}, "model": {"start_skip": ["x"]}}, ""),
+        ({"input": {"crop": [90, 90], "resize": [120, 120]}, "model": {"start_skip": []}}, ""),
     ],
 )
 def test_an_earlier_stage_that_does_not_fit_is_told(start, finished, tmp_path, parts, message):
@@ -185,6 +187,45 @@ def test_an_earlier_stage_that_does_not_fit_is_told(start, finished, tmp_path, p
     with pytest.raises(ModelError, match=message):
         start(**{**parts, "model": model})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_layer_to_skip_must_exist(start, finished):
+    with pytest.raises(RecipeError, match="did you mean 'conv1'"):
+        start(model={"start": str(finished), "start_skip": ["conv11"]})
+
+
+def test_missing_stages_are_trained_first_and_stopped_ones_finished(start, small, tmp_path):
+    first = small(loop={"steps": 2, "evaluate_every": 1})
+    (tmp_path / "first.toml").write_text(tomli_w.dumps(first), encoding="utf-8")
+    start("second", model={"start": "first-3"}, loop={"steps": 1})
+    assert read_meta(tmp_path / "first-3")["recipe"]["seed"] == 3
+    assert is_over(tmp_path / "first-3")
+    # The same stage stopped halfway ends as if it had not been.
+    whole = contents(tmp_path / "first-3")
+    shutil.rmtree(tmp_path / "first-3")
+    first["loop"]["steps"] = 1
+    (tmp_path / "half.toml").write_text(tomli_w.dumps(first), encoding="utf-8")
+    half = train(tmp_path / "half.toml", out=tmp_path / "first-3", device="cpu", seed=3)
+    tensors, meta = checkpoint.read(half / "last.safetensors")
+    meta["recipe"]["loop"]["steps"] = 2
+    checkpoint.write(half / "last.safetensors", tensors, meta)
+    start("third", model={"start": "first-3"}, loop={"steps": 1})
+    now = contents(tmp_path / "first-3")
+    assert now["best.safetensors"] == whole["best.safetensors"]
+
+
+def test_an_unfinished_run_elsewhere_is_no_start(start, tmp_path):
+    start("part", loop={"steps": 1})
+    last = tmp_path / "part" / "last.safetensors"
+    tensors, meta = checkpoint.read(last)
+    meta["progress"]["step"] = 0
+    checkpoint.write(last, tensors, meta)
+    with pytest.raises(ModelError, match="no finished run"):
+        start("next", model={"start": str(tmp_path / "part")})
+
+
+def read_meta(run):
+    return checkpoint.read(run / "best.safetensors")[1]
 
 
 def test_an_absurd_learning_rate_ends_in_one_line(start, tmp_path):

@@ -42,8 +42,8 @@ def evaluate(
     r"""Judge the model in the folder RUN on DATASET, a name or a path.
 
     \b
-    cdim eval runs/shoe-fusion qmul-shoe --html report.html
-    cdim eval runs/shoe-fusion qmul-shoe --compare runs/shoe-vanilla
+    cdim eval runs/strong-fusion-0 qmul-shoe --html report.html
+    cdim eval runs/strong-fusion-0 qmul-shoe --compare runs/strong-vanilla-0
     """
     from cdim.data.catalogue import open_dataset
     from cdim.evaluation import compare as paired

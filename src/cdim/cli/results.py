@@ -59,8 +59,8 @@ def add(
     A row of the same name, table, dataset and model is replaced.
 
     \b
-    cdim results add qmul-shoe runs/shoe-fusion-0 runs/shoe-fusion-1 \
-        --table 3 --row Ours --recipe recipes/shoe-fusion.toml
+    cdim results add qmul-shoe runs/strong-fusion-0 runs/strong-fusion-1 \
+        --row strong-fusion --recipe recipes/strong-fusion.toml
     """
     from cdim import results as book
     from cdim.data.catalogue import open_dataset

@@ -34,7 +34,7 @@ def search(
     Files that cannot be read are named at the end.
 
     \b
-    cdim search photos/ sketch.png --model runs/shoe-fusion --html found.html
+    cdim search photos/ sketch.png --model runs/strong-fusion-0 --html found.html
     """
     from cdim.find import page
     from cdim.find import search as finding

@@ -34,8 +34,8 @@ def train(
     Ctrl-C leaves a state that --resume goes on from.
 
     \b
-    cdim train recipes/shoe-fusion.toml --seed 1
-    cdim train recipes/shoe-fusion.toml --set loss.margin=0.2 --out runs/margin-0.2
+    cdim train recipes/strong-fusion.toml --seed 1
+    cdim train recipes/fusion-shoe.toml --set loss.margin=0.2 --out runs/margin-0.2
     """
     with training_extra():
         from cdim.learn import run

@@ -6,7 +6,6 @@ resumed run repeats, bit for bit on a CPU, what an uninterrupted one does.
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import time
@@ -20,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from cdim.errors import ModelError, TrainingError
@@ -28,7 +26,8 @@ from cdim.learn import checkpoint
 from cdim.learn.augment import augment
 from cdim.learn.batches import ImageCache, Sampler
 from cdim.learn.embedder import Embedder, as_input, load_weights
-from cdim.learn.recipe import OptimiserPart, Recipe
+from cdim.learn.log import Log
+from cdim.learn.recipe import OptimiserPart, Recipe, parse
 
 Evaluate = Callable[[Embedder], Mapping[str, float]]
 """Judges a network on the validation part; higher "score" is better."""
@@ -239,6 +238,19 @@ class Trainer:
         self.progress = Progress(**meta["progress"])
 
 
+def is_over(folder: Path) -> bool:
+    """Whether a run's folder holds a run that was trained to its end.
+
+    Raises:
+        ModelError: its checkpoint is damaged.
+    """
+    if not all((folder / f"{name}.safetensors").is_file() for name in ("best", "last")):
+        return False
+    _, meta = checkpoint.read(folder / "last.safetensors")
+    loop, progress = parse(meta["recipe"]).loop, Progress(**meta["progress"])
+    return progress.step >= loop.steps or 0 < loop.patience <= progress.waited
+
+
 def learning_rate(part: OptimiserPart, steps: int, step: int) -> float:
     """The learning rate of a step (from 0), a pure function of the recipe.
 
@@ -263,47 +275,3 @@ def _optimiser(part: OptimiserPart, modules: list[nn.Module]) -> torch.optim.Opt
     if part.kind == "sgd":
         return torch.optim.SGD(groups, lr=part.lr, momentum=part.momentum)
     return torch.optim.AdamW(groups, lr=part.lr)
-
-
-class Log:
-    """`log.jsonl`, one line a step, and the same for TensorBoard.
-
-    Args:
-        folder: the run's folder.
-        step: lines beyond this step are dropped: they belong to work that is done again.
-    """
-
-    def __init__(self, folder: Path, step: int) -> None:
-        path = folder / "log.jsonl"
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if _step_of(line) <= step] if step else []
-            checkpoint.replace(path, "".join(kept).encode())
-        self.file = path.open("a", encoding="utf-8")
-        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.file.close()
-        self.board.close()
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """One line of values of a step."""
-        self.file.write(json.dumps({"step": step, **values}) + "\n")
-        self.file.flush()
-        for name, value in values.items():
-            self.board.add_scalar(name, value, step)
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError):
-        return math.inf

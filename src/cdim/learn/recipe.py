@@ -90,8 +90,9 @@ class ModelPart:
 
     Args:
         backbone: "sketch-a-net".
-        start: an earlier stage's run to take the backbone's weights from: a run's name beside
-            this one, or a path. "" starts from random weights.
+        start: an earlier stage's run to take the backbone's weights from: the name of a run
+            beside this one, or a path. A run `<name>-<seed>` that is missing is trained first
+            if its recipe `<name>.toml` lies beside this one. "" starts from random weights.
         start_skip: backbone layers not taken from it, by first part of their name.
     """
 

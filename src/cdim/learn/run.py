@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,11 @@ from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.data.triplets import Triplets
-from cdim.errors import DataError, ModelError, UsageError
+from cdim.errors import DataError, ModelError, RecipeError, UsageError, nearest
 from cdim.learn import checkpoint
 from cdim.learn.batches import ImageCache, Targets, make_sampler
 from cdim.learn.embedder import Embedder, choose_device, load_weights
-from cdim.learn.loop import Evaluate, Trainer
+from cdim.learn.loop import Evaluate, Trainer, is_over
 from cdim.learn.losses import CrossEntropy, build_loss
 from cdim.learn.recipe import DataPart, Recipe, read
 from cdim.metrics import ranking
@@ -63,13 +64,16 @@ def train(
             "a run is not overwritten",
             "add --resume to go on with it, or choose another --out",
         )
+    start = None
+    if plan.model.start and not resume:
+        start = find_start(plan, recipe, folder.parent, data, device)
     parts = load_parts(plan.data, data)
     torch.manual_seed(plan.seed)
     embedder = Embedder(plan)
     targets = Targets(parts.train, plan.data.target, parts.triplets)
     criterion = build_loss(plan.loss, embedder.dim, len(targets.names))
-    if plan.model.start and not resume:
-        start_from(embedder, plan, folder.parent)
+    if start is not None:
+        start_from(embedder, plan, start)
     here = choose_device(device)
     layout = torch.channels_last if plan.loop.channels_last else torch.contiguous_format
     embedder.to(device=here, memory_format=layout)  # type: ignore[call-overload]
@@ -130,27 +134,61 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
         names = np.unique(manifest.instance[manifest.category == category])
         rng = np.random.default_rng(part.validation_seed)
         held.update(rng.permutation(names)[: round(len(names) * part.validation)].tolist())
+    if part.validation and not held:
+        raise DataError(
+            f"data.validation = {part.validation} of {len(np.unique(manifest.instance))} instances",
+            "the share must be at least one instance of a category",
+            "raise data.validation, or set it to 0 to train without",
+        )
     mask = np.isin(manifest.instance, sorted(held))
     triplets = [s.triplets["train"].agreed() for s in sets if "train" in s.triplets]
     return Parts(manifest.take(~mask), manifest.take(mask), triplets)
 
 
-def start_from(embedder: Embedder, plan: Recipe, runs: Path) -> None:
-    """Takes the backbone's weights from an earlier stage.
+def find_start(plan: Recipe, recipe: Path, runs: Path, data: Path | None, device: str) -> Path:
+    """The finished run of the earlier stage that a recipe starts from.
+
+    A stage `<name>-<seed>` whose recipe `<name>.toml` lies beside this one is
+    trained first if it is missing, and gone on with if it was stopped.
 
     Raises:
-        ModelError: the stage is missing, or a layer differs that is not in `start_skip`.
+        ModelError: there is no such run and no recipe for it, or a run elsewhere is unfinished.
     """
-    places = [runs / plan.model.start, Path(plan.model.start)]
-    found = next((p for p in places if (p / "best.safetensors").is_file()), None)
-    if found is None:
-        raise ModelError(
-            f"model.start = {plan.model.start!r} is no run in {runs} and no path to one",
-            "it names the run of an earlier stage",
-            "train that stage first, e.g. `cdim train recipes/stage1-quickdraw.toml`",
-        )
+    start = plan.model.start
+    name, _, seed = Path(start).name.rpartition("-")
+    earlier = recipe.parent / f"{name}.toml"
+    beside = runs / start
+    for place in (beside, Path(start)):
+        if is_over(place):
+            return place
+    if seed.isdigit() and earlier.is_file() and Path(start).name == start:
+        resume = (beside / "last.safetensors").exists()
+        print(f"{plan.name} starts from {start}: training that first", file=sys.stderr)  # noqa: T201
+        return train(earlier, (), data, beside, device, resume, int(seed))
+    raise ModelError(
+        f"model.start = {start!r} is no finished run, in {runs} or as a path",
+        f"it is the run of an earlier stage, or has a recipe {earlier.name} in {recipe.parent}",
+        "train that stage first with `cdim train`, or go on with it by --resume",
+    )
+
+
+def start_from(embedder: Embedder, plan: Recipe, found: Path) -> None:
+    """Takes the backbone's weights from the run of an earlier stage.
+
+    Raises:
+        ModelError: a layer differs that is not in `start_skip`.
+        RecipeError: `start_skip` names a layer that does not exist.
+    """
     tensors, _ = checkpoint.read(found / "best.safetensors")
     given = checkpoint.select(tensors, "model.backbone.")
+    layers = {part for name in embedder.backbone.state_dict() for part in name.split(".")}
+    for layer in plan.model.start_skip:
+        if layer not in layers:
+            raise RecipeError(
+                f"model.start_skip names {layer!r}",
+                f"the layers are {', '.join(sorted(layers))}",
+                nearest(layer, layers),
+            )
     for name, own in embedder.backbone.state_dict().items():
         if set(plan.model.start_skip) & set(name.split(".")):
             given[name] = own
@@ -160,14 +198,20 @@ def start_from(embedder: Embedder, plan: Recipe, runs: Path) -> None:
 def _evaluation(
     validation: Manifest, preprocess: Preprocess, targets: Targets, criterion: nn.Module
 ) -> Evaluate | None:
-    """How the loop judges: the accuracy of a classifier, else ranks within each category."""
+    """How the loop judges: a classifier of categories by its accuracy, all else by ranks.
+
+    Held-out instances are no classes of the training data, so ranks judge them.
+
+    Raises:
+        DataError: ranks are asked for and the validation part has no queries or no gallery.
+    """
     if not len(validation):
         return None
     cache = _load(validation, preprocess)
     labels = validation.column(targets.target)
     everything = np.arange(len(validation))
 
-    if isinstance(criterion, CrossEntropy):
+    if isinstance(criterion, CrossEntropy) and targets.target == "category":
         truth = np.searchsorted(targets.names, labels)
 
         def accuracy(network: Embedder) -> Mapping[str, float]:
@@ -178,6 +222,12 @@ def _evaluation(
 
         return accuracy
 
+    if not {"query", "gallery"} <= set(validation.role.tolist()):
+        raise DataError(
+            f"validation images with the roles {sorted(set(validation.role.tolist()))}",
+            "ranks need queries and a gallery",
+            "give the manifest roles, or set data.validation = 0",
+        )
     # Instances are searched within their category, as on the test split.
     groups = validation.category if targets.target == "instance" else np.zeros(len(labels))
     sides = [
