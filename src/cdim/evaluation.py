@@ -298,6 +298,32 @@ def compare(a: Report | Sequence[Report], b: Report | Sequence[Report]) -> dict[
     }
 
 
+def compare_sets(
+    sets: Sequence[tuple[Sequence[Report], Sequence[Report]]],
+) -> dict[str, Paired]:
+    """Paired tests over several datasets at once; every query weighs alike.
+
+    Args:
+        sets: for each dataset the reports of model a, one a training seed, and those of b.
+
+    Returns:
+        As `compare`, for the metrics that all datasets have.
+
+    Raises:
+        UsageError: no datasets, or as `compare`.
+    """
+    if not sets:
+        raise UsageError("no datasets", "at least one is needed", "name a dataset")
+    shared = [set(compare(a, b)) for a, b in sets]
+    names = [k for k in sets[0][0][0].metrics if all(k in found for found in shared)]
+
+    def joined(side: int, name: str) -> NDArray[np.float64]:
+        parts = [np.mean([r.per_query(name) for r in pair[side]], axis=0) for pair in sets]
+        return np.concatenate(parts)
+
+    return {name: paired_test(joined(0, name), joined(1, name)) for name in names}
+
+
 def check_same_queries(reports: Sequence[Report]) -> None:
     """Refuses reports that cannot be averaged or compared query by query.
 

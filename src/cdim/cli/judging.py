@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cdim.data.manifest import Manifest
     from cdim.evaluation import Report
     from cdim.learn.embedder import Embedder
+    from cdim.metrics.significance import Paired
 
 
 @click.command("eval")
@@ -55,20 +56,24 @@ def evaluate(
     lines = [report.table()]
     if compare is not None:
         other = judge(load(compare, device), opened, query, gallery, split)
-        found = {name: asdict(p) for name, p in paired(report, other).items()}
-        printed["compare"] = {"run": str(compare), "metrics": found}
-        lines.append(f"minus {compare}, on the same queries:")
-        lines += [
-            f"{name:<18}{p['difference']:>+8.3f}  [{p['low']:+.3f}, {p['high']:+.3f}]  "
-            f"p = {p['p']:.3g}"
-            for name, p in found.items()
-        ]
+        found = paired(report, other)
+        tests = {name: asdict(test) for name, test in found.items()}
+        printed["compare"] = {"run": str(compare), "metrics": tests}
+        lines += [f"minus {compare}, on the same queries:", *paired_lines(found)]
     click.echo(json.dumps(printed, indent=2) if as_json else "\n".join(lines))
     if html is not None:
         from cdim.report_page import write_page
 
         write_page(report, query, gallery, html)
         click.echo(f"ranked lists: {html}", err=as_json)
+
+
+def paired_lines(tests: dict[str, Paired]) -> list[str]:
+    """Paired tests as lines of text: the difference, its 95 % interval, p."""
+    return [
+        f"{name:<18}{t.difference:>+8.3f}  [{t.low:+.3f}, {t.high:+.3f}]  p = {t.p:.3g}"
+        for name, t in tests.items()
+    ]
 
 
 def halves(dataset: Dataset, split: str) -> tuple[Manifest, Manifest]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cdim.cli import options
-from cdim.cli.judging import halves, judge, load
+from cdim.cli.judging import halves, judge, load, paired_lines
 
 if TYPE_CHECKING:
     from cdim.learn.embedder import Embedder
@@ -83,6 +83,49 @@ def add(
     )
     book.write(file, book.merge(book.read(file), new))
     _write_page(file)
+
+
+@results.command()
+@click.argument("datasets", metavar="DATASET...", nargs=-1, required=True)
+@click.option("--run", "runs", multiple=True, required=True, type=options.PATH, help="One a seed.")
+@click.option(
+    "--against", "others", multiple=True, required=True, type=options.PATH, help="One a seed."
+)
+@options.data_root
+@options.split
+@options.device
+def paired(
+    datasets: tuple[str, ...],
+    runs: tuple[Path, ...],
+    others: tuple[Path, ...],
+    data: Path | None,
+    split: str,
+    device: str,
+) -> None:
+    r"""Test whether one model beats another: on each DATASET, and on all queries together.
+
+    \b
+    cdim results paired qmul-shoe qmul-chair --run runs/strong-fusion-0 \
+        --run runs/strong-fusion-1 --against runs/strong-vanilla-0
+    """
+    from cdim.data.catalogue import open_dataset
+    from cdim.evaluation import compare, compare_sets
+
+    sides = [[load(run, device) for run in side] for side in (runs, others)]
+    judged = []
+    for name in datasets:
+        opened = open_dataset(name, data)
+        query, gallery = halves(opened, split)
+        ours, theirs = (
+            [judge(model, opened, query, gallery, split) for model in side] for side in sides
+        )
+        judged.append((ours, theirs))
+        click.echo(f"{opened.name}, {len(query)} queries, split {split}")
+        click.echo("\n".join(paired_lines(compare(ours, theirs))))
+    if len(judged) > 1:
+        total = sum(ours[0].queries for ours, _ in judged)
+        click.echo(f"all {total} queries together")
+        click.echo("\n".join(paired_lines(compare_sets(judged))))
 
 
 def _command(recipe: str, models: list[Embedder], dataset: str) -> str:
