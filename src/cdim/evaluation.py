@@ -187,6 +187,8 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         DataError: the folder is missing, not writable or full.
     """
+    if not path.name:
+        raise DataError(f"{str(path)!r} names no file", "a file is written", "give a file's name")
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(content)

@@ -123,7 +123,7 @@ def write_page(
         size=THUMBNAIL,
     )
     target = Path(path)
-    write_whole(target, html.encode())
+    write_whole(target, html.encode("utf-8", "backslashreplace"))
     return target
 
 

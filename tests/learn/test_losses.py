@@ -179,5 +179,11 @@ def test_an_unknown_loss_names_the_nearest(kind, nearest):
 
 
 def test_an_unknown_option_of_a_loss_is_named():
-    with pytest.raises(RecipeError, match=r"tempature.*NTXentLoss"):
+    with pytest.raises(RecipeError, match=r"NTXentLoss.*tempature"):
         build_loss(LossPart("NTXentLoss", options={"tempature": 0.1}), 4, 5)
+
+
+@pytest.mark.parametrize("kind", ["SmoothAPLoss", "BaseMetricLossFunction"])
+def test_a_loss_that_cannot_compare_two_sides_is_refused_before_training(kind):
+    with pytest.raises(RecipeError, match="fails on a trial batch"):
+        build_loss(LossPart(kind=kind), dim=8, classes=4)

@@ -115,10 +115,27 @@ def test_resuming_with_another_recipe_changes_nothing(finished):
     assert contents(finished) == before
 
 
-def test_resuming_what_does_not_exist_leaves_nothing(start, tmp_path):
-    with pytest.raises(ModelError, match=r"last\.safetensors"):
-        start("nothing", resume=True)
-    assert not (tmp_path / "nothing").exists()
+def test_resuming_what_has_saved_nothing_starts_anew(start, capsys):
+    run = start("new", resume=True, loop={"steps": 1})
+    assert "has saved nothing yet" in capsys.readouterr().err
+    assert is_over(run)
+
+
+def test_stages_that_start_from_each_other_are_refused(start, small, tmp_path):
+    (tmp_path / "a.toml").write_text(tomli_w.dumps(small(model={"start": "b-0"})), "utf-8")
+    (tmp_path / "b.toml").write_text(tomli_w.dumps(small(model={"start": "a-0"})), "utf-8")
+    with pytest.raises(RecipeError, match="leads back"):
+        start("c", model={"start": "a-0"})
+
+
+def test_rows_without_a_split_are_left_out_where_others_have_one(tmp_path):
+    rows = ["source,instance,split", "a.png,1,train", "b.png,2,", "c.png,3,test"]
+    (tmp_path / "some.csv").write_text("\n".join(rows), "utf-8")
+    (tmp_path / "none.csv").write_text("\n".join(r.rpartition(",")[0] for r in rows), "utf-8")
+    some = load_parts(DataPart((str(tmp_path / "some.csv"),), 0.0), None)
+    none = load_parts(DataPart((str(tmp_path / "none.csv"),), 0.0), None)
+    assert some.train.instance.tolist() == ["1"]
+    assert none.train.instance.tolist() == ["1", "2", "3"]
 
 
 def test_validation_is_carved_by_instance_and_the_same_for_every_seed():

@@ -38,6 +38,11 @@ def one_line() -> Iterator[None]:
         _fail(str(error))
     except MemoryError:
         _fail("out of memory; the work does not fit; use a smaller batch or fewer images")
+    except RuntimeError as error:
+        # PyTorch's way of saying MemoryError, on CPUs and GPUs.
+        if not any(words in str(error) for words in ("not enough memory", "out of memory")):
+            raise
+        _fail("out of memory; the work does not fit; use a smaller batch or fewer images")
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise

@@ -47,7 +47,7 @@ def search(
         for query, hits in found.hits.items():
             click.echo(f"{query} in {found.gallery} images:")
             for rank, hit in enumerate(hits, start=1):
-                click.echo(f"{rank:>4}  {hit.distance:8.4f}  {hit.path}")
+                click.echo(f"{rank:>4}  {hit.distance:8.4f}  {click.format_filename(hit.path)}")
         for why in found.unreadable.values():
             click.echo(f"left out: {why}", err=True)
     if html is not None:

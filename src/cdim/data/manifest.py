@@ -290,7 +290,14 @@ class Manifest:
                 )
             source = _relative(absolute(row.source, self.root), here)
             writer.writerow([source, *row[1:7], *row.metadata.values()])
-        target.write_text(text.getvalue(), encoding="utf-8")
+        try:
+            target.write_text(text.getvalue(), encoding="utf-8")
+        except OSError as error:
+            raise DataError(
+                f"cannot write {target} ({error})",
+                "the folder exists and has room",
+                "choose another place or free some space",
+            ) from None
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> Manifest:
@@ -307,7 +314,12 @@ class Manifest:
             raise DataError(
                 f"cannot read {target} ({error})", "a UTF-8 CSV file is needed", "check the path"
             ) from None
-        lines = [line for line in csv.reader(io.StringIO(text)) if line]
+        try:
+            lines = [line for line in csv.reader(io.StringIO(text)) if line]
+        except csv.Error as error:
+            raise DataError(
+                f"{target} is no CSV ({error})", "quotes come in pairs", "correct the file"
+            ) from None
         if len(lines) < 2:
             raise DataError(
                 f"{target} has {len(lines)} lines",
@@ -322,6 +334,11 @@ class Manifest:
                     f"the header names {len(header)} columns",
                     "quote values that contain commas",
                 )
+        twice = next((name for name in header if header.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(
+                f"{target} has two columns {twice!r}", "one is allowed", "remove or rename one"
+            )
         columns = {name: [line[i] for line in rows] for i, name in enumerate(header)}
         return cls._from_columns(columns, root=target.parent, origin=str(target))
 
@@ -380,7 +397,11 @@ class Manifest:
 
 
 def _understood(given: dict[str, list[Any]], origin: str) -> dict[str, list[Any]]:
-    """Other libraries' columns under our names; OML's is_query / is_gallery become roles."""
+    """Other libraries' columns under our names; OML's is_query / is_gallery become roles.
+
+    What OML calls the split "validation" is what it judges on: our "test". In other files
+    it is our "val".
+    """
     columns: dict[str, list[Any]] = {}
     for name, values in given.items():
         ours = ALIASES.get(name, name) if ALIASES.get(name) not in given else name
@@ -389,21 +410,38 @@ def _understood(given: dict[str, list[Any]], origin: str) -> dict[str, list[Any]
                 f"{origin} has two columns for {ours!r}", "one is allowed", "remove or rename one"
             )
         columns[ours] = values
-    if "is_query" in columns and "role" not in columns:
-        query, gallery = columns.pop("is_query"), columns.pop("is_gallery", None)
+    from_oml = "is_query" in columns and "role" not in columns
+    if from_oml:
+        query = columns.pop("is_query")
+        gallery = columns.pop("is_gallery", [not _truth(q) for q in query])
         columns["role"] = [
-            "query" if _truth(q) else "gallery" if gallery is None or _truth(gallery[i]) else ""
-            for i, q in enumerate(query)
+            _role(q, g, i) for i, (q, g) in enumerate(zip(query, gallery, strict=True))
         ]
     if "split" in columns:
-        columns["split"] = [
-            {"validation": "test", "valid": "val"}.get(str(s), s) for s in columns["split"]
-        ]
+        ours_for = {"validation": "test" if from_oml else "val", "valid": "val"}
+        columns["split"] = [ours_for.get(str(s), s) for s in columns["split"]]
     return columns
 
 
+def _role(query: object, gallery: object, row: int) -> str:
+    if _truth(query) and _truth(gallery):
+        raise DataError(
+            f"row {row} is both a query and in the gallery",
+            "an image has one role",
+            "list it in one of them, or leave is_query and is_gallery out",
+        )
+    return "query" if _truth(query) else "gallery" if _truth(gallery) else ""
+
+
 def _truth(value: object) -> bool:
-    return str(value).strip().lower() in ("true", "1", "1.0", "yes")
+    word = str(value).strip().lower()
+    if word in ("true", "1", "1.0", "yes"):
+        return True
+    if word in ("false", "0", "0.0", "no", "", "none", "nan"):
+        return False
+    raise DataError(
+        f"{value!r} in is_query or is_gallery", "it is true or false", "correct the column"
+    )
 
 
 def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:
@@ -416,7 +454,7 @@ def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:
             number = float(value)
         except (TypeError, ValueError):
             number = np.nan
-        if number != np.floor(number) or not np.isfinite(number):
+        if number != np.floor(number) or not abs(number) < 2**53:
             raise DataError(
                 f"camera {value!r} in row {row}",
                 "a camera is a whole number, or -1 for none",

@@ -32,4 +32,4 @@ def write(found: Found, path: Path) -> None:
         for file in (query, *(hit.path for hit in hits))
     }
     html = environment.get_template("page.html.j2").render(found=found, pictures=pictures)
-    write_whole(path, html.encode())
+    write_whole(path, html.encode("utf-8", "backslashreplace"))

@@ -164,7 +164,7 @@ def make_sampler(recipe: Recipe, targets: Targets) -> Sampler:
     size, loss = recipe.loop.batch, recipe.loss
     if loss.kind == "cross-entropy":
         return lambda rng: _images(targets, size, rng)
-    if len(targets.paired) < 2 or any(not len(targets.others(k)) for k in targets.paired[:1]):
+    if len(targets.paired) < 2:
         raise DataError(
             f"{len(targets.paired)} {targets.target} labels with both a query and a gallery image",
             "a loss over pairs needs at least 2",
@@ -175,7 +175,7 @@ def make_sampler(recipe: Recipe, targets: Targets) -> Sampler:
         if share and not len(targets.triplets):
             raise RecipeError(
                 'loss.negatives = "annotated" and no human triplets in the data',
-                "only qmul-shoe and qmul-chair have them",
+                'shoes and chairs of QMUL have them, for target = "instance"',
                 'use negatives = "random", "in-batch" or "batch-hard"',
             )
         return lambda rng: _triplets(targets, size, share, rng)

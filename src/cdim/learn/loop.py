@@ -178,12 +178,15 @@ class Trainer:
         """One look at the validation part; the best network so far is kept."""
         progress = self.progress
         self._check_weights()
-        found = evaluate(self.judged) if evaluate else {"score": float(progress.step)}
-        progress.waited += 1
-        if found["score"] > progress.best:
-            progress.best, progress.best_step, progress.waited = found["score"], progress.step, 0
-            self._save_best(found)
-        if evaluate:
+        if evaluate is None:
+            self._save_best({})
+        else:
+            found = evaluate(self.judged)
+            progress.waited += 1
+            if found["score"] > progress.best:
+                progress.best, progress.best_step = found["score"], progress.step
+                progress.waited = 0
+                self._save_best(found)
             log.write(progress.step, {f"validation/{k}": v for k, v in found.items()})
         self.save()
 

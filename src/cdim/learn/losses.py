@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from jaxtyping import Float
@@ -14,6 +15,13 @@ from cdim.learn.batches import Batch
 from cdim.learn.recipe import LossPart
 
 OWN = ("triplet", "cross-entropy")
+TRIAL = Batch(
+    rows=np.arange(4),
+    labels=np.array([0, 1, 0, 1]),
+    query=np.array([True, True, False, False]),
+    group=np.array([0, 1, 0, 1]),
+)
+"""Two pairs: what a loss is tried on before training."""
 
 
 class TripletLoss(nn.Module):
@@ -118,7 +126,8 @@ def build_loss(part: LossPart, dim: int, classes: int) -> nn.Module:
         classes: number of targets in the training data.
 
     Raises:
-        RecipeError: a name pytorch-metric-learning does not have, or options it refuses.
+        RecipeError: a name pytorch-metric-learning does not have, options it refuses, or a loss
+            that cannot compare queries with a gallery.
     """
     if part.kind == "triplet":
         return TripletLoss(part.margin, part.distance == "squared", part.negatives == "batch-hard")
@@ -138,13 +147,16 @@ def build_loss(part: LossPart, dim: int, classes: int) -> nn.Module:
     if "num_classes" in _parameters(kind):
         options = {"num_classes": classes, "embedding_size": dim, **options}
     try:
-        return MetricLearningLoss(kind(**options))
-    except (TypeError, ValueError) as error:
+        loss = MetricLearningLoss(kind(**options))
+        loss(torch.arange(4.0 * dim).reshape(4, dim).sin(), TRIAL)
+    except (TypeError, ValueError, AttributeError, NotImplementedError, RuntimeError) as error:
         raise RecipeError(
-            f"loss.options {options} for {part.kind}",
-            f"pytorch-metric-learning says: {error}",
+            f"{part.kind} with loss.options {options} fails on a trial batch",
+            f"a loss that compares queries with a gallery, or learns classes, fits; "
+            f"pytorch-metric-learning says: {str(error) or type(error).__name__}",
             "see its documentation of that loss",
         ) from None
+    return loss
 
 
 def _parameters(kind: type) -> set[str]:

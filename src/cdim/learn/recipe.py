@@ -7,6 +7,7 @@ the nearest one. Nothing is inherited and nothing has two spellings.
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,8 @@ class DataPart:
     """[data]: what is trained on.
 
     Args:
-        train: dataset names or paths, joined; only their train split is used.
+        train: dataset names or paths, joined; only their train split is used, or all of a
+            set in which no image names a split.
         validation: share of the train instances held out for early stopping, in [0, 1).
             0 trains on all of them for the full number of steps.
         validation_seed: which instances those are; the same for every training seed.
@@ -64,7 +66,7 @@ class AugmentPart:
     """[augment]: random changes to training images, drawn anew for every batch.
 
     Args:
-        flip: probability of a mirror image; images compared with each other flip together.
+        flip: probability of a mirror image; the images of a pair or triplet flip together.
         crop: "random" positions, or the "center" as in evaluation.
         rotate: largest rotation, degrees.
         scale: largest change of size, as a share (0.1: 0.9 to 1.1), each axis for itself.
@@ -93,7 +95,7 @@ class ModelPart:
         start: an earlier stage's run to take the backbone's weights from: the name of a run
             beside this one, or a path. A run `<name>-<seed>` that is missing is trained first
             if its recipe `<name>.toml` lies beside this one. "" starts from random weights.
-        start_skip: backbone layers not taken from it, by first part of their name.
+        start_skip: backbone layers not taken from it, by a part of their name, e.g. "fc7".
     """
 
     backbone: str = "sketch-a-net"
@@ -327,8 +329,8 @@ def _in_range(recipe: Recipe) -> None:
     """Values that have the right type and still cannot be."""
     probability: Rule = ("from 0 to 1", lambda v: 0 <= v <= 1)
     below_one: Rule = ("from 0 to below 1", lambda v: 0 <= v < 1)
-    not_negative: Rule = ("0 or more", lambda v: v >= 0)
-    positive: Rule = ("above 0", lambda v: v > 0)
+    not_negative: Rule = ("0 or more, and finite", lambda v: 0 <= v < math.inf)
+    positive: Rule = ("above 0, and finite", lambda v: 0 < v < math.inf)
     rules: dict[str, Rule] = {
         "seed": ("from 0 to below 2**63", lambda v: 0 <= v < 2**63),
         "data.validation": below_one,
@@ -337,7 +339,7 @@ def _in_range(recipe: Recipe) -> None:
         "augment.erase": below_one,
         "augment.thicken": probability,
         "augment.scale": below_one,
-        "augment.rotate": not_negative,
+        "augment.rotate": ("from 0 to 180", lambda v: 0 <= v <= 180),
         "augment.shift": below_one,
         "augment.elastic": below_one,
         "fusion.project": not_negative,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import tomli_w
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
@@ -20,7 +21,7 @@ from cdim.data.triplets import Triplets
 from cdim.errors import DataError, ModelError, RecipeError, UsageError, nearest
 from cdim.learn import checkpoint
 from cdim.learn.batches import ImageCache, Targets, make_sampler
-from cdim.learn.embedder import Embedder, choose_device, load_weights
+from cdim.learn.embedder import BATCH, Embedder, choose_device, load_weights
 from cdim.learn.loop import Evaluate, Trainer, is_over
 from cdim.learn.losses import CrossEntropy, build_loss
 from cdim.learn.recipe import DataPart, Recipe, read
@@ -37,6 +38,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     seed: int | None = None,
+    waiting: tuple[Path, ...] = (),
 ) -> Path:
     """Trains a recipe.
 
@@ -46,8 +48,9 @@ def train(
         data: where datasets are; None asks the environment (CDIM_DATA).
         out: the run's folder; by default `runs/<name>-<seed>`.
         device: "auto", "cpu", "cuda" or "mps".
-        resume: go on with the run in that folder.
+        resume: go on with the run in that folder; one that has saved nothing yet starts anew.
         seed: replaces the recipe's.
+        waiting: the runs that wait for this one as their earlier stage.
 
     Returns:
         The run's folder: `recipe.toml`, `best.safetensors`, `last.safetensors`,
@@ -64,16 +67,18 @@ def train(
             "a run is not overwritten",
             "add --resume to go on with it, or choose another --out",
         )
-    start = None
-    if plan.model.start and not resume:
-        start = find_start(plan, recipe, folder.parent, data, device)
+    if resume and not (folder / "last.safetensors").exists():
+        print(f"{folder} has saved nothing yet: starting anew", file=sys.stderr)  # noqa: T201
+        resume = False
     parts = load_parts(plan.data, data)
     torch.manual_seed(plan.seed)
     embedder = Embedder(plan)
     targets = Targets(parts.train, plan.data.target, parts.triplets)
     criterion = build_loss(plan.loss, embedder.dim, len(targets.names))
-    if start is not None:
-        start_from(embedder, plan, start)
+    sample = make_sampler(plan, targets)
+    if plan.model.start and not resume:
+        # Last of what can fail, since it may train for long.
+        start_from(embedder, plan, find_start(plan, recipe, (*waiting, folder), data, device))
     here = choose_device(device)
     layout = torch.channels_last if plan.loop.channels_last else torch.contiguous_format
     embedder.to(device=here, memory_format=layout)  # type: ignore[call-overload]
@@ -84,7 +89,7 @@ def train(
     checkpoint.replace(folder / "recipe.toml", tomli_w.dumps(plan.to_dict()).encode())
     judge = _evaluation(parts.validation, embedder.preprocess, targets, criterion)
     cache = _load(parts.train, embedder.preprocess)
-    trainer.fit(cache, make_sampler(plan, targets), judge)
+    trainer.fit(cache, sample, judge)
     return folder
 
 
@@ -122,11 +127,11 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
         DataError: a dataset cannot be opened or has no train split.
     """
     sets = [open_dataset(name, data) for name in part.train]
-    manifest = Manifest.concat([s.manifest for s in sets]).where(split=("train", ""))
+    manifest = Manifest.concat([_train_split(s.manifest) for s in sets])
     if not len(manifest):
         raise DataError(
-            f"every image of {', '.join(part.train)} is of split 'val' or 'test'",
-            "only the split 'train', or no split at all, is trained on",
+            f"no image of {', '.join(part.train)} is of split 'train'",
+            "that split is trained on, or the whole of a set in which no image names a split",
             "give the manifest's rows a split",
         )
     held: set[str] = set()
@@ -145,16 +150,29 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
     return Parts(manifest.take(~mask), manifest.take(mask), triplets)
 
 
-def find_start(plan: Recipe, recipe: Path, runs: Path, data: Path | None, device: str) -> Path:
+def _train_split(manifest: Manifest) -> Manifest:
+    return manifest.where(split="train") if np.any(manifest.split != "") else manifest
+
+
+def find_start(
+    plan: Recipe, recipe: Path, waiting: tuple[Path, ...], data: Path | None, device: str
+) -> Path:
     """The finished run of the earlier stage that a recipe starts from.
 
     A stage `<name>-<seed>` whose recipe `<name>.toml` lies beside this one is
     trained first if it is missing, and gone on with if it was stopped.
 
+    Args:
+        plan: the recipe, read.
+        recipe: its file.
+        waiting: the run that is to start, last, and those that wait for it.
+        data, device: as for `train`.
+
     Raises:
         ModelError: there is no such run and no recipe for it, or a run elsewhere is unfinished.
+        RecipeError: the stages start from each other in a circle.
     """
-    start = plan.model.start
+    start, runs = plan.model.start, waiting[-1].parent
     name, _, seed = Path(start).name.rpartition("-")
     earlier = recipe.parent / f"{name}.toml"
     beside = runs / start
@@ -162,9 +180,15 @@ def find_start(plan: Recipe, recipe: Path, runs: Path, data: Path | None, device
         if is_over(place):
             return place
     if seed.isdigit() and earlier.is_file() and Path(start).name == start:
+        if beside in waiting:
+            raise RecipeError(
+                f"model.start = {start!r} leads back to {beside}",
+                "a stage starts from an earlier one, the first from none",
+                'correct model.start, or set it to ""',
+            )
         resume = (beside / "last.safetensors").exists()
         print(f"{plan.name} starts from {start}: training that first", file=sys.stderr)  # noqa: T201
-        return train(earlier, (), data, beside, device, resume, int(seed))
+        return train(earlier, (), data, beside, device, resume, int(seed), waiting)
     raise ModelError(
         f"model.start = {start!r} is no finished run, in {runs} or as a path",
         f"it is the run of an earlier stage, or has a recipe {earlier.name} in {recipe.parent}",
@@ -209,13 +233,16 @@ def _evaluation(
         return None
     cache = _load(validation, preprocess)
     labels = validation.column(targets.target)
-    everything = np.arange(len(validation))
+
+    def embed(network: Embedder) -> NDArray[np.float32]:
+        rows = [np.arange(i, min(i + BATCH, len(labels))) for i in range(0, len(labels), BATCH)]
+        return np.concatenate([network.embed_stack(cache[part]) for part in rows])
 
     if isinstance(criterion, CrossEntropy) and targets.target == "category":
         truth = np.searchsorted(targets.names, labels)
 
         def accuracy(network: Embedder) -> Mapping[str, float]:
-            embeddings = torch.from_numpy(network.embed_stack(cache[everything]))
+            embeddings = torch.from_numpy(embed(network))
             with torch.inference_mode():
                 guess = criterion.classify(embeddings.to(network.device)).argmax(1).cpu().numpy()
             return {"score": float((guess == truth).mean())}
@@ -236,7 +263,7 @@ def _evaluation(
     ]
 
     def search(network: Embedder) -> Mapping[str, float]:
-        embeddings = network.embed_stack(cache[everything])
+        embeddings = embed(network)
         ranks = np.concatenate(
             [
                 ranking.ranks(ranking.distances(embeddings[q], embeddings[g]), labels[q], labels[g])
