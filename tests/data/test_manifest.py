@@ -1,3 +1,158 @@
+"""The one table: what it accepts, what it refuses, and that nothing changes it afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdim.data.manifest import COLUMNS, Manifest
+from cdim.errors import DataError
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1, max_size=8)
+
+
+def same(a: Manifest, b: Manifest) -> bool:
+    columns = all(getattr(a, k).tolist() == getattr(b, k).tolist() for k in COLUMNS[1:])
+    metadata = {k: v.tolist() for k, v in a.metadata.items()} == {
+        k: v.tolist() for k, v in b.metadata.items()
+    }
+    return list(a.source) == list(b.source) and columns and metadata
+
+
+def made(n: int = 4, **columns: Any) -> Manifest:
+    given = {"instance": [i // 2 for i in range(n)], "domain": ["sketch", "photo"] * (n // 2)}
+    return Manifest.build([f"{i}.png" for i in range(n)], **{**given, **columns})
+
+
+@given(st.lists(st.tuples(words, words, words, st.integers(-1, 99)), min_size=1, max_size=6))
+def test_csv_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
+    folder = tmp_path_factory.mktemp("csv")
+    one = Manifest.build(
+        [f"{i}.png" for i in range(len(rows))],
+        [row[0] for row in rows],
+        domain=[row[1] for row in rows],
+        metadata={"note": [row[2] for row in rows]},
+        camera=[row[3] for row in rows],
+        split="test",
+        role="query",
+        root=folder,
+    )
+    one.to_csv(folder / "m.csv")
+    assert same(Manifest.from_csv(folder / "m.csv"), one)
+
+
+def test_frame_round_trip_and_missing_values() -> None:
+    one = made(metadata={"colour": ["red", "", "blue", ""]}, camera=[1, -1, 2, -1])
+    assert same(Manifest.from_frame(one.to_frame()), one)
+    holes = pd.DataFrame({"path": ["a", "b"], "label": [1, 2], "camera": [3, None]})
+    assert Manifest.from_frame(holes).camera.tolist() == [3, -1]
+
+
+def test_nothing_changes_it() -> None:
+    one = made(metadata={"colour": ["red"] * 4})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.split = one.role  # type: ignore[misc]
+    for column in (one.instance, one.camera, one.metadata["colour"]):
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = column[1]
+    with pytest.raises(TypeError):
+        one.metadata["colour"] = one.domain  # type: ignore[index]
+
+
+def test_rows_by_value_mask_and_index() -> None:
+    one = made(6, category="shoe", metadata={"colour": list("abcabc")})
+    assert one.where(domain="photo", colour=("b", "c")).source == ("1.png", "5.png")
+    assert one.take([3, 0]).source == ("3.png", "0.png")
+    assert one.take(one.instance == "1").source == ("2.png", "3.png")
+    assert len(one.take([])) == 0
+    assert one[2].source == "2.png"
+    assert one[2].metadata == {"colour": "c"}
+    with pytest.raises(DataError, match="did you mean 'colour'"):
+        one.where(color="a")
+
+
+def test_joined_sets_keep_their_places(tmp_path: Path) -> None:
+    one, two = made(2, root=tmp_path / "a"), made(2, root=tmp_path / "b", metadata={"x": [1, 2]})
+    both = Manifest.concat([one, two])
+    assert both.source == tuple(str(tmp_path / d / f"{i}.png") for d in "ab" for i in (0, 1))
+    assert both.metadata["x"].tolist() == ["", "", "1", "2"]
+
+
+def test_pixels_in_memory_are_a_source_that_no_csv_can_hold(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 5, 3), np.uint8)
+    one = Manifest.build([pixels, pixels[..., 0]], [1, 2])
+    assert one[0].source is pixels
+    with pytest.raises(DataError, match="pixels in memory"):
+        one.to_csv(tmp_path / "m.csv")
+    assert not (tmp_path / "m.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"split": "tset"}, "did you mean 'test'"),
+        ({"role": "querry"}, "did you mean 'query'"),
+        ({"instance": ["1", "", "2", "2"]}, "no instance in row 1"),
+        ({"domain": ["photo"] * 3}, "3 values for 4 images"),
+        ({"camera": [1, 2, 3, "left"]}, "'left' in row 3"),
+        ({"camera": [1, 2, 3, 1.5]}, "whole number"),
+        ({"metadata": {"split": ["a"] * 4}}, "may not reuse"),
+    ],
+)
+def test_what_it_refuses(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        made(**columns)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (["a", "a"], "rows 0 and 1"),
+        (["a", ""], "no source in row 1"),
+        ([np.zeros((2, 2)), "a"], "float64"),
+        ([np.zeros((2, 2, 4), np.uint8), "a"], r"\(2, 2, 4\)"),
+        ([np.zeros((0, 2), np.uint8), "a"], "uint8"),
+    ],
+)
+def test_sources_it_refuses(source: list[Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Manifest.build(source, [1, 2])
+
+
+def test_other_libraries_columns(tmp_path: Path) -> None:
+    oml = (
+        "label,path,split,is_query,is_gallery\n"
+        "1,a.png,validation,True,False\n1,b.png,validation,False,True\n2,c.png,train,,"
+    )
+    (tmp_path / "oml.csv").write_text(oml, "utf-8")
+    one = Manifest.from_csv(tmp_path / "oml.csv")
+    assert one.split.tolist() == ["test", "test", "train"]
+    assert one.role.tolist() == ["query", "gallery", ""]
+    assert one.instance.tolist() == ["1", "1", "2"]
+    wildlife = "image_id,identity,path,date\n7,lynx,x.jpg,2020"
+    (tmp_path / "wildlife.csv").write_text(wildlife, "utf-8")
+    two = Manifest.from_csv(tmp_path / "wildlife.csv")
+    assert two.instance.tolist() == ["lynx"]
+    assert two.metadata["date"].tolist() == ["2020"]
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: Any, **_more: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DataError, match="No space left"):
+        made().to_csv(tmp_path / "m.csv")
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
