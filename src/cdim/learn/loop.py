@@ -127,7 +127,10 @@ class Trainer:
                 progress.step += 1
                 log.write(progress.step, {"loss": loss, "seconds": time.monotonic() - started})
                 bar.update()
-                bar.set_postfix(loss=f"{loss:.4f}", best=f"{progress.best:.4f}", refresh=False)
+                shown = {"loss": loss, "best": progress.best}
+                bar.set_postfix(
+                    {k: f"{v:.4f}" for k, v in shown.items() if math.isfinite(v)}, refresh=False
+                )
                 if progress.step % loop.evaluate_every == 0 or progress.step == loop.steps:
                     self._look(evaluate, log)
                 if interrupt.wished:
