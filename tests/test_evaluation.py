@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def test_refused_input() -> None:
     with pytest.raises(DataError, match="no queries"):
         evaluate(one[:0], two, query.take([]), gallery, **good)
     with pytest.raises(DataError, match="'b'"):
-        evaluate(one, one, query.with_columns(instance=["b"]), gallery.take([0]), **good)
+        evaluate(one, one, dataclasses.replace(query, instance=["b"]), gallery.take([0]), **good)
     with pytest.raises(DataError, match="among the gallery"):
         evaluate(
             one,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import re
 from html.parser import HTMLParser
@@ -130,7 +131,7 @@ def test_refused(tmp_path: Path) -> None:
         write_page(report, query, gallery, tmp_path / "a.html", lists=0)
     with pytest.raises(DataError, match="cannot write"):
         write_page(report, query, gallery, tmp_path / "no" / "a.html")
-    gone = query.with_columns(source=[f"gone{i}.png" for i in range(12)])
+    gone = dataclasses.replace(query, source=[f"gone{i}.png" for i in range(12)])
     with pytest.raises(ImageError, match=r"gone\d+.png"):
         write_page(report, gone, gallery, tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []

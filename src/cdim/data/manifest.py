@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.data import foreign
 from cdim.errors import DataError, MissingExtra, nearest
 
 Source = str | NDArray[np.uint8]
@@ -27,16 +28,6 @@ SPLITS = ("", "train", "val", "test")
 ROLES = ("", "query", "gallery")
 COLUMNS = ("source", "instance", "domain", "split", "role", "camera", "category")
 NO_CAMERA = -1
-
-# Column names other libraries write, read as ours (OML; wildlife-datasets).
-ALIASES = {
-    "path": "source",
-    "image": "source",
-    "label": "instance",
-    "identity": "instance",
-    "pid": "instance",
-    "camid": "camera",
-}
 
 
 class Row(NamedTuple):
@@ -245,11 +236,6 @@ class Manifest:
             f"column {name!r}", f"the columns are {', '.join(known)}", nearest(name, known)
         )
 
-    def with_columns(self, **columns: Iterable[Any]) -> Manifest:
-        """A copy with some columns replaced (n values each)."""
-        parts = {k: getattr(self, k) for k in (*COLUMNS, "metadata", "root")}
-        return Manifest(**{**parts, **{k: list(v) for k, v in columns.items()}})
-
     @staticmethod
     def concat(parts: Sequence[Manifest]) -> Manifest:
         """All rows of several manifests; sources become absolute where the roots differ.
@@ -372,10 +358,10 @@ class Manifest:
 
     @classmethod
     def _from_columns(cls, given: dict[str, list[Any]], root: Path, origin: str) -> Manifest:
-        columns = _understood(given, origin)
+        columns = foreign.understood(given, origin)
         for need in ("source", "instance"):
             if need not in columns:
-                aliases = [k for k, v in ALIASES.items() if v == need]
+                aliases = [k for k, v in foreign.ALIASES.items() if v == need]
                 raise DataError(
                     f"{origin} has the columns {', '.join(given)}",
                     f"a column {need!r} (or {', '.join(aliases)}) is needed",
@@ -394,54 +380,6 @@ class Manifest:
             metadata=metadata,  # type: ignore[arg-type]
             root=root,
         )
-
-
-def _understood(given: dict[str, list[Any]], origin: str) -> dict[str, list[Any]]:
-    """Other libraries' columns under our names; OML's is_query / is_gallery become roles.
-
-    What OML calls the split "validation" is what it judges on: our "test". In other files
-    it is our "val".
-    """
-    columns: dict[str, list[Any]] = {}
-    for name, values in given.items():
-        ours = ALIASES.get(name, name) if ALIASES.get(name) not in given else name
-        if ours in columns:
-            raise DataError(
-                f"{origin} has two columns for {ours!r}", "one is allowed", "remove or rename one"
-            )
-        columns[ours] = values
-    from_oml = "is_query" in columns and "role" not in columns
-    if from_oml:
-        query = columns.pop("is_query")
-        gallery = columns.pop("is_gallery", [not _truth(q) for q in query])
-        columns["role"] = [
-            _role(q, g, i) for i, (q, g) in enumerate(zip(query, gallery, strict=True))
-        ]
-    if "split" in columns:
-        ours_for = {"validation": "test" if from_oml else "val", "valid": "val"}
-        columns["split"] = [ours_for.get(str(s), s) for s in columns["split"]]
-    return columns
-
-
-def _role(query: object, gallery: object, row: int) -> str:
-    if _truth(query) and _truth(gallery):
-        raise DataError(
-            f"row {row} is both a query and in the gallery",
-            "an image has one role",
-            "list it in one of them, or leave is_query and is_gallery out",
-        )
-    return "query" if _truth(query) else "gallery" if _truth(gallery) else ""
-
-
-def _truth(value: object) -> bool:
-    word = str(value).strip().lower()
-    if word in ("true", "1", "1.0", "yes"):
-        return True
-    if word in ("false", "0", "0.0", "no", "", "none", "nan"):
-        return False
-    raise DataError(
-        f"{value!r} in is_query or is_gallery", "it is true or false", "correct the column"
-    )
 
 
 def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:

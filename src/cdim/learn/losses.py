@@ -90,7 +90,7 @@ class CrossEntropy(nn.Module):
 
 
 class MetricLearningLoss(nn.Module):
-    """Any loss of pytorch-metric-learning, by class name.
+    """A loss of pytorch-metric-learning.
 
     Losses over pairs compare queries with gallery images only; losses over
     classes (those that take `num_classes`) see all images.

@@ -125,8 +125,8 @@ class LossPart:
     """[loss]: what is minimised.
 
     Args:
-        kind: "triplet" (Eq. 2), "cross-entropy" over the targets, or the class name of any
-            pytorch-metric-learning loss.
+        kind: "triplet" (Eq. 2), "cross-entropy" over the targets, or the class name of a
+            pytorch-metric-learning loss that compares two sides or learns classes.
         margin: of the triplet loss, in units of the distance.
         distance: of the triplet loss: "euclidean" as the paper, "squared" as its code.
         negatives: which triplets a batch makes: "annotated" by people, "random" photos,
