@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,10 @@ def test_folders_that_cannot_be_read(tmp_path: Path, names: list[str], words: st
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no folder"):
         folder.manifest(tmp_path / "no")
+
+
+def test_a_zip_of_another_layout(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("x/1.png", "x")
+    with pytest.raises(DataError, match=r"not in the layout of Market-1501.*unpack it"):
+        folder.manifest(tmp_path / "photos.zip")

@@ -9,6 +9,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.progress import progress_bar
+from cdim.errors import UsageError
 
 
 @click.group()
@@ -38,17 +39,36 @@ def list_(as_json: bool) -> None:
 @data.command()
 @click.argument("dataset", metavar="NAME|PATH")
 @options.data_root
+@click.option(
+    "--input",
+    "size",
+    metavar="HxW",
+    help="Height and width of the network's input, such as 256x128: name images that do not fit.",
+)
 @options.as_json
 @click.pass_context
-def check(ctx: click.Context, dataset: str, data: Path | None, as_json: bool) -> None:
+def check(
+    ctx: click.Context, dataset: str, data: Path | None, size: str | None, as_json: bool
+) -> None:
     """Explain what is wrong with a dataset and what to do; exit code 1 on errors.
 
-    NAME is one of `cdim data list`; PATH a CSV file or a folder (see docs/data.md).
+    NAME is one of `cdim data list`; PATH a CSV file, a folder, or a zip in the layout of
+    Market-1501 (see docs/data.md).
     """
     from cdim.data.check import check_known
 
+    wanted = None if size is None else _size(size)
     with progress_bar("images") as progress:
-        findings = check_known(dataset, data, progress)
+        findings = check_known(dataset, data, progress, wanted)
     click.echo(json.dumps(findings.to_json(), indent=2) if as_json else findings.text())
     if findings.failed:
         ctx.exit(1)
+
+
+def _size(given: str) -> tuple[int, int]:
+    height, x, width = given.lower().partition("x")
+    if not (x and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise UsageError(
+            f"--input {given}", "it is height x width in pixels", "try --input 256x128"
+        )
+    return int(height), int(width)

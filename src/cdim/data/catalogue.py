@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdim.data import chairv2, folder, qmul, quickdraw
+from cdim.data import chairv2, folder, market1501, msmt17, qmul, quickdraw
 from cdim.data.manifest import Manifest
+from cdim.data.tree import Tree
 from cdim.data.triplets import Triplets
 from cdim.errors import DataError, nearest
 
@@ -92,6 +93,39 @@ def _synthetic(name: str, instances: int = 90, seed: int = 0) -> Dataset:
     return Dataset(name, synthetic.manifest(instances, seed), terms=_MADE)
 
 
+def _market(name: str, title: str, where: str, terms: str, *places: str, part: str = "") -> Card:
+    """A set in the layout of Market-1501; `part` is in the path of the one to take of several."""
+
+    def opened(root: Path) -> Dataset:
+        tree = Tree.find(root, _spelt(places), name)
+        bases = [base for base in market1501.find(tree) if part in f"/{base}".lower()]
+        table = market1501.manifest(tree, name, tree.only(bases), (market1501.TRAIN,))
+        return Dataset(name, table, terms=terms)
+
+    return Card(name, title, where, terms, opened)
+
+
+def _msmt17(root: Path) -> Dataset:
+    places = ("MSMT17_V1", "MSMT17_V2", "MSMT17")
+    tree = Tree.find(root, _spelt(places), "msmt17")
+    return Dataset(
+        "msmt17", msmt17.manifest(tree, "msmt17", tree.only(msmt17.find(tree))), terms=_MAKERS
+    )
+
+
+def _spelt(names: Sequence[str]) -> list[str]:
+    """Each name as a zip and as a folder, as given and in small letters."""
+    words = dict.fromkeys(word for name in names for word in (name, name.lower()))
+    return [word + end for word in words for end in (".zip", "")]
+
+
+_MAKERS = "its makers' terms: academic use; do not pass it on"
+_CUHK03 = (
+    "Z. Zhong et al., Re-ranking Person Re-identification, CVPR 2017: the authors' page "
+    "(cuhk03-np.zip)"
+)
+_CUHK03_PLACES = ("CUHK03-NP", "CUHK03_NP")
+
 _MADE = "made by cdim, free of rights"
 
 KNOWN: dict[str, Card] = {
@@ -117,6 +151,49 @@ KNOWN: dict[str, Card] = {
             _GOOGLE,
             _quickdraw,
         ),
+        _market(
+            "market1501",
+            "36,036 images of 1,501 people, distractors and junk by 6 cameras",
+            "L. Zheng et al., Scalable Person Re-identification, ICCV 2015: the authors' project "
+            "page (Market-1501-v15.09.15.zip)",
+            _ACADEMIC,
+            "Market-1501-v15.09.15",
+            "Market-1501",
+            "Market1501",
+        ),
+        _market(
+            "dukemtmc-reid",
+            "36,411 images of 1,404 people and 408 distractors by 8 cameras",
+            "withdrawn by its makers: a copy of your own (DukeMTMC-reID.zip)",
+            "withdrawn by its makers: whether you may use your copy is for you to settle",
+            "DukeMTMC-reID",
+            "DukeMTMCreID",
+            "DukeMTMC",
+        ),
+        _market(
+            "cuhk03-np-labelled",
+            "14,096 images of 1,467 people, cut out by hand",
+            _CUHK03,
+            _MAKERS,
+            *_CUHK03_PLACES,
+            part="/label",
+        ),
+        _market(
+            "cuhk03-np-detected",
+            "14,097 images of 1,467 people, cut out by a detector",
+            _CUHK03,
+            _MAKERS,
+            *_CUHK03_PLACES,
+            part="/detect",
+        ),
+        Card(
+            "msmt17",
+            "126,441 images of 4,101 people by 15 cameras",
+            "L. Wei et al., Person Transfer GAN, CVPR 2018: the authors' project page "
+            "(MSMT17_V1 or MSMT17_V2)",
+            _MAKERS,
+            _msmt17,
+        ),
         Card(
             "synthetic",
             "drawn products and sketches of them; synthetic:<instances>[:<seed>] for more",
@@ -133,7 +210,7 @@ def open_dataset(name_or_path: str, data: Path | None = None) -> Dataset:
 
     Args:
         name_or_path: a name of `KNOWN`, "synthetic:<instances>[:<seed>]", a `.csv`
-            (see `Manifest.from_csv`), or a folder (see `cdim.data.folder`).
+            (see `Manifest.from_csv`), or a folder or zip (see `cdim.data.folder`).
         data: the data root; without it, the environment variable CDIM_DATA.
 
     Raises:
@@ -144,13 +221,13 @@ def open_dataset(name_or_path: str, data: Path | None = None) -> Dataset:
     if name_or_path in KNOWN:
         return KNOWN[name_or_path].open(_root(name_or_path, data))
     path = Path(name_or_path)
-    if path.is_dir():
+    if path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip"):
         return Dataset(name_or_path, folder.manifest(path))
     if path.is_file() and path.suffix.lower() == ".csv":
         return Dataset(name_or_path, Manifest.from_csv(path))
     raise DataError(
         f"dataset {name_or_path!r}",
-        "a dataset is a known name, a .csv file or a folder of images",
+        "a dataset is a known name, a .csv file, a folder of images, or a zip like Market-1501's",
         nearest(name_or_path, KNOWN),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cdim.data.check_pixels import LEAST_INK, Look, look_at, named
+from cdim.data.check_pixels import Look, look_at, named
 from cdim.data.duplicates import Fingerprint, find
 from cdim.data.findings import MOST_EXAMPLES, Level, Problem, plural
 from cdim.data.manifest import Manifest
@@ -37,6 +37,15 @@ _KINDS: dict[str, tuple[Level, str, str, str]] = {
         "Finding a copy of the query itself proves nothing.",
         "Remove the copy from the gallery.",
     ),
+    "query-in-multi-query": (
+        "info",
+        "that are a query and one of its further views (role multi-query) with equal pixels.",
+        "Views pooled together with their query count it twice.",
+        (
+            "Nothing: cdim eval --multi-query pools the views alone. Market-1501 is made so: its "
+            "views hold every query once more."
+        ),
+    ),
     "repeated-image": (
         "info",
         "of one instance with equal pixels.",
@@ -60,7 +69,7 @@ _KINDS: dict[str, tuple[Level, str, str, str]] = {
 
 def copy_problems(manifest: Manifest, looks: Sequence[Look]) -> Iterator[Problem]:
     """Exact and near copies within one set."""
-    rows, prints = _comparable(looks)
+    rows, prints = _comparable(manifest, looks)
     found = find(prints)
     pairs: dict[str, list[str]] = {code: [] for code in _KINDS}
     for group in found.exact:
@@ -97,8 +106,8 @@ def shared_problems(
         name: the other set's name.
         other: the other set.
     """
-    rows, prints = _comparable(looks)
-    other_rows, other_prints = _comparable(look_at(other))
+    rows, prints = _comparable(manifest, looks)
+    other_rows, other_prints = _comparable(other, look_at(other))
     found = find(prints + other_prints)
     here = len(rows)
     exact, near = [], []
@@ -129,12 +138,12 @@ def shared_problems(
             )
 
 
-def _comparable(looks: Sequence[Look]) -> tuple[list[int], list[Fingerprint]]:
-    """Rows that could be read and are not blank, which have a problem of their own."""
+def _comparable(manifest: Manifest, looks: Sequence[Look]) -> tuple[list[int], list[Fingerprint]]:
+    """Rows that could be read, are not blank, and are not junk, which counts for nothing."""
     pairs = [
         (row, look.print)
         for row, look in enumerate(looks)
-        if look.print is not None and look.print.ink >= LEAST_INK
+        if look.print is not None and not look.blank and manifest.role[row] != "junk"
     ]
     return [row for row, _ in pairs], [item for _, item in pairs]
 
@@ -148,9 +157,13 @@ def _exact_kind(manifest: Manifest, group: Sequence[int]) -> tuple[str, int, int
     for other in group[1:]:
         if manifest.instance[first] != manifest.instance[other]:
             return "exact-duplicate", first, other
-    for other in group[1:]:
-        if {manifest.role[first], manifest.role[other]} == {"query", "gallery"}:
-            return "query-copied-to-gallery", first, other
+    row_of = {str(manifest.role[row]): row for row in reversed(group)}
+    for role, code in (
+        ("gallery", "query-copied-to-gallery"),
+        ("multi-query", "query-in-multi-query"),
+    ):
+        if "query" in row_of and role in row_of:
+            return code, row_of["query"], row_of[role]
     return "repeated-image", first, group[1]
 
 

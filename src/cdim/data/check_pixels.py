@@ -28,6 +28,8 @@ TINY_SIDE = 32
 LONGEST_SHAPE = 4.0
 # 33 of 256 x 256 pixels: a dot.
 LEAST_INK = 0.0005
+# Grey levels: such a dot, black on white, has 5.7. A dark photo may have no ink and yet have 15.
+LEAST_DEVIATION = 6.0
 # Images of each domain whose files are opened once more, to see whether they have alpha.
 ALPHA_SAMPLE = 20
 UNFRAME = "@frame"
@@ -38,6 +40,7 @@ class Look(NamedTuple):
 
     print: Fingerprint | None
     shape: tuple[int, ...]
+    blank: bool
     framed: bool
     missing: bool
     fault: str
@@ -117,22 +120,28 @@ def _look(files: images.Files, source: Source, root: Path) -> Look:
             raw = files.read(source[: -len(UNFRAME)], root)
     except ImageError as error:
         file = container(source, root)
-        return Look(None, (), False, file is not None and not file.exists(), error.given)
-    return Look(fingerprint(image), image.shape, _has_frame(raw), False, "")
+        missing = file is not None and not file.exists()
+        return Look(None, (), False, False, missing, error.given)
+    seen = fingerprint(image)
+    blank = seen.ink < LEAST_INK and bool((image.std(axis=(0, 1)) < LEAST_DEVIATION).all())
+    return Look(seen, image.shape, blank, _has_frame(raw), False, "")
 
 
 def _has_frame(image: NDArray[np.uint8]) -> bool:
     """Whether the outermost pixels are a line of their own around an even margin."""
-    grey = image if image.ndim == 2 else image.mean(axis=2)
-    if min(grey.shape) < TINY_SIDE:
+    if min(image.shape[:2]) < TINY_SIDE:
         return False
-    outer, inner = (
-        np.concatenate([g[0], g[-1], g[:, 0], g[:, -1]]).astype(np.float64)
-        for g in (grey, grey[2:-2, 2:-2])
-    )
-    even = float(np.mean(np.abs(inner - np.median(inner)) <= 2))
-    other = float(np.mean(np.abs(outer - np.median(inner)) >= 8))
-    return even > 0.9 and other > 0.9
+    inner = _edge(image[2:-2, 2:-2])
+    usual = np.median(inner)
+    if np.mean(np.abs(inner - usual) <= 2) <= 0.9:
+        return False
+    return bool(np.mean(np.abs(_edge(image) - usual) >= 8) > 0.9)
+
+
+def _edge(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Grey levels of the outermost pixels."""
+    strips = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]).astype(np.float64)
+    return strips if strips.ndim == 1 else np.asarray(strips.mean(axis=1))
 
 
 def _unreadable(manifest: Manifest, looks: Sequence[Look]) -> Iterator[Problem]:
@@ -162,7 +171,7 @@ def _unreadable(manifest: Manifest, looks: Sequence[Look]) -> Iterator[Problem]:
 
 
 def _unusual(manifest: Manifest, looks: Sequence[Look], good: Sequence[int]) -> Iterator[Problem]:
-    blank = [row for row in good if _ink(looks[row]) < LEAST_INK]
+    blank = [row for row in good if looks[row].blank]
     if blank:
         yield Problem(
             "warning",
@@ -182,7 +191,7 @@ def _unusual(manifest: Manifest, looks: Sequence[Look], good: Sequence[int]) -> 
             f"{plural(len(tiny), 'image has', 'images have')} a side below {TINY_SIDE} pixels.",
             "They are blown up to the size the network sees: mostly blur.",
             "Use larger versions if there are any; thumbnails and icons often slip in.",
-            names(manifest, tiny, [_size(looks[row]) for row in tiny]),
+            names(manifest, tiny, [size_of(looks[row]) for row in tiny]),
             len(tiny),
         )
     long = [row for row in good if _stretch(looks[row]) > LONGEST_SHAPE]
@@ -194,7 +203,7 @@ def _unusual(manifest: Manifest, looks: Sequence[Look], good: Sequence[int]) -> 
             "as long as wide.",
             "Images are resized to the network's shape; these come out distorted.",
             "Crop them, or pad them to a square.",
-            names(manifest, long, [_size(looks[row]) for row in long]),
+            names(manifest, long, [size_of(looks[row]) for row in long]),
             len(long),
         )
 
@@ -260,11 +269,8 @@ def _least_alpha(source: Source, root: Path) -> int | None:
         return None
 
 
-def _ink(look: Look) -> float:
-    return look.print.ink if look.print is not None else 1.0
-
-
-def _size(look: Look) -> str:
+def size_of(look: Look) -> str:
+    """Width and height, for people."""
     return f"{look.shape[1]} x {look.shape[0]} pixels"
 
 

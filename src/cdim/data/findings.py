@@ -91,12 +91,14 @@ class Findings:
         return "\n\n".join([*parts, *(_paragraph(problem) for problem in self.problems)])
 
     def _table(self) -> str:
-        lines = [f"  {'split':<8}{'domain':<12}{'images':>8}{'instances':>11}"]
+        """Domains; in a split of one domain that has roles, the roles, which say more."""
+        lines = [f"  {'split':<8}{'':<14}{'images':>8}{'instances':>11}"]
         for split, groups in self.counts.items():
-            for name, count in groups.items():
-                if name not in ROLES:
-                    numbers = f"{count['images']:>8}{count['instances']:>11}"
-                    lines.append(f"  {split:<8}{name:<12}{numbers}")
+            domains = [name for name in groups if name not in ROLES]
+            roles = [name for name in ROLES if name in groups]
+            for name in roles if len(domains) == 1 and roles else domains:
+                numbers = f"{groups[name]['images']:>8}{groups[name]['instances']:>11}"
+                lines.append(f"  {split:<8}{name:<14}{numbers}")
         return "\n".join(lines)
 
     def _verdict(self) -> str:

@@ -1,6 +1,7 @@
 """A folder of images.
 
-Understood, with any of `images.SUFFIXES`, hidden files and folders left out:
+The layouts of Market-1501 and MSMT17 (`cdim.data.market1501`, `cdim.data.msmt17`), from a zip too.
+Else understood, with any of `images.SUFFIXES`, hidden files and folders left out:
 
     <image>                          every image is an instance of its own
     <instance>/<image>               domain "photo"
@@ -21,6 +22,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from cdim.data import market1501, msmt17
 from cdim.data.images import SUFFIXES
 from cdim.data.manifest import Manifest
 from cdim.data.tree import Tree
@@ -40,15 +42,28 @@ def manifest(path: Path) -> Manifest:
     """Reads a folder; the layout is told from its sub-folders.
 
     Args:
-        path: the folder.
+        path: the folder, or a zip in the layout of Market-1501 or MSMT17.
 
     Raises:
-        DataError: no folder, no images, images at different depths, or sketches of the
-            published layout whose photo is missing.
+        DataError: no folder, no images, images at different depths, sketches of the
+            published layout whose photo is missing, a zip in another layout, or what
+            `market1501.manifest` and `msmt17.manifest` refuse.
     """
-    if not path.is_dir():
+    if not path.exists():
         raise DataError(f"there is no folder {path}", "a folder is needed", "check the path")
-    names = [n for n in Tree.open(path).names if _wanted(n)]
+    tree = Tree.open(path)
+    name = path.resolve().name if tree.is_folder else path.stem
+    if bases := market1501.find(tree):
+        return market1501.manifest(tree, name, tree.only(bases))
+    if bases := msmt17.find(tree):
+        return msmt17.manifest(tree, name, tree.only(bases))
+    if not tree.is_folder:
+        raise DataError(
+            f"{path} is not in the layout of Market-1501 or MSMT17",
+            "other images are read from a folder, or as a.zip!b.jpg of a CSV",
+            "unpack it and give the folder",
+        )
+    names = [n for n in tree.names if _wanted(n)]
     if not names:
         raise DataError(
             f"{path} has no images", f"images end in {', '.join(SUFFIXES)}", "check the path"

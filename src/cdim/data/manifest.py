@@ -25,7 +25,8 @@ Source = str | NDArray[np.uint8]
 """Where an image is: a locator (see `cdim.data.images`), or pixels, uint8 (h, w) or (h, w, 3)."""
 
 SPLITS = ("", "train", "val", "test")
-ROLES = ("", "query", "gallery")
+ROLES = ("", "query", "gallery", "junk", "multi-query")
+"""junk: searched but neither right nor wrong; multi-query: more views of a query, not searched."""
 COLUMNS = ("source", "instance", "domain", "split", "role", "camera", "category")
 NO_CAMERA = -1
 
@@ -75,7 +76,7 @@ class Manifest:
         instance: n names; equal names mean the same physical thing.
         domain: n names such as "sketch", "edge", "photo".
         split: n of "train", "val", "test" or "".
-        role: n of "query", "gallery" or "".
+        role: n of `ROLES`.
         camera: n integers; -1 where there is no camera.
         category: n names such as "shoe"; "" where unknown.
         metadata: more text columns by name, n values each.

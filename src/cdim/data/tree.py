@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import cached_property
+from pathlib import Path
 
 from cdim.data import files
 from cdim.errors import DataError
@@ -32,11 +33,10 @@ class Tree:
             DataError: neither, or a zip with a member that points outside of it.
         """
         if path.is_dir():
-            found = (
-                (Path(folder) / file).relative_to(path).as_posix()
-                for folder, _, inside in os.walk(path)
-                for file in inside
-            )
+            found: list[str] = []
+            for folder, _, inside in os.walk(path):
+                below = Path(folder).relative_to(path).as_posix()
+                found += inside if below == "." else [f"{below}/{file}" for file in inside]
             return cls(path, tuple(sorted(found)))
         try:
             with zipfile.ZipFile(path) as archive:
@@ -46,7 +46,7 @@ class Tree:
                 f"cannot open {path} ({error})", "a folder or a zip is needed", "fetch it again"
             ) from None
         for name in members:
-            if "\\" in name or name.startswith("/") or ".." in PurePosixPath(name).parts:
+            if "\\" in name or name.startswith("/") or "/../" in f"/{name}/":
                 raise DataError(
                     f"{path} has a member {name!r}",
                     "members lie inside the zip",
@@ -72,14 +72,19 @@ class Tree:
             "with --data or CDIM_DATA",
         )
 
+    @cached_property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, not a zip; asked of the disk once."""
+        return self.path.is_dir()
+
     @property
     def root(self) -> Path:
         """What `locator` is relative to."""
-        return self.path if self.path.is_dir() else self.path.parent
+        return self.path if self.is_folder else self.path.parent
 
     def locator(self, name: str) -> str:
         """The locator of a file, relative to `root`."""
-        return name if self.path.is_dir() else f"{self.path.name}!{name}"
+        return name if self.is_folder else f"{self.path.name}!{name}"
 
     def read(self, name: str) -> bytes:
         """A file's content.
@@ -87,7 +92,7 @@ class Tree:
         Raises:
             DataError: no such file.
         """
-        if self.path.is_dir():
+        if self.is_folder:
             return files.read_bytes(self.path / name)
         return files.read_bytes(self.path, name)
 
@@ -103,3 +108,18 @@ class Tree:
                 f"{self.path} has {len(found)} files {tail}", "one is needed", "fetch it again"
             )
         return found[0]
+
+    def only(self, bases: Sequence[str]) -> str:
+        """The one sub-folder that a set was found in.
+
+        Raises:
+            DataError: none or several.
+        """
+        if len(bases) == 1:
+            return bases[0]
+        raise DataError(
+            f"{self.path} holds the set {len(bases)} times"
+            + "".join(f"{', ' if i else ': in '}{base or './'}" for i, base in enumerate(bases)),
+            "one is needed",
+            "give the folder of one of them" if bases else "fetch it again",
+        )
