@@ -152,10 +152,19 @@ def test_some_images_are_thickened():
     assert (found <= plain).all()
 
 
+def test_only_a_share_of_the_images_is_erased():
+    black = np.zeros((400, 40, 36, 1), dtype=np.uint8)
+    erased = (pixels(run(black, erase=0.5, erase_chance=0.25)) != 0).any((1, 2))
+    assert 60 < erased.sum() < 140
+    assert not pixels(run(black, erase=0.5, erase_chance=0.0)).any()
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_one_rectangle_is_erased_and_no_more_than_the_share(share):
+def test_one_rectangle_is_painted_in_the_mean_and_no_more_than_the_share(share):
     black = np.zeros((200, 40, 36, 1), dtype=np.uint8)
-    found = pixels(run(black, erase=share)) == WHITE
+    painted = pixels(run(black, erase=share))
+    assert set(np.unique(painted)) == {0, 100}
+    found = painted == 100
     sizes = found.mean((1, 2))
     assert sizes.max() <= share
     assert sizes.max() > 0.6 * share

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.data.triplets import Counts, Triplets
 from cdim.errors import DataError, RecipeError
@@ -163,6 +164,41 @@ def test_an_instance_alone_in_its_category_is_left_out(recipe, products, negativ
     sample = make_sampler(recipe(loss={"negatives": negatives}), Targets(manifest, "instance", []))
     for seed in range(30):
         assert "hat" not in manifest.category[sample(rng(seed)).rows]
+
+
+def people(counts=(1, 2, 3, 5, 4), camera=0):
+    """Grey images of persons, so many of each."""
+    names = [f"{number:04}" for number, count in enumerate(counts) for _ in range(count)]
+    pixels = [np.full((90, 90), 200, dtype=np.uint8) for _ in names]
+    return Manifest.build(pixels, names, split="train", camera=camera)
+
+
+P_BY_K = {"kind": "cross-entropy", "triplet": 1.0}
+
+
+def test_p_by_k_batches_have_k_images_of_each_of_p_instances(recipe):
+    targets = Targets(people(), "instance", [])
+    plan = recipe(loss=P_BY_K, loop={"batch": 9, "images_per_label": 3})
+    sample, seen = make_sampler(plan, targets), set()
+    for seed in range(40):
+        batch = sample(rng(seed))
+        assert batch.query.all()
+        assert (targets.labels[batch.rows] == batch.labels).all()
+        labels, counts = np.unique(batch.labels, return_counts=True)
+        assert counts.tolist() == [3, 3, 3]
+        for label in labels:
+            rows = batch.rows[batch.labels == label]
+            enough = (targets.labels == label).sum() >= 3
+            assert len(set(rows.tolist())) == 3 or not enough
+        assert len(set(batch.group.tolist())) == 9  # each flips by itself
+        seen.update(labels.tolist())
+    assert seen == {1, 2, 3, 4}  # an instance with one image has no positive
+
+
+def test_p_by_k_batches_need_two_instances_with_two_images(recipe):
+    plan = recipe(loss=P_BY_K, loop={"batch": 8, "images_per_label": 2})
+    with pytest.raises(DataError, match="1 instance labels with two images"):
+        make_sampler(plan, Targets(people((1, 1, 5)), "instance", []))
 
 
 def test_nothing_to_pair_is_told(recipe, products):

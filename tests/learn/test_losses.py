@@ -121,11 +121,63 @@ def test_a_step_against_the_gradient_lowers_the_loss():
 def test_cross_entropy_is_torchs_through_one_linear_layer():
     torch.manual_seed(0)
     loss = build_loss(LossPart("cross-entropy"), dim=4, classes=5)
-    assert isinstance(loss, CrossEntropy)
     given, batch = embeddings(11), pairs_batch()
-    scores = given @ loss.classify.weight.T + loss.classify.bias
+    layer = loss.classify.classify
+    scores = given @ layer.weight.T + layer.bias
     wanted = torch.nn.functional.cross_entropy(scores, torch.from_numpy(batch.labels))
-    torch.testing.assert_close(loss(given, batch), wanted)
+    torch.testing.assert_close(loss(torch.zeros_like(given), given, batch), wanted)
+
+
+def test_label_smoothing_takes_certainty_from_the_true_class():
+    torch.manual_seed(0)
+    loss, given = CrossEntropy(4, 5, smoothing=0.2), embeddings(11).detach()
+    logs = loss.classify(given).log_softmax(1).detach()
+    labels = pairs_batch().labels
+    terms = []
+    for row, label in enumerate(labels):
+        wished = [0.2 / 5 + (0.8 if k == label else 0) for k in range(5)]
+        terms.append(-sum(w * float(logs[row, k]) for k, w in enumerate(wished)))
+    found = loss(given, pairs_batch())
+    assert found.item() == pytest.approx(sum(terms) / len(terms), abs=1e-5)
+
+
+def test_a_triplet_loss_is_added_on_the_vectors_before_the_neck():
+    torch.manual_seed(0)
+    part = LossPart("cross-entropy", triplet=0.5, margin=2.0, smoothing=0.1)
+    loss = build_loss(part, dim=4, classes=5)
+    fused, necked = embeddings(12), embeddings(12, seed=1)
+    batch = all_with_all(3, 4)
+    wanted = 0.5 * TripletLoss(2.0, hard=True)(fused, batch) + loss.classify(necked, batch)
+    torch.testing.assert_close(loss(fused, necked, batch), wanted)
+
+
+def all_with_all(labels, each):
+    n = labels * each
+    return Batch(np.arange(n), np.arange(n) // each, np.ones(n, dtype=bool), np.arange(n))
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_in_a_p_by_k_batch_every_image_is_compared_with_every_other(hard):
+    given, batch = embeddings(12).detach(), all_with_all(4, 3)
+    n, labels, margin = 12, batch.labels, 0.7
+    apart = [[distance(given[i], given[j], False) for j in range(n)] for i in range(n)]
+    terms = []
+    for i in range(n):
+        near = [apart[i][j] for j in range(n) if labels[j] == labels[i] and j != i]
+        far = [apart[i][j] for j in range(n) if labels[j] != labels[i]]
+        if hard:
+            terms.append(max(0.0, margin + max(near) - min(far)))
+        else:
+            terms += [margin + a - b for a in near for b in far if margin + a - b > 0]
+    found = TripletLoss(margin, hard=hard)(given, batch)
+    assert found.item() == pytest.approx(sum(terms) / len(terms), abs=1e-5)
+
+
+def test_a_loss_over_pairs_leaves_an_image_and_itself_out_of_a_p_by_k_batch():
+    loss = build_loss(LossPart("MultiSimilarityLoss"), dim=4, classes=4)
+    given, batch = embeddings(12), all_with_all(4, 3)
+    wanted = theirs.MultiSimilarityLoss()(given, torch.from_numpy(batch.labels))
+    torch.testing.assert_close(loss(given, given, batch), wanted)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +192,7 @@ def test_a_loss_over_pairs_compares_queries_with_the_gallery(kind, options):
         given[:5], labels[:5], ref_emb=given[5:], ref_labels=labels[5:]
     )
     assert wanted.item() > 0
-    torch.testing.assert_close(loss(given, batch), wanted)
+    torch.testing.assert_close(loss(given, torch.zeros_like(given), batch), wanted)
 
 
 @pytest.mark.parametrize(
@@ -151,17 +203,19 @@ def test_a_loss_over_classes_sees_all_images(kind):
     loss = build_loss(LossPart(kind), dim=4, classes=5)
     torch.manual_seed(3)
     direct = getattr(theirs, kind)(num_classes=5, embedding_size=4)
-    direct.load_state_dict(loss.loss.state_dict())
+    direct.load_state_dict(loss.classify.loss.state_dict())
     given, batch = embeddings(11), pairs_batch()
-    torch.testing.assert_close(loss(given, batch), direct(given, torch.from_numpy(batch.labels)))
-    assert isinstance(loss, MetricLearningLoss)
+    wanted = direct(given, torch.from_numpy(batch.labels))
+    torch.testing.assert_close(loss(torch.zeros_like(given), given, batch), wanted)
+    assert isinstance(loss.classify, MetricLearningLoss)
     assert list(loss.parameters())
 
 
 def test_the_recipe_chooses_the_triplets():
-    hard = build_loss(LossPart(negatives="batch-hard", distance="squared", margin=0.5), 4, 5)
+    part = LossPart(negatives="batch-hard", distance="squared", margin=0.5)
+    hard = build_loss(part, 4, 5).compare
     assert (hard.hard, hard.squared, hard.margin) == (True, True, 0.5)
-    soft = build_loss(LossPart(), 4, 5)
+    soft = build_loss(LossPart(), 4, 5).compare
     assert (soft.hard, soft.squared, soft.margin) == (False, False, 0.3)
 
 

@@ -119,6 +119,12 @@ def test_a_value_of_the_wrong_type_is_named(path, value, allowed):
         ("fusion.project", -1),
         ("loss.margin", -0.1),
         ("loss.hard_share", 1.5),
+        ("loss.smoothing", 1.0),
+        ("loss.triplet", -1.0),
+        ("augment.erase_chance", 1.5),
+        ("optimiser.decay", 0.0),
+        ("optimiser.decay_every", 0),
+        ("loop.images_per_label", 1),
         ("optimiser.lr", 0.0),
         ("optimiser.lr", float("nan")),
         ("optimiser.lr", float("inf")),
@@ -136,6 +142,26 @@ def test_a_value_out_of_range_is_named(path, value):
     with pytest.raises(RecipeError) as caught:
         parse(with_key(path, value))
     assert path in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"loop": {"batch": 10, "images_per_label": 4}}, r"loop\.batch = 10 .*use loop\.batch = 8"),
+        ({"loop": {"batch": 8, "images_per_label": 4}}, r'loss\.negatives = "annotated"'),
+        ({"loss": {"kind": "cross-entropy", "triplet": 1.0}}, r"loss\.triplet = 1\.0"),
+        (
+            {
+                "loss": {"kind": "triplet", "negatives": "in-batch", "triplet": 1.0},
+                "loop": {"batch": 8, "images_per_label": 4},
+            },
+            r"loss\.triplet = 1\.0",
+        ),
+    ],
+)
+def test_values_that_cannot_stand_beside_each_other_are_named(parts, message):
+    with pytest.raises(RecipeError, match=message):
+        parse({"name": "x", "data": {"train": ["a"]}, **parts})
 
 
 def test_whole_numbers_are_numbers():

@@ -49,7 +49,7 @@ def augment(
         chosen = rng.random(n) < part.thicken
         cropped[chosen] = _thicken(cropped[chosen])
     if part.erase:
-        _erase(cropped, part.erase, rng)
+        _erase(cropped, part, preprocess.mean, rng)
     return torch.from_numpy(preprocess.normalise(cropped))
 
 
@@ -101,12 +101,18 @@ def _thicken(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.minimum(np.minimum(tall[:, :, :-2], tall[:, :, 1:-1]), tall[:, :, 2:])
 
 
-def _erase(images: NDArray[np.uint8], share: float, rng: np.random.Generator) -> None:
+def _erase(
+    images: NDArray[np.uint8],
+    part: AugmentPart,
+    colour: tuple[float, ...],
+    rng: np.random.Generator,
+) -> None:
+    """Paints one rectangle an image, of the image's own proportions, in the mean colour."""
     n, (height, width) = len(images), images.shape[1:3]
-    side = np.sqrt(rng.uniform(0, share, n))
+    side = np.sqrt(rng.uniform(0, part.erase, n)) * (rng.random(n) < part.erase_chance)
     h, w = (side * height).astype(int), (side * width).astype(int)
     top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
     rows, columns = np.arange(height), np.arange(width)
     inside_rows = (rows >= top[:, None]) & (rows < (top + h)[:, None])
     inside_columns = (columns >= left[:, None]) & (columns < (left + w)[:, None])
-    images[inside_rows[:, :, None] & inside_columns[:, None, :]] = WHITE
+    images[inside_rows[:, :, None] & inside_columns[:, None, :]] = np.round(colour)

@@ -8,7 +8,7 @@ without fusion would use.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from cdim.errors import RecipeError, nearest
 from cdim.learn.sketch_a_net import SketchANet
+from cdim.learn.timm_network import FINAL, TimmNetwork
+
+OWN = "sketch-a-net"
 
 
 @dataclass(frozen=True)
@@ -47,30 +50,60 @@ class Backbone(nn.Module):
         outputs: dict[str, Tensor] = self.network(images)
         return outputs
 
+    def part(self, name: str) -> nn.Module:
+        """A module of the network by dotted name.
 
-def _sketch_a_net(channels: int, crop: tuple[int, int]) -> Backbone:
-    network = SketchANet(channels, crop)
-    return Backbone(network, {k: Tap(*v) for k, v in network.layout.items()}, "fc7")
+        Raises:
+            RecipeError: there is none.
+        """
+        inner = self.network.model if isinstance(self.network, TimmNetwork) else self.network
+        modules = {k: v for k, v in inner.named_modules() if k}
+        if name not in modules:
+            raise RecipeError(
+                f"module {name!r} of the backbone",
+                f"its modules are {', '.join(k for k in modules if '.' not in k)} and theirs",
+                nearest(name, modules),
+            )
+        found: nn.Module = modules[name]
+        return found
 
 
-BACKBONES: dict[str, Callable[[int, tuple[int, int]], Backbone]] = {"sketch-a-net": _sketch_a_net}
-
-
-def build_backbone(name: str, channels: int, crop: tuple[int, int]) -> Backbone:
+def build_backbone(
+    name: str,
+    channels: int,
+    crop: tuple[int, int],
+    taps: Sequence[str] = (),
+    last_stride: int = 2,
+) -> Backbone:
     """A backbone by name, with random weights.
 
     Args:
-        name: a key of `BACKBONES`.
+        name: "sketch-a-net" or a network of timm.
         channels: of the input image.
         crop: (height, width) of the input in pixels.
+        taps: what `forward` is to give besides the final feature (Sketch-a-Net gives all).
+        last_stride: 1 or 2; see `cdim.learn.recipe.ModelPart`.
 
     Raises:
-        RecipeError: an unknown name, or an input too small for the network.
+        RecipeError: an unknown name or tap, or an input too small for the network.
     """
-    if name not in BACKBONES:
+    if name != OWN:
+        network = TimmNetwork(name, channels, crop, taps, last_stride)
+        found = {
+            tap: Tap(
+                layout.channels,
+                layout.size,
+                crop[0] // layout.size[0] if layout.size != (1, 1) else 0,
+            )
+            for tap, layout in network.layouts.items()
+        }
+        return Backbone(network, found, FINAL)
+    if last_stride == 1:
         raise RecipeError(
-            f"model.backbone = {name!r}",
-            f"the backbones are {', '.join(BACKBONES)}",
-            nearest(name, BACKBONES),
+            f"model.last_stride = 1 of {OWN}",
+            "it is for CNNs of timm",
+            "set model.last_stride = 2",
         )
-    return BACKBONES[name](channels, crop)
+    own = SketchANet(channels, crop)
+    layout = {k: Tap(*v) for k, v in own.layout.items()}
+    return Backbone(own, layout, "fc7")

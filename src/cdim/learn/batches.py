@@ -32,7 +32,8 @@ class Batch:
     Args:
         rows: (n,) rows of the training manifest.
         labels: (n,) target of each image, from 0.
-        query: (n,) whether an image is on the query side.
+        query: (n,) whether an image is on the query side; all are where images are compared
+            all with all.
         group: (n,) images of one group are compared as a pair or triplet and flip together.
         triplets: (t, 3) positions in the batch: anchor, positive, negative. May be empty.
     """
@@ -42,6 +43,12 @@ class Batch:
     query: NDArray[np.bool_]
     group: Index
     triplets: Index = field(default_factory=lambda: np.empty((0, 3), dtype=np.intp))
+
+    @property
+    def sides(self) -> tuple[Index, Index]:
+        """Positions in the batch of the queries, and of what they are compared with."""
+        queries = np.flatnonzero(self.query)
+        return queries, queries if self.query.all() else np.flatnonzero(~self.query)
 
 
 Sampler = Callable[[np.random.Generator], Batch]
@@ -141,6 +148,11 @@ class Targets:
             columns.append(place)
         return np.stack(columns, 1).astype(np.intp)[known]
 
+    def several(self) -> list[Index]:
+        """The rows of each label that has two images or more, whatever their role."""
+        rows = self._by_label(np.ones(len(self.labels), dtype=np.bool_))
+        return [own for own in rows if len(own) > 1]
+
     def others(self, label: int | np.intp) -> Index:
         """The labels whose photos are negatives for `label`.
 
@@ -161,7 +173,16 @@ def make_sampler(recipe: Recipe, targets: Targets) -> Sampler:
         RecipeError: annotated triplets are asked for and the data has none.
         DataError: nothing to pair.
     """
-    size, loss = recipe.loop.batch, recipe.loss
+    size, loss, each = recipe.loop.batch, recipe.loss, recipe.loop.images_per_label
+    if each:
+        rows = targets.several()
+        if len(rows) < 2:
+            raise DataError(
+                f"{len(rows)} {targets.target} labels with two images or more",
+                "P x K batches need at least 2",
+                "run `cdim data check` on the dataset, or set loop.images_per_label = 0",
+            )
+        return lambda rng: _p_by_k(targets, rows, size // each, each, rng)
     if loss.kind == "cross-entropy":
         return lambda rng: _images(targets, size, rng)
     if len(targets.paired) < 2:
@@ -185,6 +206,16 @@ def make_sampler(recipe: Recipe, targets: Targets) -> Sampler:
 def _images(targets: Targets, size: int, rng: np.random.Generator) -> Batch:
     rows = rng.choice(len(targets.labels), min(size, len(targets.labels)), replace=False)
     return Batch(rows, targets.labels[rows], targets.query[rows], np.arange(len(rows)))
+
+
+def _p_by_k(
+    targets: Targets, rows: list[Index], labels: int, each: int, rng: np.random.Generator
+) -> Batch:
+    """`each` images of each of `labels` labels; a label with fewer gives some twice."""
+    chosen = rng.choice(len(rows), min(labels, len(rows)), replace=False)
+    drawn = np.concatenate([rng.choice(rows[k], each, replace=len(rows[k]) < each) for k in chosen])
+    n = len(drawn)
+    return Batch(drawn, targets.labels[drawn], np.ones(n, dtype=np.bool_), np.arange(n))
 
 
 def _pairs(targets: Targets, size: int, rng: np.random.Generator) -> Batch:

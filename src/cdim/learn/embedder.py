@@ -17,10 +17,12 @@ from cdim.data.preprocess import Preprocess
 from cdim.errors import ModelError, UsageError
 from cdim.learn import checkpoint
 from cdim.learn.backbones import build_backbone
-from cdim.learn.fusion import Fusion
+from cdim.learn.fusion import Fusion, unit
 from cdim.learn.recipe import Recipe, parse
 
 BATCH = 128
+LOADED = 1024
+"""Images of a manifest that are in memory at a time."""
 
 
 class Embedder(nn.Module):
@@ -34,10 +36,14 @@ class Embedder(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.preprocess: Preprocess = recipe.input.preprocess()
+        part, model = recipe.fusion, recipe.model
         self.backbone = build_backbone(
-            recipe.model.backbone, recipe.input.channels, recipe.input.crop
+            model.backbone,
+            recipe.input.channels,
+            recipe.input.crop,
+            part.taps,
+            model.last_stride,
         )
-        part = recipe.fusion
         self.fusion = Fusion(
             self.backbone.taps,
             self.backbone.final,
@@ -46,6 +52,12 @@ class Embedder(nn.Module):
             part.project,
             part.normalise,
         )
+        self.neck = nn.BatchNorm1d(self.fusion.dim) if model.neck == "bn" else None
+        if self.neck is not None:
+            self.neck.bias.requires_grad_(False)
+        self.frozen = [self.backbone.part(name) for name in model.freeze]
+        for module in self.frozen:
+            module.requires_grad_(False)
 
     @property
     def dim(self) -> int:
@@ -61,8 +73,22 @@ class Embedder(nn.Module):
         self, pixels: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch dim"]:
         """Normalised input to embeddings, float32."""
+        fused: Tensor = self.fuse(pixels)
+        return fused if self.neck is None else unit(self.neck(fused))
+
+    def fuse(
+        self, pixels: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch dim"]:
+        """Normalised input to fused vectors, float32: what losses over distances compare."""
         fused: Tensor = self.fusion(self.backbone(pixels))
         return fused
+
+    def train(self, mode: bool = True) -> Embedder:
+        """As in torch, but frozen modules keep their norms as well."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
 
     def embed(
         self, manifest: Manifest, progress: Callable[[int, int], None] | None = None
@@ -72,7 +98,14 @@ class Embedder(nn.Module):
         Raises:
             ImageError: an image cannot be read.
         """
-        return self.embed_stack(images.load_stack(manifest, self.preprocess, progress))
+        found = np.empty((len(manifest), self.dim), dtype=np.float32)
+        for start in range(0, len(manifest), LOADED):
+            rows = range(start, min(start + LOADED, len(manifest)))
+            stack = images.load_stack(manifest.take(rows), self.preprocess)
+            found[rows.start : rows.stop] = self.embed_stack(stack)
+            if progress is not None:
+                progress(rows.stop, len(manifest))
+        return found
 
     def embed_stack(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings (n, dim) of images (n, *resize, channels) that are loaded already.

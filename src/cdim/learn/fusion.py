@@ -111,8 +111,14 @@ class Fusion(nn.Module):
         final = outputs[self.final]
         parts = [*middle, (final.mean((2, 3)) if final.ndim == 4 else final).float()]
         if self.normalise == "l2":
-            parts = [part / part.norm(dim=1, keepdim=True).clamp(min=1e-12) for part in parts]
+            parts = [unit(part) for part in parts]
         return torch.cat(parts, 1)
+
+
+def unit(vectors: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
+    """Vectors scaled to length one; zeros stay zeros."""
+    scaled: Tensor = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return scaled
 
 
 def _as_map(x: Tensor) -> Tensor:

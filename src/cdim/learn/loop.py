@@ -152,8 +152,9 @@ class Trainer:
             group["lr"] = learning_rate(recipe.optimiser, recipe.loop.steps, self.progress.step)
         self.embedder.train()
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.loop.precision == "bf16"):
-            embeddings = self.embedder(as_input(pixels, device, recipe.loop.channels_last))
-        loss: Tensor = self.criterion(embeddings.float(), batch)
+            fused = self.embedder.fuse(as_input(pixels, device, recipe.loop.channels_last))
+        neck = self.embedder.neck
+        loss: Tensor = self.criterion(fused, fused if neck is None else neck(fused), batch)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
@@ -268,6 +269,8 @@ def learning_rate(part: OptimiserPart, steps: int, step: int) -> float:
         return part.lr * (step + 1) / part.warmup
     if part.schedule == "constant":
         return part.lr
+    if part.schedule == "exponential":
+        return float(part.lr * part.decay ** (step // part.decay_every))
     share = (step - part.warmup) / max(steps - part.warmup, 1)
     return part.lr * (1 + math.cos(math.pi * share)) / 2
 

@@ -30,7 +30,8 @@ class TripletLoss(nn.Module):
     Which triplets: those the batch lists; without a list, every query with its
     own gallery images against all others ("in-batch": the mean over triplets that
     still violate the margin), or only the farthest positive and the nearest
-    negative of each query ("batch-hard").
+    negative of each query ("batch-hard"; Hermans et al., 2017). In a P x K batch
+    every image is a query and all others are its gallery.
 
     Args:
         margin: in units of the distance.
@@ -52,18 +53,19 @@ class TripletLoss(nn.Module):
                 torch.stack([((anchor - p) ** 2).sum(1) for p in (positive, negative)])
             )
             return F.relu(self.margin + near - far).mean()
-        query = torch.from_numpy(batch.query).to(embeddings.device)
         labels = torch.from_numpy(batch.labels).to(embeddings.device)
-        left, right = embeddings[query], embeddings[~query]
+        anchors, others = batch.sides
+        left, right = embeddings[anchors], embeddings[others]
         squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
         distances = self._root(squares)
-        same = labels[query][:, None] == labels[~query][None]
+        same = labels[anchors][:, None] == labels[others][None]
         if self.hard:
             near = distances.masked_fill(~same, -torch.inf).amax(1)
             far = distances.masked_fill(same, torch.inf).amin(1)
             return F.relu(self.margin + near - far).mean()
+        itself = torch.from_numpy(anchors[:, None] == others[None]).to(embeddings.device)
         terms = F.relu(self.margin + distances[:, :, None] - distances[:, None, :])
-        terms = terms[same[:, :, None] & ~same[:, None, :]]
+        terms = terms[(same & ~itself)[:, :, None] & ~same[:, None, :]]
         return terms.sum() / (terms > 0).sum().clamp(min=1)
 
     def _root(self, squares: Tensor) -> Tensor:
@@ -77,16 +79,19 @@ class CrossEntropy(nn.Module):
     Args:
         dim: dimensions of an embedding.
         classes: number of targets.
+        smoothing: label smoothing, 0 to below 1.
     """
 
-    def __init__(self, dim: int, classes: int) -> None:
+    def __init__(self, dim: int, classes: int, smoothing: float = 0.0) -> None:
         super().__init__()
         self.classify = nn.Linear(dim, classes)
+        self.smoothing = smoothing
 
     def forward(self, embeddings: Float[Tensor, "batch dim"], batch: Batch) -> Float[Tensor, ""]:
         """The loss, a scalar."""
         labels = torch.from_numpy(batch.labels).to(embeddings.device)
-        return F.cross_entropy(self.classify(embeddings).float(), labels)
+        logits = self.classify(embeddings).float()
+        return F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
 
 
 class MetricLearningLoss(nn.Module):
@@ -110,14 +115,48 @@ class MetricLearningLoss(nn.Module):
         if self.by_class:
             value: Tensor = self.loss(embeddings, labels)
             return value
-        query = torch.from_numpy(batch.query).to(embeddings.device)
-        ours = {"embeddings": embeddings[query], "labels": labels[query]}
-        theirs = {"ref_emb": embeddings[~query], "ref_labels": labels[~query]}
+        anchors, others = batch.sides
+        ours = {"embeddings": embeddings[anchors], "labels": labels[anchors]}
+        theirs = {"ref_emb": embeddings[others], "ref_labels": labels[others]}
+        if batch.query.all():  # without a reference the library leaves out an image with itself
+            theirs = {}
         across: Tensor = self.loss(**ours, **theirs)
         return across
 
 
-def build_loss(part: LossPart, dim: int, classes: int) -> nn.Module:
+class Objective(nn.Module):
+    """What a recipe minimises: a loss over distances, a loss over classes, or their sum.
+
+    Args:
+        compare: sees the fused vectors.
+        classify: sees what the neck makes of them.
+        weight: of `compare`.
+    """
+
+    def __init__(
+        self, compare: nn.Module | None, classify: nn.Module | None, weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.compare = compare
+        self.classify = classify
+        self.weight = weight
+
+    def forward(
+        self,
+        fused: Float[Tensor, "batch dim"],
+        necked: Float[Tensor, "batch dim"],
+        batch: Batch,
+    ) -> Float[Tensor, ""]:
+        """The loss, a scalar."""
+        total = fused.new_zeros(())
+        if self.compare is not None:
+            total = total + self.weight * self.compare(fused, batch)
+        if self.classify is not None:
+            total = total + self.classify(necked, batch)
+        return total
+
+
+def build_loss(part: LossPart, dim: int, classes: int) -> Objective:
     """The loss of a recipe.
 
     Args:
@@ -129,10 +168,12 @@ def build_loss(part: LossPart, dim: int, classes: int) -> nn.Module:
         RecipeError: a name pytorch-metric-learning does not have, options it refuses, or a loss
             that cannot compare queries with a gallery.
     """
+    squared = part.distance == "squared"
     if part.kind == "triplet":
-        return TripletLoss(part.margin, part.distance == "squared", part.negatives == "batch-hard")
+        return Objective(TripletLoss(part.margin, squared, part.negatives == "batch-hard"), None)
     if part.kind == "cross-entropy":
-        return CrossEntropy(dim, classes)
+        added = TripletLoss(part.margin, squared, hard=True) if part.triplet else None
+        return Objective(added, CrossEntropy(dim, classes, part.smoothing), part.triplet)
     from pytorch_metric_learning import losses
 
     known = {k for k, v in vars(losses).items() if inspect.isclass(v) and issubclass(v, nn.Module)}
@@ -156,7 +197,7 @@ def build_loss(part: LossPart, dim: int, classes: int) -> nn.Module:
             f"pytorch-metric-learning says: {str(error) or type(error).__name__}",
             "see its documentation of that loss",
         ) from None
-    return loss
+    return Objective(None, loss) if loss.by_class else Objective(loss, None)
 
 
 def _parameters(kind: type) -> set[str]:

@@ -24,6 +24,7 @@ else:
     import tomli as tomllib
 
 Rule = tuple[str, Callable[[Any], bool]]
+_LISTED = ("annotated", "random")
 Pool = Literal["flatten", "average", "gem", "grid2", "grid3", "grid4", "grid8"]
 
 
@@ -72,7 +73,8 @@ class AugmentPart:
         scale: largest change of size, as a share (0.1: 0.9 to 1.1), each axis for itself.
         shift: largest shift, as a share of the side, beyond what the crop gives.
         elastic: typical size of a smooth distortion, as a share of the side.
-        erase: share of the image whitened in one random rectangle, at most.
+        erase: share of the image painted in the mean colour in one random rectangle, at most.
+        erase_chance: probability that an image loses such a rectangle (random erasing).
         thicken: probability that dark strokes become one pixel thicker on each side.
     """
 
@@ -83,6 +85,7 @@ class AugmentPart:
     shift: float = 0.0
     elastic: float = 0.0
     erase: float = 0.0
+    erase_chance: float = 1.0
     thicken: float = 0.0
 
 
@@ -91,7 +94,16 @@ class ModelPart:
     """[model]: the network and where its weights come from.
 
     Args:
-        backbone: "sketch-a-net".
+        backbone: "sketch-a-net", or any network of timm by its name there.
+        last_stride: 1 removes the last halving of a timm CNN of stride 32, so that its last maps
+            have four times the cells (Luo et al., CVPRW 2019); 2 leaves the network as it is.
+        weights: pre-trained weights of the backbone: "timm" (downloaded), a file
+            (.safetensors, or .pth holding tensors only), "pypi:<package>" for the file inside an
+            installed Python package, or "" for none; see `cdim.learn.weights`.
+        freeze: modules of the backbone, by dotted name, that keep their weights and norms.
+        neck: "bn" puts a batch norm between the fused vector, which losses over distances
+            compare, and the classifier (BNNeck, Luo et al., CVPRW 2019); the embedding is then
+            its output scaled to length one. "none": the fused vector is the embedding.
         start: an earlier stage's run to take the backbone's weights from: the name of a run
             beside this one, or a path. A run `<name>-<seed>` that is missing is trained first
             if its recipe `<name>.toml` lies beside this one. "" starts from random weights.
@@ -99,6 +111,10 @@ class ModelPart:
     """
 
     backbone: str = "sketch-a-net"
+    last_stride: Literal[1, 2] = 2
+    weights: str = ""
+    freeze: tuple[str, ...] = ()
+    neck: Literal["none", "bn"] = "none"
     start: str = ""
     start_skip: tuple[str, ...] = ()
 
@@ -108,7 +124,8 @@ class FusionPart:
     """[fusion]: see `cdim.learn.fusion.Fusion`.
 
     Args:
-        taps: middle maps that join the final feature; () is the paper's "Vanilla".
+        taps: middle maps that join the final feature, for a timm network any module by its
+            dotted name ("layer4.0" of ResNet-50 is res5a); () is the paper's "Vanilla".
         pool: one way of pooling for all taps, or one a tap.
         project: size of one linear layer behind the joined taps; 0 for none.
         normalise: "l2" scales each part to length one before joining (FG-SBIR), "none" (ReID).
@@ -133,6 +150,9 @@ class LossPart:
             every other photo "in-batch", or only the nearest ("batch-hard").
         hard_share: with "annotated", the share of triplets taken from the annotations; the
             rest pairs the true match with a random photo.
+        smoothing: label smoothing of "cross-entropy": the share of certainty taken away.
+        triplet: with "cross-entropy", weight of a batch-hard triplet loss added to it (with
+            `margin` and `distance`; needs loop.images_per_label); 0 adds none.
         options: keyword arguments of a pytorch-metric-learning loss.
     """
 
@@ -141,6 +161,8 @@ class LossPart:
     distance: Literal["euclidean", "squared"] = "euclidean"
     negatives: Literal["annotated", "random", "in-batch", "batch-hard"] = "annotated"
     hard_share: float = 0.75
+    smoothing: float = 0.0
+    triplet: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -153,7 +175,10 @@ class OptimiserPart:
         lr: the learning rate after warm-up.
         momentum: of sgd.
         weight_decay: on weights; biases and norms are left alone.
-        schedule: "constant", or "cosine" down to zero at the last step.
+        schedule: "constant", "cosine" down to zero at the last step, or "exponential":
+            times `decay` every `decay_every` steps.
+        decay: of "exponential".
+        decay_every: steps; of "exponential".
         warmup: steps over which the learning rate rises from zero.
         ema: decay of an average of the weights that is evaluated and kept instead; 0 for none.
     """
@@ -162,7 +187,9 @@ class OptimiserPart:
     lr: float = 0.001
     momentum: float = 0.9
     weight_decay: float = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "exponential"] = "constant"
+    decay: float = 0.95
+    decay_every: int = 1000
     warmup: int = 0
     ema: float = 0.0
 
@@ -173,6 +200,8 @@ class LoopPart:
 
     Args:
         batch: triplets, pairs or (cross-entropy) images a step.
+        images_per_label: K of P x K batches, in which each of P labels has K images and all
+            are compared with all; 0 draws as the loss asks.
         steps: at most this many.
         evaluate_every: steps between two looks at the validation part; also between saves.
         patience: looks without improvement before training stops; 0 never stops early.
@@ -181,6 +210,7 @@ class LoopPart:
     """
 
     batch: int = 128
+    images_per_label: int = 0
     steps: int = 20000
     evaluate_every: int = 100
     patience: int = 20
@@ -205,6 +235,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _in_range(self)
+        _fits_together(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, every default written out, ready for TOML or JSON."""
@@ -337,6 +368,7 @@ def _in_range(recipe: Recipe) -> None:
         "data.validation_seed": not_negative,
         "augment.flip": probability,
         "augment.erase": below_one,
+        "augment.erase_chance": probability,
         "augment.thicken": probability,
         "augment.scale": below_one,
         "augment.rotate": ("from 0 to 180", lambda v: 0 <= v <= 180),
@@ -345,12 +377,17 @@ def _in_range(recipe: Recipe) -> None:
         "fusion.project": not_negative,
         "loss.margin": not_negative,
         "loss.hard_share": probability,
+        "loss.smoothing": below_one,
+        "loss.triplet": not_negative,
+        "optimiser.decay": ("above 0 and at most 1", lambda v: 0 < v <= 1),
+        "optimiser.decay_every": positive,
         "optimiser.lr": ("above 0 and finite", lambda v: 0 < v < float("inf")),
         "optimiser.momentum": below_one,
         "optimiser.weight_decay": not_negative,
         "optimiser.warmup": not_negative,
         "optimiser.ema": below_one,
         "loop.batch": ("2 or more", lambda v: v >= 2),
+        "loop.images_per_label": ("0, or 2 or more", lambda v: v == 0 or v >= 2),
         "loop.steps": positive,
         "loop.evaluate_every": positive,
         "loop.patience": not_negative,
@@ -372,6 +409,31 @@ def _in_range(recipe: Recipe) -> None:
             f"fusion.pool = {list(recipe.fusion.pool)} for the taps {list(recipe.fusion.taps)}",
             "it is one value, or one a tap",
             "make the two lists equally long",
+        )
+
+
+def _fits_together(recipe: Recipe) -> None:
+    """Values that cannot be beside each other."""
+    loss, loop = recipe.loss, recipe.loop
+    if loop.images_per_label and loop.batch % loop.images_per_label:
+        each = loop.images_per_label
+        raise RecipeError(
+            f"loop.batch = {loop.batch} with loop.images_per_label = {each}",
+            "a batch of P x K images is a multiple of K",
+            f"use loop.batch = {max(2, loop.batch // each) * each}",
+        )
+    if loop.images_per_label and loss.kind == "triplet" and loss.negatives in _LISTED:
+        raise RecipeError(
+            f'loop.images_per_label with loss.negatives = "{loss.negatives}"',
+            'P x K batches compare all with all: "in-batch" or "batch-hard"',
+            "change loss.negatives, or set loop.images_per_label = 0",
+        )
+    if loss.triplet and (loss.kind != "cross-entropy" or not loop.images_per_label):
+        raise RecipeError(
+            f"loss.triplet = {loss.triplet} with loss.kind = {loss.kind!r} and "
+            f"loop.images_per_label = {loop.images_per_label}",
+            'it is added to "cross-entropy", over P x K batches',
+            "set loop.images_per_label = 4, or loss.triplet = 0",
         )
 
 

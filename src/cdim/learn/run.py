@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tomli_w
 import torch
-from numpy.typing import NDArray
-from torch import nn
-from tqdm import tqdm
 
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
-from cdim.data.preprocess import Preprocess
 from cdim.data.triplets import Triplets
 from cdim.errors import DataError, ModelError, RecipeError, UsageError, nearest
 from cdim.learn import checkpoint
-from cdim.learn.batches import ImageCache, Targets, make_sampler
-from cdim.learn.embedder import BATCH, Embedder, choose_device, load_weights
-from cdim.learn.loop import Evaluate, Trainer, is_over
-from cdim.learn.losses import CrossEntropy, build_loss
+from cdim.learn.batches import Targets, make_sampler
+from cdim.learn.embedder import Embedder, choose_device, load_weights
+from cdim.learn.loop import Trainer, is_over
+from cdim.learn.losses import build_loss
 from cdim.learn.recipe import DataPart, Recipe, read
-from cdim.metrics import ranking
+from cdim.learn.validation import load_images, make_judge
+from cdim.learn.weights import load_pretrained
 
 RUNS = Path("runs")
 
@@ -76,6 +73,8 @@ def train(
     targets = Targets(parts.train, plan.data.target, parts.triplets)
     criterion = build_loss(plan.loss, embedder.dim, len(targets.names))
     sample = make_sampler(plan, targets)
+    if plan.model.weights and not resume:
+        load_pretrained(embedder.backbone, plan)
     if plan.model.start and not resume:
         # Last of what can fail, since it may train for long.
         start_from(embedder, plan, find_start(plan, recipe, (*waiting, folder), data, device))
@@ -87,19 +86,10 @@ def train(
         trainer.resume()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.replace(folder / "recipe.toml", tomli_w.dumps(plan.to_dict()).encode())
-    judge = _evaluation(parts.validation, embedder.preprocess, targets, criterion)
-    cache = _load(parts.train, embedder.preprocess)
+    judge = make_judge(parts.validation, embedder.preprocess, targets, criterion)
+    cache = load_images(parts.train, embedder.preprocess)
     trainer.fit(cache, sample, judge)
     return folder
-
-
-def _load(manifest: Manifest, preprocess: Preprocess) -> ImageCache:
-    with tqdm(total=len(manifest), desc="images", unit="") as bar:
-
-        def show(done: int, _total: int) -> None:
-            bar.update(done - bar.n)
-
-        return ImageCache(manifest, preprocess, show)
 
 
 @dataclass(frozen=True)
@@ -217,59 +207,3 @@ def start_from(embedder: Embedder, plan: Recipe, found: Path) -> None:
         if set(plan.model.start_skip) & set(name.split(".")):
             given[name] = own
     load_weights(embedder.backbone, given, found)
-
-
-def _evaluation(
-    validation: Manifest, preprocess: Preprocess, targets: Targets, criterion: nn.Module
-) -> Evaluate | None:
-    """How the loop judges: a classifier of categories by its accuracy, all else by ranks.
-
-    Held-out instances are no classes of the training data, so ranks judge them.
-
-    Raises:
-        DataError: ranks are asked for and the validation part has no queries or no gallery.
-    """
-    if not len(validation):
-        return None
-    cache = _load(validation, preprocess)
-    labels = validation.column(targets.target)
-
-    def embed(network: Embedder) -> NDArray[np.float32]:
-        rows = [np.arange(i, min(i + BATCH, len(labels))) for i in range(0, len(labels), BATCH)]
-        return np.concatenate([network.embed_stack(cache[part]) for part in rows])
-
-    if isinstance(criterion, CrossEntropy) and targets.target == "category":
-        truth = np.searchsorted(targets.names, labels)
-
-        def accuracy(network: Embedder) -> Mapping[str, float]:
-            embeddings = torch.from_numpy(embed(network))
-            with torch.inference_mode():
-                guess = criterion.classify(embeddings.to(network.device)).argmax(1).cpu().numpy()
-            return {"score": float((guess == truth).mean())}
-
-        return accuracy
-
-    if not {"query", "gallery"} <= set(validation.role.tolist()):
-        raise DataError(
-            f"validation images with the roles {sorted(set(validation.role.tolist()))}",
-            "ranks need queries and a gallery",
-            "give the manifest roles, or set data.validation = 0",
-        )
-    # Instances are searched within their category, as on the test split.
-    groups = validation.category if targets.target == "instance" else np.zeros(len(labels))
-    sides = [
-        [np.flatnonzero((groups == g) & (validation.role == role)) for role in ("query", "gallery")]
-        for g in np.unique(groups)
-    ]
-
-    def search(network: Embedder) -> Mapping[str, float]:
-        embeddings = embed(network)
-        ranks = np.concatenate(
-            [
-                ranking.ranks(ranking.distances(embeddings[q], embeddings[g]), labels[q], labels[g])
-                for q, g in sides
-            ]
-        )
-        return {"score": float((1 / ranks).mean()), "acc@1": ranking.acc_at(ranks, 1)}
-
-    return search

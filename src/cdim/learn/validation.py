@@ -1,0 +1,143 @@
+"""How the loop judges a network on the instances held out of training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cdim.data.manifest import NO_CAMERA, Manifest
+from cdim.data.preprocess import Preprocess
+from cdim.errors import DataError
+from cdim.evaluation import evaluate
+from cdim.learn.batches import ImageCache, Targets
+from cdim.learn.embedder import BATCH, Embedder
+from cdim.learn.loop import Evaluate
+from cdim.learn.losses import CrossEntropy, Objective
+from cdim.metrics import ranking
+
+
+def make_judge(
+    validation: Manifest, preprocess: Preprocess, targets: Targets, objective: Objective
+) -> Evaluate | None:
+    """Chooses how to judge, and loads the images for it.
+
+    A classifier of categories is judged by its accuracy. All else is judged by search, since
+    held-out instances are no classes of the training data: where images have roles, queries
+    search the gallery of their category as on the test split; where they have cameras instead,
+    one image of each instance in each camera searches all others across cameras, as ReID
+    benchmarks are made.
+
+    Args:
+        validation: the held-out images; may be empty.
+        preprocess: the network's.
+        targets: what training tells apart.
+        objective: what it minimises.
+
+    Returns:
+        The judge, or None where nothing is held out.
+
+    Raises:
+        DataError: the images have neither roles nor cameras to search by.
+    """
+    if not len(validation):
+        return None
+    if isinstance(objective.classify, CrossEntropy) and targets.target == "category":
+        return _accuracy(validation, preprocess, targets, objective.classify)
+    if {"query", "gallery"} <= set(validation.role.tolist()):
+        return _search(validation, preprocess, targets)
+    if (validation.role == "").all() and len(set(validation.camera.tolist())) > 1:
+        return _reidentify(with_roles(validation), preprocess)
+    raise DataError(
+        f"validation images with the roles {sorted(set(validation.role.tolist()))} and "
+        f"{len(set(validation.camera.tolist()))} camera",
+        "they are judged by search, which needs queries and a gallery, or several cameras",
+        "give the manifest roles or cameras, or set data.validation = 0",
+    )
+
+
+def with_roles(manifest: Manifest) -> Manifest:
+    """Makes the first image of every instance in every camera a query, the others the gallery."""
+    keys = np.stack([np.unique(manifest.instance, return_inverse=True)[1], manifest.camera])
+    _, first = np.unique(keys, axis=1, return_index=True)
+    role = np.full(len(manifest), "gallery")
+    role[first] = "query"
+    role[manifest.camera == NO_CAMERA] = "gallery"
+    return dataclasses.replace(manifest, role=role)
+
+
+def load_images(manifest: Manifest, preprocess: Preprocess) -> ImageCache:
+    """A manifest's images, with a progress bar."""
+    with tqdm(total=len(manifest), desc="images", unit="") as bar:
+
+        def show(done: int, _total: int) -> None:
+            bar.update(done - bar.n)
+
+        return ImageCache(manifest, preprocess, show)
+
+
+def _embed(network: Embedder, cache: ImageCache) -> NDArray[np.float32]:
+    rows = np.arange(len(cache.manifest))
+    parts = [cache[rows[i : i + BATCH]] for i in range(0, len(rows), BATCH)]
+    return np.concatenate([network.embed_stack(part) for part in parts])
+
+
+def _accuracy(
+    validation: Manifest, preprocess: Preprocess, targets: Targets, classifier: CrossEntropy
+) -> Evaluate:
+    cache = load_images(validation, preprocess)
+    truth = np.searchsorted(targets.names, validation.column(targets.target))
+
+    def judge(network: Embedder) -> Mapping[str, float]:
+        embeddings = torch.from_numpy(_embed(network, cache))
+        with torch.inference_mode():
+            guess = classifier.classify(embeddings.to(network.device)).argmax(1).cpu().numpy()
+        return {"score": float((guess == truth).mean())}
+
+    return judge
+
+
+def _search(validation: Manifest, preprocess: Preprocess, targets: Targets) -> Evaluate:
+    cache = load_images(validation, preprocess)
+    labels = validation.column(targets.target)
+    groups = validation.category if targets.target == "instance" else np.zeros(len(labels))
+    sides = [
+        [np.flatnonzero((groups == g) & (validation.role == role)) for role in ("query", "gallery")]
+        for g in np.unique(groups)
+    ]
+
+    def judge(network: Embedder) -> Mapping[str, float]:
+        embeddings = _embed(network, cache)
+        ranks = np.concatenate(
+            [
+                ranking.ranks(ranking.distances(embeddings[q], embeddings[g]), labels[q], labels[g])
+                for q, g in sides
+            ]
+        )
+        return {"score": float((1 / ranks).mean()), "acc@1": ranking.acc_at(ranks, 1)}
+
+    return judge
+
+
+def _reidentify(validation: Manifest, preprocess: Preprocess) -> Evaluate:
+    cache = load_images(validation, preprocess)
+    query, gallery = (np.flatnonzero(validation.role == role) for role in ("query", "gallery"))
+    sides = validation.take(query), validation.take(gallery)
+
+    def judge(network: Embedder) -> Mapping[str, float]:
+        embeddings = _embed(network, cache)
+        report = evaluate(
+            embeddings[query],
+            embeddings[gallery],
+            *sides,
+            dataset="validation",
+            protocol="cross-camera",
+        )
+        found = {name: report.metrics[name].value for name in ("mAP_step", "rank-1")}
+        return {"score": found["mAP_step"], **found}
+
+    return judge

@@ -1,0 +1,236 @@
+"""Networks of timm: any module a tap, whatever its output looks like."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import timm
+import torch
+
+from cdim.errors import RecipeError
+from cdim.learn.backbones import build_backbone
+from cdim.learn.embedder import Embedder
+from cdim.learn.recipe import parse
+from cdim.learn.timm_network import FINAL, TimmNetwork
+
+# family: (network, input, a tap in the middle and one near the end, with (channels, size))
+FAMILIES = {
+    "resnet": ("resnet18", (64, 32), {"layer3.0": (256, (4, 2)), "layer4.0": (512, (2, 1))}),
+    "mobilenet": (
+        "mobilenetv3_small_050",
+        (64, 32),
+        {"blocks.2": (24, (4, 2)), "blocks.4.1": (48, (2, 1))},
+    ),
+    "efficientnet": (
+        "efficientnet_lite0",
+        (64, 32),
+        {"blocks.5.1": (192, (2, 1)), "conv_head": (1280, (2, 1))},
+    ),
+    "convnext": (
+        "convnext_atto",
+        (64, 64),
+        # Inside its blocks the channels come last.
+        {"stages.2.blocks.1": (160, (4, 4)), "stages.2.blocks.1.mlp": (160, (4, 4))},
+    ),
+    "densenet": ("densenet121", (64, 32), {"features.denseblock3": (1024, (4, 2))}),
+    "regnet": ("regnetx_002", (64, 32), {"s3": (152, (4, 2)), "s4.b1": (368, (2, 1))}),
+    "vit": ("vit_tiny_patch16_224", (64, 32), {"blocks.5": (192, (4, 2)), "norm": (192, (4, 2))}),
+    "swin": (
+        "swin_tiny_patch4_window7_224",
+        (64, 32),
+        {"layers.1": (192, (8, 4)), "layers.2.blocks.3": (384, (4, 2))},
+    ),
+    "mixer": ("mixer_s16_224", (64, 64), {"blocks.3": (512, (4, 4))}),
+}
+
+
+def recipe(name, crop, taps, **model):
+    return parse(
+        {
+            "name": "x",
+            "data": {"train": ["a"]},
+            "input": {
+                "resize": list(crop),
+                "crop": list(crop),
+                "channels": 3,
+                "mean": [124.0, 116.0, 104.0],
+                "std": [58.0, 57.0, 57.0],
+            },
+            "model": {"backbone": name, **model},
+            "fusion": {"taps": list(taps), "pool": "average", "normalise": "none"},
+        }
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_recipe_alone_fuses_any_family(family):
+    name, crop, taps = FAMILIES[family]
+    torch.manual_seed(0)
+    embedder = Embedder(recipe(name, crop, taps)).eval()
+    for tap, (channels, size) in taps.items():
+        assert (embedder.backbone.taps[tap].channels, embedder.backbone.taps[tap].size) == (
+            channels,
+            size,
+        )
+    images = torch.randn(2, 3, *crop)
+    outputs = embedder.backbone(images)
+    model = embedder.backbone.network.model
+    final = model.forward_head(model.forward_features(images), pre_logits=True)
+    torch.testing.assert_close(outputs[FINAL], final)
+    vectors = embedder(images)
+    channels = [c for c, _ in taps.values()]
+    assert vectors.shape == (2, sum(channels) + final.shape[1])
+    parts = vectors.split([*channels, final.shape[1]], 1)
+    for tap, part in zip(taps, parts, strict=False):
+        torch.testing.assert_close(part, outputs[tap].mean((2, 3)))
+    embedder.train()(images).sum().backward()
+    first = next(p for p in embedder.backbone.parameters() if p.requires_grad)
+    assert first.grad is not None
+
+
+def test_a_map_is_laid_out_as_the_image_is():
+    """A change in the lower right corner of the image shows there in the map."""
+    for name, tap in {"vit_tiny_patch16_224": "patch_embed", "resnet18": "layer1"}.items():
+        torch.manual_seed(0)
+        network = TimmNetwork(name, 3, (64, 32), [tap]).eval()
+        image = torch.randn(1, 3, 64, 32)
+        changed = image.clone()
+        changed[:, :, 48:, 16:] += 1
+        with torch.no_grad():
+            moved = (network(changed)[tap] - network(image)[tap]).abs().sum(1)[0]
+        rows, columns = moved.shape
+        assert moved.argmax() // columns >= rows / 2
+        assert moved.argmax() % columns >= columns / 2
+        assert moved[0, 0] == 0
+
+
+def test_tokens_before_the_first_position_are_left_out():
+    network = TimmNetwork("vit_tiny_patch16_224", 3, (64, 32), ["norm"]).eval()
+    images = torch.randn(1, 3, 64, 32)
+    with torch.no_grad():
+        tokens = network.model.forward_features(images)
+        found = network(images)["norm"]
+    assert network.layouts["norm"].prefix == 1
+    for row in range(4):
+        for column in range(2):
+            wanted = tokens[:, 1 + 2 * row + column]
+            torch.testing.assert_close(found[:, :, row, column], wanted)
+
+
+def test_what_follows_in_place_does_not_change_a_tap():
+    """The ReLU behind `bn1` of a ResNet block is computed in place."""
+    network = TimmNetwork("resnet18", 3, (64, 32), ["layer4.1.bn1"]).eval()
+    assert (network(torch.randn(2, 3, 64, 32))["layer4.1.bn1"] < 0).any()
+
+
+def test_a_copy_of_a_network_gives_taps_of_its_own():
+    network = TimmNetwork("resnet18", 3, (64, 32), ["layer3"]).eval()
+    twin = copy.deepcopy(network)
+    with torch.no_grad():
+        for weights in twin.parameters():
+            weights.zero_()
+        images = torch.randn(1, 3, 64, 32)
+        assert network(images)["layer3"].abs().sum() > 0
+        assert twin(images)["layer3"].abs().sum() == 0
+
+
+PAPER = {
+    "layer1.2": (256, 64, 32),
+    "layer2.3": (512, 32, 16),
+    **{f"layer3.{i}": (1024, 16, 8) for i in range(6)},
+    "layer4.0": (2048, 8, 4),
+    "layer4.1": (2048, 8, 4),
+    "layer4.2": (2048, 8, 4),
+}
+"""res2c, res3d, res4a to res4f, res5a to res5c of ResNet-50 on 256 x 128 pixels."""
+
+
+def test_the_papers_resnet_tap_by_tap():
+    network = TimmNetwork("resnet50", 3, (256, 128), list(PAPER)).eval()
+    with torch.no_grad():
+        outputs = network(torch.randn(1, 3, 256, 128))
+    for tap, shape in PAPER.items():
+        assert outputs[tap].shape == (1, *shape)
+    torch.testing.assert_close(outputs[FINAL], outputs["layer4.2"].mean((2, 3)))
+
+
+def test_the_last_stride_can_be_taken_away_without_widening_kernels():
+    plain = TimmNetwork("mobilenetv2_100", 3, (64, 32), ["bn2"]).eval()
+    finer = TimmNetwork("mobilenetv2_100", 3, (64, 32), ["bn2"], last_stride=1).eval()
+    finer.load_state_dict(plain.state_dict())
+    assert plain.layouts["bn2"].size == (2, 1)
+    assert finer.layouts["bn2"].size == (4, 2)
+    kernels = [m for m in finer.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert {m.dilation for m in kernels} == {(1, 1)}
+    own = dict(plain.named_modules())
+    for name, module in finer.named_modules():
+        if isinstance(module, torch.nn.Conv2d):
+            assert module.padding == own[name].padding
+    images = torch.randn(1, 3, 64, 32)
+    with torch.no_grad():
+        assert finer(images)["bn2"].shape == (1, 1280, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("resnet51", 3, (64, 32)), "did you mean 'resnet50|did you mean 'resnet"),
+        (("sketch_a_net", 3, (64, 32)), "did you mean 'sketch-a-net'"),
+        (("resnet18", 3, (64, 32), ["layer4.5"]), r"tap 'layer4\.5'.*did you mean 'layer4"),
+        (("resnet18", 3, (64, 32), ["global_pool.flatten.x"]), "tap 'global_pool"),
+        (("vit_tiny_patch16_224", 3, (64, 32), ["blocks.0.attn.q_norm.x"]), "tap 'blocks"),
+        (("vit_tiny_patch16_224", 3, (64, 32), [], 1), "last_stride"),
+        (("sketch-a-net", 1, (225, 225), [], 1), "last_stride = 1 of sketch-a-net"),
+        (("inception_v3", 3, (64, 32)), "64 x 32"),
+    ],
+)
+def test_what_cannot_be_is_told(arguments, message):
+    with pytest.raises(RecipeError, match=message):
+        build_backbone(*arguments)
+
+
+def test_a_module_that_runs_more_than_once_is_no_tap():
+    # One pooling module of VGG's classifier-free head serves no map; `layer1.0.act1` of a
+    # ResNet-18 runs once, the stem's `act1` as well.
+    network = timm.create_model("resnet18", num_classes=0)
+    assert "layer1.0.act1" in dict(network.named_modules())
+    assert "layer1.0.act1" in TimmNetwork("resnet18", 3, (64, 32)).layouts
+
+
+def test_frozen_modules_keep_weights_and_norms():
+    embedder = Embedder(
+        recipe("resnet18", (64, 32), ["layer3"], freeze=["conv1", "bn1", "layer1"], neck="bn")
+    )
+    before = {k: v.clone() for k, v in embedder.state_dict().items()}
+    optimiser = torch.optim.SGD([p for p in embedder.parameters() if p.requires_grad], lr=0.1)
+    embedder.train()
+    embedder(torch.randn(4, 3, 64, 32))[:, 0].sum().backward()
+    optimiser.step()
+    frozen = ("conv1.", "bn1.", "layer1.")
+    for name, value in embedder.state_dict().items():
+        inner = name.removeprefix("backbone.network.model.")
+        if inner.startswith(frozen):
+            assert torch.equal(value, before[name]), name
+    changed = [k for k, v in embedder.state_dict().items() if not torch.equal(v, before[k])]
+    assert any("layer2" in name for name in changed)
+    assert any(name.startswith("neck.running") for name in changed)
+
+
+def test_a_frozen_module_that_is_not_there_is_named():
+    with pytest.raises(RecipeError, match="did you mean 'layer1"):
+        Embedder(recipe("resnet18", (64, 32), [], freeze=["layr1"]))
+
+
+def test_with_a_neck_the_embedding_is_the_normed_vector_at_length_one():
+    torch.manual_seed(0)
+    embedder = Embedder(recipe("resnet18", (64, 32), ["layer3"], neck="bn"))
+    images = torch.randn(6, 3, 64, 32)
+    embedder.train()(images)
+    embedder.eval()
+    with torch.no_grad():
+        fused, found = embedder.fuse(images), embedder(images)
+    neck = embedder.neck
+    wanted = (fused - neck.running_mean) / (neck.running_var + neck.eps).sqrt() * neck.weight
+    torch.testing.assert_close(found, torch.nn.functional.normalize(wanted))
+    assert not neck.bias.requires_grad
