@@ -234,3 +234,23 @@ def test_with_a_neck_the_embedding_is_the_normed_vector_at_length_one():
     wanted = (fused - neck.running_mean) / (neck.running_var + neck.eps).sqrt() * neck.weight
     torch.testing.assert_close(found, torch.nn.functional.normalize(wanted))
     assert not neck.bias.requires_grad
+
+
+@pytest.mark.parametrize("normalise", ["none", "l2"])
+def test_middle_maps_can_join_after_training(normalise):
+    torch.manual_seed(0)
+    embedder = Embedder(recipe("resnet18", (64, 32), [], neck="bn"))
+    images = torch.randn(4, 3, 64, 32)
+    embedder.train()(images)
+    embedder.eval()
+    with torch.no_grad():
+        before = embedder(images)
+        embedder.join(["layer2", "layer3.1"], "average", normalise)
+        after, maps = embedder(images), embedder.backbone(images)
+    parts = [maps[tap].mean((2, 3)) for tap in ("layer2", "layer3.1")] + [before]
+    if normalise == "l2":
+        parts = [torch.nn.functional.normalize(part) for part in parts]
+    assert embedder.dim == 128 + 256 + 512
+    torch.testing.assert_close(after, torch.cat(parts, 1))
+    with pytest.raises(RecipeError, match="fusion tap 'layer9'"):
+        embedder.join(["layer9"])

@@ -50,6 +50,15 @@ class Backbone(nn.Module):
         outputs: dict[str, Tensor] = self.network(images)
         return outputs
 
+    def watch(self, taps: Sequence[str]) -> None:
+        """Makes `forward` give more taps (Sketch-a-Net gives all it has).
+
+        Raises:
+            RecipeError: a tap the network does not have.
+        """
+        if isinstance(self.network, TimmNetwork):
+            self.network.watch(taps)
+
     def part(self, name: str) -> nn.Module:
         """A module of the network by dotted name.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.errors import ModelError, UsageError
 from cdim.learn import checkpoint
-from cdim.learn.backbones import build_backbone
+from cdim.learn.backbones import Tap, build_backbone
 from cdim.learn.fusion import Fusion, unit
 from cdim.learn.recipe import Recipe, parse
 
 BATCH = 128
+EMBEDDING = "embedding"
 LOADED = 1024
 """Images of a manifest that are in memory at a time."""
 
@@ -59,10 +60,30 @@ class Embedder(nn.Module):
         for module in self.frozen:
             module.requires_grad_(False)
 
+        self.joined: Fusion | None = None
+
     @property
     def dim(self) -> int:
         """Dimensions of an embedding."""
-        return self.fusion.dim
+        return self.fusion.dim if self.joined is None else self.joined.dim
+
+    def join(self, taps: Sequence[str], pool: str = "average", normalise: str = "none") -> None:
+        """Joins pooled middle maps to the embedding of a trained network, without any new layer.
+
+        This is "Vanilla + fusion after training" of Table 8.
+
+        Args:
+            taps: as for `Fusion`.
+            pool: as for `Fusion`, for all taps.
+            normalise: "l2" scales each map's vector and the embedding to length one, "none" joins
+                them as they are.
+
+        Raises:
+            RecipeError: a tap the backbone does not have.
+        """
+        self.backbone.watch(taps)
+        layout = {**self.backbone.taps, EMBEDDING: Tap(self.fusion.dim, (1, 1), 0)}
+        self.joined = Fusion(layout, EMBEDDING, taps, pool, 0, normalise)
 
     @property
     def device(self) -> torch.device:
@@ -73,8 +94,13 @@ class Embedder(nn.Module):
         self, pixels: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch dim"]:
         """Normalised input to embeddings, float32."""
-        fused: Tensor = self.fuse(pixels)
-        return fused if self.neck is None else unit(self.neck(fused))
+        outputs = self.backbone(pixels)
+        embedding: Tensor = self.fusion(outputs)
+        if self.neck is not None:
+            embedding = unit(self.neck(embedding))
+        if self.joined is not None:
+            embedding = self.joined({**outputs, EMBEDDING: embedding})
+        return embedding
 
     def fuse(
         self, pixels: Float[Tensor, "batch channels height width"]

@@ -80,22 +80,32 @@ class TimmNetwork(nn.Module):
         super().__init__()
         self.model = build(name, channels, crop, last_stride)
         self.layouts = _measure(name, channels, crop, last_stride)
-        self.taps = tuple(dict.fromkeys(tap for tap in taps if tap != FINAL))
+        self.taps: tuple[str, ...] = ()
+        self.watch(taps)
+
+    def watch(self, taps: Sequence[str]) -> None:
+        """Makes `forward` give more taps.
+
+        Raises:
+            RecipeError: a tap that is no module, or gives no map.
+        """
         modules = dict(self.model.named_modules())
-        for tap in self.taps:
-            if tap not in modules:
+        for tap in taps:
+            if tap not in modules and tap not in self.layouts:
                 raise RecipeError(
                     f"fusion tap {tap!r}",
-                    f"a tap of {name} is one of its modules by dotted name, such as "
+                    "a tap is a module of the network by dotted name, such as "
                     f"{', '.join(list(self.layouts)[-4:-1])}",
                     nearest(tap, self.layouts),
                 )
             if tap not in self.layouts:
                 raise RecipeError(
-                    f"fusion tap {tap!r} of {name}",
+                    f"fusion tap {tap!r}",
                     "a tap is a module that runs once an image and gives one map or vector",
                     "name the block around it",
                 )
+        wanted = [tap for tap in (*self.taps, *taps) if tap != FINAL]
+        self.taps = tuple(dict.fromkeys(wanted))
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
         """Maps by tap, and the final vector (batch, channels) under `FINAL`."""
