@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from cdim.data.images import read
 from cdim.errors import DataError, ImageError, UsageError
 from cdim.find import page
 from cdim.find.search import CHUNK, image_files, search
+from cdim.metrics.ranking import distances
+from cdim.metrics.rerank import expand_queries, k_reciprocal
 
 
 def mean_colour(manifest):
@@ -43,6 +46,7 @@ def test_the_nearest_come_first_also_from_folders_inside(folder, query):
     assert [h.path.name for h in found.hits[query]] == ["blue.PNG", "green.png", "red.png"]
     assert found.hits[query][0].distance == pytest.approx(np.hypot(30, 10), rel=1e-4)
     assert found.gallery == 3
+    assert found.distances == "Euclidean"
     assert not found.unreadable
 
 
@@ -59,6 +63,45 @@ def test_it_agrees_with_a_naive_loop_over_more_files_than_a_chunk(tmp_path, quer
 
 def test_fewer_images_than_k_are_all_hits(folder, query):
     assert len(search(mean_colour, folder, [query], k=99).hits[query]) == 3
+
+
+@pytest.fixture
+def crowd(tmp_path):
+    """Shades of red and of blue, 30 each, and a query between them, nearer to one blue."""
+    for shade in range(30):
+        save(tmp_path / "crowd" / f"red{shade}.png", (255 - shade, 0, 0))
+        save(tmp_path / "crowd" / f"blue{shade}.png", (0, 0, 255 - shade))
+    return tmp_path / "crowd"
+
+
+def embeddings(folder, query):
+    paths = image_files(folder)
+    colours = [read(str(p)).reshape(-1, 3).mean(0, dtype="f4") for p in (query, *paths)]
+    return paths, np.array(colours[:1]), np.array(colours[1:])
+
+
+def test_expanded_and_re_ranked_searches_are_those_of_the_metrics(crowd, query):
+    paths, wanted, offered = embeddings(crowd, query)
+    expanded = expand_queries(wanted, offered, 4)
+    cases = [
+        ({"expand": 4}, distances(expanded, offered), "averaged with its 4 nearest"),
+        ({"rerank": True}, k_reciprocal(wanted, offered), "re-ranked"),
+        ({"expand": 4, "rerank": True}, k_reciprocal(expanded, offered), "re-ranked.*4 nearest"),
+    ]
+    for options, matrix, kind in cases:
+        found = search(mean_colour, crowd, [query], k=5, **options)
+        order = np.argsort(matrix[0], kind="stable")[:5]
+        assert [h.path for h in found.hits[query]] == [paths[i] for i in order]
+        assert [h.distance for h in found.hits[query]] == pytest.approx(matrix[0, order].tolist())
+        assert re.search(kind, found.distances)
+        assert found.to_json()["distances"] == found.distances
+
+
+def test_a_folder_smaller_than_the_neighbourhoods_keeps_its_order(folder, query):
+    found = search(mean_colour, folder, [query], expand=99, rerank=True)
+    assert [h.path.name for h in found.hits[query]] == ["blue.PNG", "green.png", "red.png"]
+    assert "its 3 nearest" in found.distances
+    assert 0 <= found.hits[query][0].distance <= found.hits[query][-1].distance <= 1
 
 
 def test_unreadable_files_are_left_out_and_named(folder, query):
@@ -85,6 +128,11 @@ def test_nothing_asked_is_an_error(folder, k, queries):
         search(mean_colour, folder, queries, k=k)
 
 
+def test_expansion_by_no_image_is_an_error(folder, query):
+    with pytest.raises(UsageError, match="expand = 0"):
+        search(mean_colour, folder, [query], expand=0)
+
+
 def test_a_folder_without_readable_images_is_an_error(tmp_path, query):
     with pytest.raises(DataError, match="no folder"):
         image_files(tmp_path / "nowhere")
@@ -99,11 +147,12 @@ def test_a_folder_without_readable_images_is_an_error(tmp_path, query):
 def test_the_page_holds_its_pictures_and_escapes_names(folder, tmp_path):
     odd = save(tmp_path / "<b>&.png", (0, 200, 0))
     (folder / "empty.jpg").touch()
-    page.write(search(mean_colour, folder, [odd], k=2), tmp_path / "found.html")
+    page.write(search(mean_colour, folder, [odd], k=2, rerank=True), tmp_path / "found.html")
     html = (tmp_path / "found.html").read_text(encoding="utf-8")
     assert html.count("data:image/jpeg;base64,") == 3
     assert "<b>&.png" not in html
     assert "empty.jpg" in html
+    assert "re-ranked" in html
     assert "http" not in html
 
 

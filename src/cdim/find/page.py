@@ -7,8 +7,8 @@ from pathlib import Path
 import jinja2
 
 from cdim.data.images import read
-from cdim.evaluation import write_whole
 from cdim.find.search import Found
+from cdim.report import write_whole
 from cdim.report_page import data_uri
 
 

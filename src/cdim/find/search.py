@@ -16,6 +16,7 @@ from cdim.data.images import SUFFIXES, read
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, ImageError, UsageError
 from cdim.metrics.ranking import distances
+from cdim.metrics.rerank import expand_queries, k_reciprocal
 
 Embed = Callable[[Manifest], NDArray[np.float32]]
 """Embeddings (n, d) of a manifest's n images."""
@@ -29,7 +30,7 @@ class Hit:
 
     Args:
         path: the file, starting with the folder as it was given.
-        distance: Euclidean, between embeddings; 0 is identical.
+        distance: smaller is nearer; `Found.distances` says of what kind.
     """
 
     path: Path
@@ -44,16 +45,19 @@ class Found:
         hits: for every query, in the order given, the nearest images first.
         gallery: number of images searched.
         unreadable: images of the folder that could not be read, each with the reason.
+        distances: what the distances are, in words.
     """
 
     hits: dict[Path, tuple[Hit, ...]]
     gallery: int
     unreadable: dict[Path, str]
+    distances: str
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "gallery": self.gallery,
+            "distances": self.distances,
             "queries": [
                 {
                     "query": str(query),
@@ -71,6 +75,9 @@ def search(
     queries: Sequence[Path],
     k: int = 10,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    expand: int | None = None,
+    rerank: bool = False,
 ) -> Found:
     """Ranks the images in a folder, and in the folders inside it, for every query.
 
@@ -83,9 +90,14 @@ def search(
         queries: image files.
         k: hits a query, at most.
         progress: called with (files done, files).
+        expand: average each query with this many of its nearest images and search again.
+        rerank: re-rank by k-reciprocal encoding, after the expansion. Images in each other's
+            nearest 20 count as near. All queries given take part, so that a query's distances
+            change with the others. Where fewer than 21 images and queries are, each is
+            everything's neighbour: little is gained and the distances are small.
 
     Raises:
-        UsageError: k below 1, or no queries.
+        UsageError: k or expand below 1, or no queries.
         ImageError: a query cannot be read.
         DataError: no such folder, or no readable image in it.
     """
@@ -93,6 +105,8 @@ def search(
         raise UsageError(
             f"k = {k} and {len(queries)} queries", "each is at least 1", "name a query image"
         )
+    if expand is not None and expand < 1:
+        raise UsageError(f"expand = {expand}", "it is at least 1", "leave it out for no expansion")
     asked = list(dict.fromkeys(queries))
     wanted = _embed_pixels(embed, [read(str(q)) for q in asked], asked, "sketch")
     files = image_files(folder)
@@ -113,13 +127,26 @@ def search(
             "a search needs one",
             f"see {next(iter(unreadable.values()))}",
         )
-    matrix = distances(wanted, np.concatenate(parts))
+    matrix, kind = _compare(wanted, np.concatenate(parts), expand, rerank)
     nearest = np.argsort(matrix, axis=1, kind="stable")[:, :k]
     hits = {
         query: tuple(Hit(paths[i], float(matrix[row, i])) for i in nearest[row])
         for row, query in enumerate(asked)
     }
-    return Found(hits, len(paths), unreadable)
+    return Found(hits, len(paths), unreadable, kind)
+
+
+def _compare(
+    query: NDArray[np.float32], gallery: NDArray[np.float32], expand: int | None, rerank: bool
+) -> tuple[NDArray[np.float32], str]:
+    """Distances (q, g) and what they are, in words."""
+    kind = "Euclidean"
+    if expand is not None:
+        query = expand_queries(query, gallery, expand)
+        kind = f"Euclidean from the query averaged with its {min(expand, len(gallery))} nearest"
+    if rerank:
+        return k_reciprocal(query, gallery), f"re-ranked, 0 to 1 (before: {kind})"
+    return distances(query, gallery), kind
 
 
 def image_files(folder: Path) -> list[Path]:
