@@ -100,3 +100,20 @@ def test_python_of_the_readme_imports_what_exists():
                 if isinstance(node, ast.ImportFrom):
                     module = importlib.import_module(node.module)
                     assert all(hasattr(module, name.name) for name in node.names)
+
+
+def verbs(group, path=()):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from verbs(command, (*path, name))
+        else:
+            yield pytest.param(command, id="-".join((*path, name)))
+
+
+@pytest.mark.parametrize("command", list(verbs(cdim)))
+def test_the_help_of_a_verb_keeps_its_examples_in_lines(command):
+    text = command.get_help(click.Context(command))
+    assert "\\" not in text
+    assert all(line.strip().count("cdim ") <= 1 for line in text.splitlines())

@@ -29,14 +29,14 @@ def train(
     seed: int | None,
     resume: bool,
 ) -> None:
-    r"""Train a model by RECIPE, a TOML file.
+    """Train a model by RECIPE, a TOML file.
 
     Ctrl-C leaves a state that --resume goes on from.
 
     \b
     cdim train recipes/strong-fusion.toml --seed 1
     cdim train recipes/fusion-shoe.toml --set loss.margin=0.2 --out runs/margin-0.2
-    """
+    """  # noqa: D301 - click wants the character
     with training_extra():
         from cdim.learn import run
     with resumable():
