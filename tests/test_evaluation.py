@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cdim.comparison import compare
 from cdim.data.manifest import Manifest
 from cdim.data.triplets import from_json, from_pairs
 from cdim.errors import DataError, ModelError, UsageError
-from cdim.evaluation import Report, compare, evaluate, write_whole
+from cdim.evaluation import Views, evaluate
 from cdim.metrics import ranking
+from cdim.report import Report, write_whole
 
 
 def manifests(queries: list[str], gallery: list[str]) -> tuple[Manifest, Manifest]:
@@ -175,6 +177,8 @@ def test_refused_input() -> None:
         evaluate(one * np.nan, two, query, gallery, **good)
     with pytest.raises(DataError, match="no queries"):
         evaluate(one[:0], two, query.take([]), gallery, **good)
+    with pytest.raises(DataError, match="no gallery"):
+        evaluate(one, two[:0], query, gallery.take([]), **good)
     with pytest.raises(DataError, match="'b'"):
         evaluate(one, one, dataclasses.replace(query, instance=["b"]), gallery.take([0]), **good)
     with pytest.raises(DataError, match="among the gallery"):
@@ -197,3 +201,163 @@ def test_the_released_test_triplets_are_asked_of_every_sketch(data_root: Path) -
     assert report.triplet_counts.tolist() == [45] * 115
     own = [a == n for a, n in zip(triplets.anchor, triplets.nearer, strict=True)]
     assert report.metrics["triplet_accuracy"].value > np.mean(own)
+
+
+# A set of people small enough to judge by hand. Distances are differences of these places.
+PEOPLE = Manifest.build(
+    ["q0.jpg", "q1.jpg", "q2.jpg", "q3.jpg"],
+    ["m/1", "m/1", "m/2", "m/3"],
+    role="query",
+    camera=[1, 2, 1, 1],
+)
+ITEMS = Manifest.build(
+    [f"g{i}.jpg" for i in range(8)],
+    ["m/1", "m/1", "m/1", "m/2", "m/2", "m/0000", "m/-1", "m/3"],
+    role=["gallery"] * 6 + ["junk", "gallery"],
+    camera=[1, 2, 3, 2, 1, 3, 2, 1],
+)
+PLACES = np.array([[1.0], [3.0], [6.0], [2.0], [2.5], [4.0], [0.5], [9.0]])
+ASKED = np.array([[0.0], [3.5], [3.0], [9.0]])
+
+
+def people(protocol: str | None = None, **more: Any) -> Report:
+    return evaluate(ASKED, PLACES, PEOPLE, ITEMS, dataset="m", protocol=protocol, **more)
+
+
+def test_people_judged_across_cameras_by_hand() -> None:
+    report = people()
+    assert report.protocol == "cross-camera"  # for all have cameras
+    # q0 (m/1, camera 1): g0 ignored, g6 junk. g3 2, g4 2.5, g1 3, g5 4, g2 6, g7 9: ranks 3, 5.
+    # q1 (m/1, camera 2): g1 ignored. g5 .5, g4 1, g3 1.5, then g0 and g2 tied at 2.5: 4, 5.
+    # q2 (m/2, camera 1): g4 ignored. g1 0, then g3 and g5 tied at 1: the wrong one first: 3.
+    # q3 (m/3, camera 1): its only item is of its own camera: left out.
+    assert report.left_out == ("q3.jpg",)
+    assert report.rows.tolist() == [0, 1, 2]
+    assert report.correct_ranks.tolist() == [3, 5, 4, 5, 3]
+    assert report.correct_counts.tolist() == [2, 2, 1]
+    assert report.ranks.tolist() == [3, 4, 3]
+    assert report.order[0].tolist() == [3, 4, 1, 5, 2, 7, -1, -1]
+    assert report.first.tolist() == [1, 0, 3]
+    value = {name: found.value for name, found in report.metrics.items()}
+    steps = [(1 / 3 + 2 / 5) / 2, (1 / 4 + 2 / 5) / 2, 1 / 3]
+    traps = [(1 / 6 + (1 / 4 + 2 / 5) / 2) / 2, (1 / 8 + (1 / 4 + 2 / 5) / 2) / 2, 1 / 6]
+    assert value == {
+        "rank-1": 0,
+        "rank-5": 1,
+        "rank-10": 1,
+        "rank-20": 1,
+        "mAP_step": pytest.approx(np.mean(steps)),
+        "mAP_trapezoid": pytest.approx(np.mean(traps)),
+        "mINP": pytest.approx((2 / 5 + 2 / 5 + 1 / 3) / 3),
+    }
+    for name, found in report.metrics.items():
+        assert report.per_query(name).mean() == pytest.approx(found.value)
+        assert found.low <= found.value <= found.high
+
+
+def test_the_same_people_in_any_camera() -> None:
+    report = people("any-camera")
+    # Junk g6 is still ignored; own cameras count. q0: g0 1, g3 2, g4 2.5, g1 3, g5 4, g2 6, g7 9.
+    # q1: g1 and g5 tied at .5. q2: g1 0, g4 .5, then g3 and g5 tied at 1. q3: g7 0.
+    assert report.left_out == ()
+    assert report.correct_ranks.tolist() == [1, 4, 6, 2, 5, 6, 2, 4, 1]
+    assert report.metrics["rank-1"].value == 0.5
+
+
+def test_camera_pairs_by_hand(tmp_path: Path) -> None:
+    report = people()
+    assert report.cameras is not None
+    assert report.cameras.query_cameras.tolist() == [1, 2]
+    assert report.cameras.gallery_cameras.tolist() == [1, 2, 3]
+    # Camera 1 asks q0 and q2 (in camera 2: ranks 2 and 2) and q0 (in camera 3: g5 4, g2 6);
+    # camera 2 asks q1 (in camera 1: g4 1, g0 2.5; in camera 3: g5 .5, g2 2.5).
+    assert report.cameras.queries.tolist() == [[0, 2, 1], [1, 0, 1]]
+    half, none = 0.5, None
+    said = json.loads(json.dumps(report.to_json(), allow_nan=False))["cameras"]
+    assert said["mAP_step"] == [[none, half, half], [half, none, half]]
+    assert said["rank-1"] == [[none, 0, 0], [0, none, 0]]
+    text = report.camera_table()
+    assert f"{'camera 1':<18}{'–':>8}{'50.00':>8}{'50.00':>8}" in text
+    report.save(tmp_path / "r")
+    again = Report.load(tmp_path / "r")
+    assert again.to_json() == report.to_json()
+    assert again.camera_table() == text
+    assert (again.left_out, again.multi_query) == (("q3.jpg",), None)
+    with pytest.raises(UsageError, match="need cameras"):
+        some_report().camera_table()
+
+
+def test_the_table_says_what_was_agreed() -> None:
+    text = people().table()
+    sizes = "3 queries (1 more left out), 8 gallery items (1 junk)"
+    assert f"m: {sizes}, protocol cross-camera, single query" in text
+    assert "under this protocol: q3.jpg\n" in text
+    assert f"{'mAP_trapezoid %':<18}" in text
+    pooled = people(views=Views(ASKED, PEOPLE, "maximum"), expand=1, rerank=True)
+    assert "multi query (maximum), query expansion 1 + k-reciprocal" in pooled.table()
+    assert (pooled.multi_query, pooled.rerank) == ("maximum", "query expansion 1 + k-reciprocal")
+
+
+def test_multi_query_pools_the_views_of_the_querys_camera() -> None:
+    names = ["m/1", "m/1", "m/1", "m/2", "m/3"]
+    files = [f"v{i}.jpg" for i in range(5)]
+    views = Manifest.build(files, names, role="multi-query", camera=[1, 1, 2, 1, 1])
+    seen = np.array([[4.0], [6.0], [3.5], [3.0], [9.0]])
+    report = people(views=Views(seen, views, "average"))
+    # q0 stands at 5 now: g5 and g2 tied at 1, the wrong one first; g1 2, g4 2.5, g3 3, g7 4.
+    assert report.correct_ranks[:2].tolist() == [2, 3]
+    assert people(views=Views(seen, views, "maximum")).correct_ranks[0] == 1  # q0 at 6, g2 there
+    with pytest.raises(DataError, match="has no view"):
+        people(views=Views(seen[:1], views.take([0]), "average"))
+    with pytest.raises(UsageError, match="5 view embeddings for 4"):
+        people(views=Views(seen, PEOPLE, "average"))
+
+
+def test_a_matrix_is_judged_as_it_is() -> None:
+    matrix = np.abs(ASKED - PLACES.T)
+    assert people(matrix=matrix).to_json() == people().to_json()
+    assert people(matrix=-matrix).to_json() != people().to_json()
+    for wrong, error in (
+        (matrix.T, UsageError),
+        (matrix * np.nan, ModelError),
+        (matrix.astype(str), UsageError),
+    ):
+        with pytest.raises(error):
+            people(matrix=wrong)
+    with pytest.raises(UsageError, match="judged as it is"):
+        people(matrix=matrix, rerank=True)
+
+
+def test_search_time_changes_are_those_of_rerank() -> None:
+    from cdim.metrics.rerank import expand_queries, k_reciprocal
+
+    changed = people(rerank=True)
+    assert (
+        changed.to_json()["metrics"]
+        == (people(matrix=k_reciprocal(ASKED, PLACES)).to_json()["metrics"])
+    )
+    moved = expand_queries(ASKED, PLACES, 2)
+    by_hand = evaluate(moved, PLACES, PEOPLE, ITEMS, dataset="m")
+    assert people(expand=2).correct_ranks.tolist() == by_hand.correct_ranks.tolist()
+
+
+def test_protocols_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(UsageError, match="1 junk"):
+        people("instance")
+    blind = dataclasses.replace(PEOPLE, camera=[1, -1, 1, 1])
+    with pytest.raises(UsageError, match="1 queries and 0 gallery items have no camera"):
+        evaluate(ASKED, PLACES, blind, ITEMS, dataset="m", protocol="cross-camera")
+    with pytest.raises(UsageError, match="junk"):  # the default is "instance" then
+        evaluate(ASKED, PLACES, blind, ITEMS, dataset="m")
+    without = evaluate(ASKED, PLACES, blind, ITEMS, dataset="m", protocol="any-camera")
+    assert without.cameras is None
+    assert without.correct_ranks.tolist() == people("any-camera").correct_ranks.tolist()
+    with pytest.raises(DataError, match="none of the 1 queries"):
+        evaluate(ASKED[3:], PLACES, PEOPLE.take([3]), ITEMS, dataset="m")
+
+
+def test_two_people_models_are_compared() -> None:
+    found = compare(people(), people(expand=1))
+    assert list(found) == list(people().metrics)
+    with pytest.raises(UsageError, match="same protocol"):
+        compare(people(), people("any-camera"))

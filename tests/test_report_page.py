@@ -15,7 +15,8 @@ from PIL import Image
 
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, ImageError, UsageError
-from cdim.evaluation import Report, evaluate
+from cdim.evaluation import evaluate
+from cdim.report import Report
 from cdim.report_page import data_uri, write_page
 
 
@@ -135,3 +136,51 @@ def test_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"gone\d+.png"):
         write_page(report, gone, gallery, tmp_path / "a.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def people(n: int = 6) -> tuple[Report, Manifest, Manifest]:
+    """Each person twice, by cameras 1 and 2, junk among them; the last query is left out."""
+    rng = np.random.default_rng(0)
+    names = [f"people/{i}" for i in range(n)]
+    pixels = list(rng.integers(0, 256, size=(3 * n + 1, 30, 15, 3), dtype=np.uint8))
+    query = Manifest.build(pixels[:n], names, role="query", camera=1)
+    cameras, roles = [1, 2] * n, ["gallery"] * 2 * n
+    cameras[-1] = 1
+    gallery = Manifest.build(
+        pixels[n:],
+        [*np.repeat(names, 2), "people/-1"],
+        role=[*roles, "junk"],
+        camera=[*cameras, 2],
+    )
+    points = rng.normal(size=(n, 4))
+    items = np.vstack([points.repeat(2, 0) + 2 * rng.normal(size=(2 * n, 4)), points[:1]])
+    return evaluate(points, items, query, gallery, dataset="people"), query, gallery
+
+
+def test_people_are_shown_as_the_protocol_judges_them(tmp_path: Path) -> None:
+    report, query, gallery = people()
+    text = write_page(report, query, gallery, tmp_path / "a.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert "5 queries against 13 gallery items (1 junk), protocol cross-camera, single" in text
+    assert "1 more query is left out" in text
+    assert page.true == page.headings.count("h3")  # one camera is left to find each person in
+    assert "people/-1" not in text
+    assert ">people/5</h3>" not in text
+    assert "Query: photo, camera 1 of people/0" in text
+    part = text[text.index('id="cameras"') :]
+    for name in ("rank-1", "mAP_step"):
+        assert f"<caption>{name}</caption>" in part
+    assert report.cameras is not None
+    first = 100 * report.cameras.rank_1[0, 1]
+    assert f'<th scope="row">camera 1</th><td>–</td><td>{first:.1f} %</td>' in part
+    assert "<table>" not in write_page(*setting(), tmp_path / "b.html").read_text()
+
+
+def test_a_short_list_ends_early(tmp_path: Path) -> None:
+    pixels = [np.full((9, 9), v, dtype=np.uint8) for v in range(6)]
+    query = Manifest.build(pixels[:2], ["a", "b"], camera=1)
+    gallery = Manifest.build(pixels[2:], ["a", "a", "b", "b"], camera=[1, 2, 1, 2])
+    report = evaluate([[0.0], [1.0]], [[0.0], [0.5], [1], [2]], query, gallery, dataset="x")
+    text = write_page(report, query, gallery, tmp_path / "a.html").read_text()
+    assert len(re.findall("<li", text[text.index('id="worst"') :])) == 6

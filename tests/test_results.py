@@ -12,7 +12,8 @@ import pytest
 from cdim import results
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, UsageError
-from cdim.evaluation import Report, evaluate
+from cdim.evaluation import evaluate
+from cdim.report import Report
 from cdim.results import ResultRow, merge, pool, render
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -30,6 +31,7 @@ def plain(**changes: Any) -> dict[str, Any]:
         "row": "Ours",
         "source": "measured",
         "split": "test",
+        "multi_query": None,
         "rerank": None,
         "backbone": "sketch-a-net",
         "params": 8_000_000,
@@ -203,3 +205,33 @@ def test_the_repositorys_results_are_valid_and_rendered() -> None:
         "qmul-chair": (0.8454, 0.9794),
         "qmul-handbag": (0.5, 0.8333),
     }
+
+
+def people_report(**more: Any) -> Report:
+    names = ["a", "b", "c"]
+    query = Manifest.build([f"q{i}" for i in names], names, camera=1)
+    gallery = Manifest.build([f"g{i}" for i in names], names, camera=2)
+    points = np.arange(6.0).reshape(3, 2)
+    return evaluate(points, points[::-1], query, gallery, dataset="people", **more)
+
+
+def test_ways_to_search_are_told_apart() -> None:
+    plain_row = pool([people_report()], **ABOUT)
+    reranked = pool([people_report(rerank=True)], **ABOUT)
+    assert (plain_row.protocol, plain_row.multi_query, plain_row.rerank) == (
+        *("cross-camera", None, None),
+    )
+    assert reranked.rerank == "k-reciprocal"
+    assert set(plain_row.metrics) == {
+        *("rank-1", "rank-5", "rank-10", "rank-20", "mAP_step", "mAP_trapezoid", "mINP")
+    }
+    pooled = ResultRow.from_json({**plain_row.to_json(), "multi_query": "average"})
+    rows = merge(merge([plain_row], reranked), pooled)
+    assert len({row.identity for row in rows}) == len(rows) == 3
+    text = render(rows)
+    name = plain_row.row
+    for label in (name, f"{name}, k-reciprocal", f"{name}, multi query (average)"):
+        assert f"| {label} |" in text
+        assert f"- {label}: `" in text
+    with pytest.raises(UsageError, match="one way to search"):
+        pool([people_report(), people_report(rerank=True)], **ABOUT)

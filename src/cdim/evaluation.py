@@ -1,205 +1,54 @@
-"""Embeddings x manifests x protocol to a `Report`: numbers, intervals and who was found where."""
+"""Embeddings x manifests x protocol to a `Report`."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import zipfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cdim.conditions import by_camera, choose_protocol, labels_of
 from cdim.data.manifest import Manifest
-from cdim.errors import DataError, UsageError, nearest
-from cdim.metrics.lists import confidence, ranked
-from cdim.metrics.ranking import distances, ranks
+from cdim.errors import DataError, ModelError, UsageError
+from cdim.metrics.average_precision import (
+    CONVENTIONS,
+    average_precision,
+    inverse_negative_penalty,
+)
+from cdim.metrics.lists import Lists
+from cdim.metrics.protocol import Labels, pool_views
+from cdim.metrics.ranking import distances
+from cdim.metrics.rerank import expand_queries, k_reciprocal
+from cdim.metrics.retrieval import Distances, retrieve
 from cdim.metrics.significance import (
-    LEVEL,
-    RESAMPLES,
     Estimate,
-    Paired,
     bootstrap,
     bootstrap_ratio,
-    paired_test,
 )
 from cdim.metrics.triplets import triplets_by_query
+from cdim.report import Report
 
 if TYPE_CHECKING:
     from cdim.data.triplets import Triplets
 
-PROTOCOLS = ("instance",)
 TOP = 20
-_ARRAYS = (
-    "instances",
-    "ranks",
-    "order",
-    "distances",
-    "first",
-    "first_distance",
-    "confidence",
-    "triplet_hits",
-    "triplet_counts",
-)
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
-    """What one model did on one test set.
+class Views:
+    """Further images of the queries' people, for multi query.
 
     Args:
-        dataset: its name.
-        protocol: who may match whom; "instance": every gallery item may match, and those of the
-            query's instance are correct.
-        metrics: "acc@1", "acc@5", "acc@10" (0 to 1), "median_rank", "mean_rank" (from 1) and,
-            where there are human triplets, "triplet_accuracy" (0 to 1); intervals cover 95 %
-            of 10,000 bootstrap resamples of the queries.
-        gallery: number of gallery items.
-        seed: the seed the model was trained with, if any.
-        instances: (q,) names of the queries' instances.
-        ranks: (q,) rank of the first correct item, ties counted against it.
-        order: (q, top) gallery rows, nearest first, correct items last among equals.
-        distances: (q, top) their distances.
-        first: (q,) gallery row of the first correct item, which may lie beyond `order`.
-        first_distance: (q,) its distance.
-        confidence: (q,) 0 to 1: (second - best) / (farthest - best) of the query's distances;
-            see `cdim.metrics.lists.confidence`.
-        triplet_hits: (q,) human triplets of the query that the distances agree with.
-        triplet_counts: (q,) human triplets of the query.
+        embeddings: (v, d).
+        manifest: v rows, in the order of the embeddings.
+        how: "average" or "maximum": how the views of one identity in one camera are pooled.
     """
 
-    dataset: str
-    protocol: str
-    metrics: Mapping[str, Estimate]
-    gallery: int
-    seed: int | None
-    instances: NDArray[np.str_]
-    ranks: NDArray[np.int64]
-    order: NDArray[np.int64]
-    distances: NDArray[np.float32]
-    first: NDArray[np.int64]
-    first_distance: NDArray[np.float32]
-    confidence: NDArray[np.float32]
-    triplet_hits: NDArray[np.int64]
-    triplet_counts: NDArray[np.int64]
-
-    @property
-    def queries(self) -> int:
-        """Number of queries."""
-        return len(self.ranks)
-
-    def per_query(self, metric: str) -> NDArray[np.float64]:
-        """The values (q,) whose mean is the metric; for triplets, of queries that have some.
-
-        Raises:
-            UsageError: a metric that is no mean over queries, or unknown.
-        """
-        if metric.startswith("acc@") and metric[4:].isdigit():
-            return (self.ranks <= int(metric[4:])).astype(np.float64)
-        if metric == "mean_rank":
-            return self.ranks.astype(np.float64)
-        if metric == "triplet_accuracy" and metric in self.metrics:
-            asked = self.triplet_counts > 0
-            return self.triplet_hits[asked] / self.triplet_counts[asked]
-        known = [name for name in self.metrics if name != "median_rank"]
-        raise UsageError(
-            f"metric {metric!r}",
-            f"means over queries are {', '.join(known)}",
-            nearest(metric, known),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The numbers as plain values for JSON; shares are 0 to 1."""
-        return {
-            "dataset": self.dataset,
-            "protocol": self.protocol,
-            "metrics": {
-                name: {"value": m.value, "low": m.low, "high": m.high}
-                for name, m in self.metrics.items()
-            },
-            "queries": self.queries,
-            "gallery": self.gallery,
-            "seed": self.seed,
-            "level": LEVEL,
-            "resamples": RESAMPLES,
-        }
-
-    def table(self) -> str:
-        """The numbers as plain text, shares in percent as papers print them."""
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        sizes = f"{self.queries} queries, {self.gallery} gallery items"
-        lines = [
-            f"{self.dataset}: {sizes}, protocol {self.protocol}{seed}",
-            f"{'':<18}{'value':>8}  {100 * LEVEL:.0f} % interval",
-        ]
-        for name, m in self.metrics.items():
-            share = not name.endswith("rank")
-            value, low, high = (100 * x if share else x for x in (m.value, m.low, m.high))
-            label = f"{name} %" if share else name
-            lines.append(f"{label:<18}{value:>8.2f}  [{low:.2f}, {high:.2f}]")
-        return "\n".join(lines)
-
-    def save(self, stem: str | os.PathLike[str]) -> None:
-        """Writes `<stem>.json` (the numbers) and `<stem>.npz` (what `compare` and pages need).
-
-        Raises:
-            DataError: the folder cannot be written.
-        """
-        arrays = io.BytesIO()
-        np.savez_compressed(arrays, **{name: getattr(self, name) for name in _ARRAYS})
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
-        for suffix, content in ((".npz", arrays.getvalue()), (".json", text.encode())):
-            write_whole(Path(f"{os.fspath(stem)}{suffix}"), content)
-
-    @classmethod
-    def load(cls, stem: str | os.PathLike[str]) -> Report:
-        """Reads what `save` wrote.
-
-        Raises:
-            DataError: a file is missing or damaged.
-        """
-        try:
-            said = json.loads(Path(f"{os.fspath(stem)}.json").read_text(encoding="utf-8"))
-            packed = io.BytesIO(Path(f"{os.fspath(stem)}.npz").read_bytes())
-            with np.load(packed, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in _ARRAYS}
-            return cls(
-                metrics=_frozen({k: Estimate(**v) for k, v in said["metrics"].items()}),
-                **{k: said[k] for k in ("dataset", "protocol", "gallery", "seed")},
-                **arrays,
-            )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"cannot read the report {os.fspath(stem)} ({error})",
-                "a report is a .json and a .npz file written by save()",
-                "evaluate again",
-            ) from None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file at once or not at all.
-
-    Raises:
-        DataError: the folder is missing, not writable or full.
-    """
-    if not path.name:
-        raise DataError(f"{str(path)!r} names no file", "a file is written", "give a file's name")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise DataError(
-            f"cannot write {path} ({error})",
-            "the folder exists and has room",
-            "choose another place or free some space",
-        ) from None
+    embeddings: ArrayLike
+    manifest: Manifest
+    how: str
 
 
 def evaluate(
@@ -209,156 +58,201 @@ def evaluate(
     gallery_manifest: Manifest,
     *,
     dataset: str,
-    protocol: str = "instance",
+    protocol: str | None = None,
+    views: Views | None = None,
+    expand: int = 0,
+    rerank: bool = False,
+    matrix: ArrayLike | None = None,
     triplets: Triplets | None = None,
     seed: int | None = None,
 ) -> Report:
     """Ranks the gallery for every query by Euclidean distance and counts.
 
+    What is done to the search comes in this order: views are pooled, queries expanded, distances
+    re-ranked. Without re-ranking, a given matrix or triplets, no (q, g) matrix is ever held.
+
     Args:
         query: (q, d) embeddings.
         gallery: (g, d) embeddings.
         query_manifest: q rows, in the order of the embeddings.
-        gallery_manifest: g rows, likewise.
+        gallery_manifest: g rows, likewise; the role "junk" marks those that show nobody.
         dataset: name for the report.
-        protocol: "instance".
+        protocol: "instance", "cross-camera" or "any-camera", see `cdim.metrics.protocol`; by
+            default "cross-camera" if every query and gallery item has a camera, else "instance".
+        views: for multi query; each query's embedding becomes that of its views.
+        expand: nearest gallery items that are averaged into each query, 0 for none.
+        rerank: whether to re-rank by k-reciprocal encoding.
+        matrix: (q, g) finite distances to judge in place of those between the embeddings.
         triplets: human triplets of these queries' instances; with several photos an instance,
             the nearest counts.
         seed: the model's training seed, for the report.
 
     Raises:
-        UsageError: an unknown protocol, or embeddings that do not fit the manifests.
-        ModelError: embeddings that are not finite.
-        DataError: no queries, a query whose instance the gallery lacks, or triplets that name
-            an instance which is not there.
+        UsageError: an unknown protocol, one that needs cameras where some are missing, junk under
+            "instance", embeddings that do not fit the manifests, or a matrix beside something
+            that would make another one.
+        ModelError: embeddings or distances that are not finite.
+        DataError: no queries, no gallery, a query without a view, triplets that name an instance
+            which is not there, under "instance" a query whose instance the gallery lacks, and
+            under the other protocols no query at all with a correct item.
     """
-    if protocol not in PROTOCOLS:
+    for name, manifest in (("queries", query_manifest), ("gallery items", gallery_manifest)):
+        if len(manifest) == 0:
+            raise DataError(f"no {name}", "at least one is needed", "check the split and the roles")
+    _check_lengths("query", query, query_manifest)
+    _check_lengths("gallery", gallery, gallery_manifest)
+    protocol = choose_protocol(protocol, query_manifest, gallery_manifest)
+    labels = labels_of(query_manifest, gallery_manifest)
+    if matrix is not None and (views is not None or expand or rerank):
         raise UsageError(
-            f"protocol {protocol!r}", f"known is {PROTOCOLS[0]}", nearest(protocol, PROTOCOLS)
+            "a distance matrix with views, query expansion or re-ranking",
+            "a given matrix is judged as it is",
+            "give the embeddings, or a matrix that has all of it",
         )
-    if len(query_manifest) == 0:
-        raise DataError("no queries", "at least one is needed", "check the split and the roles")
-    for name, rows, manifest in (
-        ("query", query, query_manifest),
-        ("gallery", gallery, gallery_manifest),
-    ):
-        if len(np.asarray(rows)) != len(manifest):
-            raise UsageError(
-                f"{len(np.asarray(rows))} {name} embeddings for {len(manifest)} manifest rows",
-                "there is one embedding a row",
-                "embed the same manifest",
-            )
-    wanted, offered = query_manifest.instance, gallery_manifest.instance
-    matrix = distances(query, gallery)
-    found = ranks(matrix, wanted, offered)
-    order, first = ranked(matrix, wanted, offered, TOP)
-    hits = counts = np.zeros(len(found), dtype=np.int64)
-    if triplets is not None:
-        hits, counts = triplets_by_query(
-            matrix, wanted, offered, triplets.anchor, triplets.nearer, triplets.farther
-        )
+    if views is not None:
+        query = _pooled(views, query_manifest)
+    if expand:
+        query = expand_queries(query, gallery, expand)
+    if rerank:
+        matrix = k_reciprocal(query, gallery)
+    elif matrix is None and triplets is not None:
+        matrix = distances(query, gallery)
+    rows, lists, cameras = retrieve(
+        _source(query, gallery, matrix, labels),
+        labels,
+        protocol,
+        TOP,
+        by_camera(protocol, query_manifest, gallery_manifest),
+    )
+    left_out = np.setdiff1d(np.arange(len(query_manifest)), rows)
+    _check_left_out(left_out, protocol, query_manifest)
+    hits, counts = _triplet_hits(matrix, query_manifest, gallery_manifest, triplets)
     return Report(
         dataset=dataset,
         protocol=protocol,
-        metrics=_frozen(_estimates(found, hits, counts)),
-        gallery=len(offered),
+        multi_query=None if views is None else views.how,
+        rerank=_words(expand, rerank),
+        metrics=MappingProxyType(_estimates(protocol, lists, hits[rows], counts[rows])),
+        gallery=len(gallery_manifest),
+        junk=int(labels.junk.sum()),
         seed=seed,
-        instances=wanted,
-        ranks=found,
-        order=order,
-        distances=np.take_along_axis(matrix, order, axis=1),
-        first=first,
-        first_distance=matrix[np.arange(len(first)), first],
-        confidence=confidence(matrix),
-        triplet_hits=hits,
-        triplet_counts=counts,
+        left_out=tuple(_name(query_manifest, int(row)) for row in left_out),
+        cameras=cameras,
+        rows=rows,
+        instances=query_manifest.instance[rows],
+        ranks=_first_ranks(lists),
+        order=lists.order,
+        distances=lists.distances,
+        first=lists.first,
+        first_distance=lists.first_distance,
+        confidence=lists.confidence,
+        triplet_hits=hits[rows],
+        triplet_counts=counts[rows],
+        correct_ranks=lists.ranks,
+        correct_counts=lists.counts,
     )
 
 
-def compare(a: Report | Sequence[Report], b: Report | Sequence[Report]) -> dict[str, Paired]:
-    """Paired tests of model a against model b on the same queries.
-
-    Args:
-        a: a report, or one a training seed (their values are averaged per query).
-        b: likewise.
-
-    Returns:
-        By metric: the mean of a minus that of b, its interval, and p. The median rank is left
-        out: it is not a mean over queries. Triplet accuracy weighs every query alike.
-
-    Raises:
-        UsageError: no reports, or reports of different queries.
-    """
-    left, right = ([x] if isinstance(x, Report) else list(x) for x in (a, b))
-    if not left or not right:
-        raise UsageError("no reports", "each side has at least one", "evaluate both models")
-    check_same_queries([*left, *right])
-    names = [k for k in left[0].metrics if k in right[0].metrics and k != "median_rank"]
-    return {
-        name: paired_test([r.per_query(name) for r in left], [r.per_query(name) for r in right])
-        for name in names
-    }
-
-
-def compare_sets(
-    sets: Sequence[tuple[Sequence[Report], Sequence[Report]]],
-) -> dict[str, Paired]:
-    """Paired tests over several datasets at once; every query weighs alike.
-
-    Args:
-        sets: for each dataset the reports of model a, one a training seed, and those of b.
-
-    Returns:
-        As `compare`, for the metrics that all datasets have.
-
-    Raises:
-        UsageError: no datasets, or as `compare`.
-    """
-    if not sets:
-        raise UsageError("no datasets", "at least one is needed", "name a dataset")
-    shared = [set(compare(a, b)) for a, b in sets]
-    names = [k for k in sets[0][0][0].metrics if all(k in found for found in shared)]
-
-    def joined(side: int, name: str) -> NDArray[np.float64]:
-        parts = [np.mean([r.per_query(name) for r in pair[side]], axis=0) for pair in sets]
-        return np.concatenate(parts)
-
-    return {name: paired_test(joined(0, name), joined(1, name)) for name in names}
-
-
-def check_same_queries(reports: Sequence[Report]) -> None:
-    """Refuses reports that cannot be averaged or compared query by query.
-
-    Raises:
-        UsageError: they differ in dataset, protocol, gallery size, queries or triplets.
-    """
-    one = reports[0]
-    for other in reports[1:]:
-        same = (
-            (one.dataset, one.protocol, one.gallery)
-            == (other.dataset, other.protocol, other.gallery)
-            and np.array_equal(one.instances, other.instances)
-            and np.array_equal(one.triplet_counts, other.triplet_counts)
+def _check_lengths(name: str, embeddings: ArrayLike, manifest: Manifest) -> None:
+    if len(np.asarray(embeddings)) != len(manifest):
+        raise UsageError(
+            f"{len(np.asarray(embeddings))} {name} embeddings for {len(manifest)} manifest rows",
+            "there is one embedding a row",
+            "embed the same manifest",
         )
-        if not same:
-            raise UsageError(
-                f"reports on {one.dataset} ({one.queries} queries, {one.gallery} gallery items) "
-                f"and {other.dataset} ({other.queries} queries, {other.gallery} gallery items)",
-                "only runs on the same queries, gallery and triplets can be put together",
-                "evaluate them on the same set",
-            )
 
 
-def _frozen(metrics: dict[str, Estimate]) -> Mapping[str, Estimate]:
-    return MappingProxyType(metrics)
+def _check_left_out(left_out: NDArray[np.intp], protocol: str, query: Manifest) -> None:
+    if len(left_out) == len(query):
+        own = ", once those of the query's own camera are ignored" * (protocol == "cross-camera")
+        raise DataError(
+            f"none of the {len(query)} queries has a correct gallery item under the protocol "
+            f"{protocol}{own}",
+            "at least one query can be judged",
+            "check instance names and cameras with `cdim data check`, or use another protocol",
+        )
+
+
+def _pooled(views: Views, query: Manifest) -> NDArray[np.float32]:
+    _check_lengths("view", views.embeddings, views.manifest)
+    return pool_views(
+        views.embeddings,
+        *(views.manifest.instance, views.manifest.camera),
+        *(query.instance, query.camera),
+        views.how,
+    )
+
+
+def _source(
+    query: ArrayLike, gallery: ArrayLike, matrix: ArrayLike | None, labels: Labels
+) -> Distances:
+    """Distances of some queries at a time, from the embeddings or from a matrix."""
+    points, items = np.asarray(query), np.asarray(gallery)
+    if matrix is None:
+        return lambda rows: distances(points[rows], items)
+    given = np.asarray(matrix)
+    wanted = len(labels.query_ids), len(labels.gallery_ids)
+    if given.shape != wanted or given.dtype.kind not in "fiu":
+        raise UsageError(
+            f"distances {given.dtype} {given.shape}",
+            f"a number for each of {wanted[0]} queries and {wanted[1]} gallery items is needed",
+            "give rows to queries and columns to gallery items",
+        )
+
+    def of(rows: slice) -> NDArray[np.float32]:
+        block = given[rows].astype(np.float32, copy=False)
+        if not np.isfinite(block).all():
+            raise ModelError("a distance is not finite", "distances are numbers", "check them")
+        return block
+
+    return of
+
+
+def _triplet_hits(
+    matrix: ArrayLike | None, query: Manifest, gallery: Manifest, triplets: Triplets | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Agreed-with and asked triplets (q,) of each query."""
+    if triplets is None:
+        none = np.zeros(len(query), dtype=np.int64)
+        return none, none
+    return triplets_by_query(
+        np.asarray(matrix, dtype=np.float32),
+        *(query.instance, gallery.instance),
+        *(triplets.anchor, triplets.nearer, triplets.farther),
+    )
+
+
+def _words(expand: int, rerank: bool) -> str | None:
+    """What was done at search time, as reports and rows of results call it."""
+    words = [f"query expansion {expand}"] if expand else []
+    words += ["k-reciprocal"] if rerank else []
+    return " + ".join(words) or None
+
+
+def _name(query: Manifest, row: int) -> str:
+    source = query.source[row]
+    return source if isinstance(source, str) else f"row {row} ({query.instance[row]})"
+
+
+def _first_ranks(lists: Lists) -> NDArray[np.int64]:
+    first: NDArray[np.int64] = lists.ranks[np.cumsum(lists.counts) - lists.counts]
+    return first
 
 
 def _estimates(
-    ranks: NDArray[np.int64], hits: NDArray[np.int64], counts: NDArray[np.int64]
+    protocol: str, lists: Lists, hits: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> dict[str, Estimate]:
-    found = {f"acc@{k}": bootstrap(ranks <= k) for k in (1, 5, 10)}
-    found["median_rank"] = bootstrap(ranks, np.median)
-    found["mean_rank"] = bootstrap(ranks)
+    ranks = _first_ranks(lists)
+    if protocol == "instance":
+        found = {f"acc@{k}": bootstrap(ranks <= k) for k in (1, 5, 10)}
+        found["median_rank"] = bootstrap(ranks, np.median)
+        found["mean_rank"] = bootstrap(ranks)
+    else:
+        found = {f"rank-{k}": bootstrap(ranks <= k) for k in (1, 5, 10, 20)}
+        for convention in CONVENTIONS:
+            values = average_precision(lists.ranks, lists.counts, convention)
+            found[f"mAP_{convention}"] = bootstrap(values)
+        found["mINP"] = bootstrap(inverse_negative_penalty(lists.ranks, lists.counts))
     asked = counts > 0
     if asked.any():
         found["triplet_accuracy"] = bootstrap_ratio(hits[asked], counts[asked])

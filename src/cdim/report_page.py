@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cdim.data import images
-from cdim.data.manifest import Manifest
+from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.errors import UsageError
-from cdim.evaluation import Report, write_whole
+from cdim.metrics.retrieval import CameraPairs
 from cdim.metrics.significance import LEVEL
+from cdim.report import Report, write_whole
 
 LISTS = 40
 CONFIDENT = 10
@@ -31,7 +32,7 @@ class _Item:
 
     place: int
     instance: str
-    domain: str
+    shows: str
     distance: float
     correct: bool
     beyond: bool
@@ -43,11 +44,20 @@ class _List:
     """One query and what it found."""
 
     instance: str
-    domain: str
+    shows: str
     picture: str
     rank: int
     confidence: float
     items: list[_Item]
+
+
+@dataclass(frozen=True)
+class _CameraTable:
+    """Shares of one metric, ready to print: a row a query camera, a cell a gallery camera."""
+
+    name: str
+    gallery_cameras: list[int]
+    rows: list[tuple[int, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,8 @@ def write_page(
 ) -> Path:
     """Writes the page: numbers with intervals, confident mistakes, then lists, worst first.
 
-    Each list shows the 8 nearest gallery images and, if it is not among them, the true one with
-    its rank. Images travel inside the page, so it can be mailed.
+    Each list shows the 8 nearest gallery images that count under the protocol and, if none of them
+    is correct, the first that is, with its rank. Images travel inside the page: it can be mailed.
 
     Args:
         report: what `evaluate` returned.
@@ -90,12 +100,15 @@ def write_page(
     """
     if lists < 1:
         raise UsageError(f"{lists} lists", "a page shows at least one", "leave it out")
-    if len(gallery_manifest) != report.gallery or not np.array_equal(
-        query_manifest.instance, report.instances
+    same = len(query_manifest) == report.queries + len(report.left_out)
+    if not (
+        same
+        and len(gallery_manifest) == report.gallery
+        and np.array_equal(query_manifest.instance[report.rows], report.instances)
     ):
         raise UsageError(
             f"manifests of {len(query_manifest)} queries and {len(gallery_manifest)} gallery items "
-            f"for a report on {report.queries} and {report.gallery}",
+            f"for a report on {report.queries + len(report.left_out)} and {report.gallery}",
             "the page needs the manifests the report was made from",
             "pass those to write_page",
         )
@@ -104,7 +117,7 @@ def write_page(
     worst = np.lexsort((-report.confidence, -report.ranks))[:lists]
     sure = np.flatnonzero(wrong)
     sure = sure[np.argsort(-report.confidence[sure], kind="stable")][:CONFIDENT]
-    pictures = _Pictures(query_manifest, gallery_manifest)
+    pictures = _Pictures(query_manifest.take(report.rows), gallery_manifest)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cdim", "."),
         autoescape=True,
@@ -116,6 +129,7 @@ def write_page(
         report=report,
         level=f"{100 * LEVEL:.0f} %",
         numbers=_numbers(report),
+        by_camera=[] if report.cameras is None else _by_camera(report.cameras),
         mistakes=int(wrong.sum()),
         calibration=_calibration(report.confidence, ~wrong),
         confident=[_ranked_list(report, int(row), pictures) for row in sure],
@@ -167,7 +181,7 @@ def _ranked_list(report: Report, row: int, pictures: _Pictures) -> _List:
         return _Item(
             place=place,
             instance=name,
-            domain=str(gallery.domain[column]),
+            shows=_shows(gallery, column),
             distance=float(distance),
             correct=name == wanted,
             beyond=beyond,
@@ -175,18 +189,38 @@ def _ranked_list(report: Report, row: int, pictures: _Pictures) -> _List:
         )
 
     pairs = zip(report.order[row, :SHOWN], report.distances[row, :SHOWN], strict=True)
-    items = [item(place, int(c), d) for place, (c, d) in enumerate(pairs, start=1)]
+    items = [item(place, int(c), d) for place, (c, d) in enumerate(pairs, start=1) if c >= 0]
     if not any(shown.correct for shown in items):
         first, distance = int(report.first[row]), report.first_distance[row]
         items.append(item(int(report.ranks[row]), first, distance, beyond=True))
     return _List(
         instance=wanted,
-        domain=str(queries.domain[row]),
+        shows=_shows(queries, row),
         picture=pictures.of_query(row),
         rank=int(report.ranks[row]),
         confidence=float(report.confidence[row]),
         items=items,
     )
+
+
+def _shows(manifest: Manifest, row: int) -> str:
+    """The domain of an image and, where there is one, its camera."""
+    camera = int(manifest.camera[row])
+    return str(manifest.domain[row]) + (f", camera {camera}" if camera != NO_CAMERA else "")
+
+
+def _by_camera(pairs: CameraPairs) -> list[_CameraTable]:
+    def cells(shares: NDArray[np.float64]) -> list[str]:
+        return ["–" if np.isnan(share) else f"{100 * share:.1f} %" for share in shares]
+
+    return [
+        _CameraTable(
+            name,
+            pairs.gallery_cameras.tolist(),
+            [(int(c), cells(row)) for c, row in zip(pairs.query_cameras, shares, strict=True)],
+        )
+        for name, shares in (("rank-1", pairs.rank_1), ("mAP_step", pairs.map_step))
+    ]
 
 
 def _numbers(report: Report) -> list[_Number]:

@@ -10,7 +10,7 @@ from cdim.errors import DataError, nearest
 
 METRICS = (
     *("acc@1", "acc@5", "acc@10"),
-    *("rank-1", "rank-5", "rank-10"),
+    *("rank-1", "rank-5", "rank-10", "rank-20"),
     *("mAP_step", "mAP_trapezoid", "mINP"),
 )
 SOURCES = ("measured", "published")
@@ -28,6 +28,7 @@ _KINDS: dict[str, tuple[type, str, bool]] = {
     "row": (str, "the row's name", False),
     "source": (str, "measured or published", False),
     "split": (str, "a name", False),
+    "multi_query": (str, "a way to pool the views of a query", True),
     "rerank": (str, "a method", True),
     "backbone": (str, "a name", True),
     "params": (int, "a whole number from 1", True),
@@ -47,7 +48,7 @@ class ResultRow:
 
     Args:
         dataset: as `cdim eval` calls it.
-        protocol: "instance", "single-query", "multi-query", ...
+        protocol: "instance", "cross-camera" or "any-camera", see `cdim.metrics.protocol`.
         metrics: value, low and high by metric; shares, 0 to 1; low and high are None where
             nobody published them. Values are means over seeds.
         queries, gallery: their numbers.
@@ -56,7 +57,9 @@ class ResultRow:
         row: its name there, or a name of its own.
         source: "measured" or "published".
         split: the split judged on.
-        rerank: the re-ranking method, or None.
+        multi_query: how the views of a query were pooled, such as "average"; None for single
+            query.
+        rerank: what was done at search time, such as "k-reciprocal"; None for nothing.
         backbone: the network, or None.
         params: its number of parameters.
         dim: length of the embedding.
@@ -76,6 +79,7 @@ class ResultRow:
     row: str
     source: str
     split: str
+    multi_query: str | None
     rerank: str | None
     backbone: str | None
     params: int | None
@@ -137,7 +141,7 @@ class ResultRow:
         """What makes two rows the same row, whatever their numbers."""
         return (
             *(self.source, self.table, self.row, self.dataset, self.split, self.protocol),
-            *(self.rerank, self.backbone, self.fusion, self.recipe),
+            *(self.multi_query, self.rerank, self.backbone, self.fusion, self.recipe),
         )
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from cdim.errors import DataError
-from cdim.evaluation import Report, check_same_queries, write_whole
+from cdim.comparison import check_same_queries
+from cdim.errors import DataError, UsageError
 from cdim.metrics.significance import bootstrap
+from cdim.report import Report, write_whole
 from cdim.result_row import METRICS, ResultRow
 
 TITLES = {
@@ -74,20 +75,26 @@ def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
     Args:
         reports: at least one.
         **about: `row`, `split`, `backbone`, `dim`, `command` and, where they apply, `table`,
-            `rerank`, `params`, `fusion`, `recipe`.
+            `params`, `fusion`, `recipe`.
 
     Returns:
         A row whose values are means over seeds, with the interval of a bootstrap over queries
         of each query's mean over seeds.
 
     Raises:
-        UsageError: reports of different queries.
+        UsageError: reports of different queries, or searched in different ways.
         DataError: no reports, the same seed twice, or keys that a row does not have.
     """
     if not reports:
         raise DataError("no reports", "a row needs at least one", "evaluate first")
     check_same_queries(reports)
     one = reports[0]
+    if any(report.conditions != one.conditions for report in reports):
+        raise UsageError(
+            " and ".join(sorted({report.conditions for report in reports})),
+            "one row is about one way to search",
+            "make a row of each",
+        )
     metrics = {}
     for name in (name for name in METRICS if name in one.metrics):
         metrics[name] = asdict(bootstrap(np.stack([r.per_query(name) for r in reports])))
@@ -101,6 +108,8 @@ def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
     row = dict.fromkeys(field.name for field in fields(ResultRow)) | {
         "dataset": one.dataset,
         "protocol": one.protocol,
+        "multi_query": one.multi_query,
+        "rerank": one.rerank,
         "metrics": metrics,
         "queries": one.queries,
         "gallery": one.gallery,
@@ -177,7 +186,7 @@ def _section(group: Sequence[ResultRow]) -> list[str]:
         about = ours or paper
         if about is None:
             continue
-        cells = [about.row + (f", {about.rerank}" if about.rerank else "")]
+        cells = [_label(about)]
         for metric, source in columns:
             cells.append(_cell(paper if source == "published" else ours, metric))
         cells += [about.backbone or "–", _fusion(about.fusion), _number(about.dim)]
@@ -186,7 +195,7 @@ def _section(group: Sequence[ResultRow]) -> list[str]:
     commands = [row for row in group if row.command]
     if commands:
         lines += ["", "Commands:", ""]
-        lines += [f"- {row.row}: `{row.command}`" for row in commands]
+        lines += [f"- {_label(row)}: `{row.command}`" for row in commands]
     return lines
 
 
@@ -195,12 +204,18 @@ def _side_by_side(
 ) -> list[tuple[ResultRow | None, ResultRow | None]]:
     """Published and measured rows of one name in pairs; further measured ones stand alone."""
     pairs: list[tuple[ResultRow | None, ResultRow | None]] = []
-    for name, rerank in dict.fromkeys((row.row, row.rerank) for row in group):
-        same = [row for row in group if (row.row, row.rerank) == (name, rerank)]
+    for label in dict.fromkeys(_label(row) for row in group):
+        same = [row for row in group if _label(row) == label]
         papers = [row for row in same if row.source == "published"]
         measured = [row for row in same if row.source == "measured"]
         pairs += itertools.zip_longest(papers, measured)
     return pairs
+
+
+def _label(row: ResultRow) -> str:
+    """The row's name and how its search differs from the plain one."""
+    pooled = f"multi query ({row.multi_query})" if row.multi_query else None
+    return ", ".join(word for word in (row.row, pooled, row.rerank) if word)
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -91,7 +91,15 @@ def test_a_folder_is_searched(call, tiny_run, tmp_path):
     assert page.is_file()
     printed = json.loads(call(*arguments, "--json").stdout)
     assert printed["queries"][0]["hits"][0]["path"] == str(query)
+    assert printed["distances"] == "Euclidean"
     assert len(printed["unreadable"]) == 1
+    improved = call(*arguments, "--expand", 1, "--rerank")
+    assert improved.exit_code == 0, improved.output
+    assert "distances: re-ranked, 0 to 1" in improved.stdout.splitlines()[0]
+    printed = json.loads(call(*arguments, "--rerank", "--json").stdout)
+    assert printed["distances"].startswith("re-ranked")
+    assert all(0 <= hit["distance"] <= 1 for hit in printed["queries"][0]["hits"])
+    assert call(*arguments, "--expand", 0).exit_code == 2
 
 
 def test_a_stopped_training_is_resumed_from_the_shell(call, tiny_recipe, tmp_path):

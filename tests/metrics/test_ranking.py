@@ -12,7 +12,6 @@ from hypothesis.extra import numpy as hnp
 
 from cdim.errors import DataError, ModelError, UsageError
 from cdim.metrics import ranking
-from cdim.metrics.lists import confidence, ranked
 from cdim.metrics.triplets import triplets_by_query
 
 small = st.integers(1, 7)
@@ -76,6 +75,7 @@ def test_near_vectors_keep_their_distance() -> None:
         ([[1.0]], [[np.inf]], "euclidean", ModelError),
         ([[0.0]], [[1.0]], "cosine", ModelError),
         ([[1e38]], [[-1e38]], "squared", ModelError),
+        ([[1e200]], [[1e200]], "euclidean", ModelError),
     ],
 )
 def test_distances_refuse(a: Any, b: Any, metric: str, error: type[Exception]) -> None:
@@ -90,18 +90,6 @@ def test_ranks_equal_a_naive_loop(search: tuple[Any, Any, Any], chunk: int) -> N
     values, wanted, offered = search
     loop = [naive_rank(r, w, offered) for r, w in zip(values, wanted, strict=True)]
     assert ranking.ranks(values, wanted, offered, chunk).tolist() == loop
-
-
-@given(searches())
-def test_lists_agree_with_ranks(search: tuple[Any, Any, Any]) -> None:
-    values, wanted, offered = search
-    ranks = ranking.ranks(values, wanted, offered)
-    order, first = ranked(values, wanted, offered, top=len(offered), chunk=2)
-    for row, rank in enumerate(ranks):
-        assert sorted(order[row]) == list(range(len(offered)))
-        assert (np.diff(values[row, order[row]]) >= 0).all()
-        assert np.argmax(offered[order[row]] == wanted[row]) + 1 == rank
-        assert values[row, first[row]] == values[row, order[row, rank - 1]]
 
 
 @given(searches(), st.permutations(range(7)))
@@ -185,13 +173,3 @@ def test_triplets_refuse() -> None:
         triplets_by_query(np.ones((1, 1), "f4"), ["a"], ["a"], ["z"], ["a"], ["a"])
     with pytest.raises(DataError, match=r"gallery.*'z'"):
         triplets_by_query(np.ones((1, 1), "f4"), ["a"], ["a"], ["a"], ["a"], ["z"])
-
-
-@given(hnp.arrays(np.float32, st.tuples(small, small), elements=st.integers(0, 9)))
-def test_confidence_is_a_share(values: Any) -> None:
-    got = confidence(values)
-    assert ((got >= 0) & (got <= 1)).all()
-    for row, found in zip(values, got, strict=True):
-        d = sorted(row.tolist())
-        wanted = (d[1] - d[0]) / (d[-1] - d[0]) if len(d) > 1 and d[-1] > d[0] else 0
-        assert found == pytest.approx(wanted)

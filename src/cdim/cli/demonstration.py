@@ -10,7 +10,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import training_extra
-from cdim.cli.judging import halves, judge, load
+from cdim.cli.judging import judge, load, open_test
 
 if TYPE_CHECKING:
     from cdim.data.manifest import Manifest
@@ -43,9 +43,9 @@ def demo(out: Path, device: str) -> None:
     model = out / "model"
     with resources.as_file(resources.files("cdim.cli") / RECIPE) as recipe:
         dataset = open_dataset(read(recipe).data.train[0])
-        query, gallery = halves(dataset, "test")
-        photos = _save(gallery, out / "gallery")
-        sketches = _save(query, out / "queries")
+        test = open_test(dataset, "test")
+        photos = _save(test.gallery, out / "gallery")
+        sketches = _save(test.query, out / "queries")
         click.echo(f"made {len(photos)} photos and {len(sketches)} sketches of them to search with")
         try:
             run.train(
@@ -53,9 +53,9 @@ def demo(out: Path, device: str) -> None:
             )
         except KeyboardInterrupt:
             raise click.Abort(AGAIN) from None
-    report = judge(load(model, device), dataset, query, gallery, "test")
+    report = judge(load(model, device), test)
     page = out / "ranked-lists.html"
-    write_page(report, query, gallery, page)
+    write_page(report, test.query, test.gallery, page)
     first = report.metrics["acc@1"]
     click.echo(report.table())
     click.echo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,20 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import training_extra
-from cdim.errors import DataError
+from cdim.cli.options import PLAIN, How
+from cdim.cli.progress import progress_bar
+from cdim.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from cdim.data.catalogue import Dataset
     from cdim.data.manifest import Manifest
-    from cdim.evaluation import Report
+    from cdim.data.triplets import Triplets
     from cdim.learn.embedder import Embedder
     from cdim.metrics.significance import Paired
+    from cdim.report import Report
 
 
 @click.command("eval")
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
 @options.data_root
 @options.split
 @options.device
+@options.judging
+@click.option("--cameras", is_flag=True, help="Print the numbers by pair of cameras, too.")
 @options.as_json
 @click.option("--html", type=options.PATH, metavar="FILE", help="Write ranked lists to look at.")
 @click.option("--compare", type=options.PATH, metavar="RUN2", help="Paired test against RUN2.")
@@ -36,26 +44,38 @@ def evaluate(
     data: Path | None,
     split: str,
     device: str,
+    how: How,
+    cameras: bool,
     as_json: bool,
     html: Path | None,
     compare: Path | None,
 ) -> None:
-    r"""Judge the model in the folder RUN on DATASET, a name or a path.
+    """Judge the model in the folder RUN on DATASET, a name or a path.
 
     \b
     cdim eval runs/strong-fusion-0 qmul-shoe --html report.html
     cdim eval runs/strong-fusion-0 qmul-shoe --compare runs/strong-vanilla-0
-    """
+    cdim eval runs/reid-fusion-0 market1501 --multi-query average --rerank --cameras
+    """  # noqa: D301 - click wants the character
+    from cdim.comparison import compare as paired
+    from cdim.conditions import by_camera
     from cdim.data.catalogue import open_dataset
-    from cdim.evaluation import compare as paired
 
     opened = open_dataset(dataset, data)
-    query, gallery = halves(opened, split)
-    report = judge(load(run, device), opened, query, gallery, split)
+    test = open_test(opened, split, how)
+    if cameras and not by_camera(test.protocol, test.query, test.gallery):
+        raise UsageError(
+            f"--cameras for {opened.name}, protocol {test.protocol}",
+            "numbers by camera need cameras, and the protocol cross-camera or any-camera",
+            "leave --cameras out, or fill the column camera and choose one of these protocols",
+        )
+    report = judge(load(run, device), test)
     printed: dict[str, Any] = {**report.to_json(), "split": split}
     lines = [report.table()]
+    if cameras:
+        lines += ["", report.camera_table()]
     if compare is not None:
-        other = judge(load(compare, device), opened, query, gallery, split)
+        other = judge(load(compare, device), test)
         found = paired(report, other)
         tests = {name: asdict(test) for name, test in found.items()}
         printed["compare"] = {"run": str(compare), "metrics": tests}
@@ -64,7 +84,7 @@ def evaluate(
     if html is not None:
         from cdim.report_page import write_page
 
-        write_page(report, query, gallery, html)
+        write_page(report, test.query, test.gallery, html)
         click.echo(f"ranked lists: {html}", err=as_json)
 
 
@@ -76,21 +96,61 @@ def paired_lines(tests: dict[str, Paired]) -> list[str]:
     ]
 
 
-def halves(dataset: Dataset, split: str) -> tuple[Manifest, Manifest]:
-    """Queries and gallery of a split.
+@dataclass(frozen=True)
+class TestSet:
+    """What a model is judged on, and how.
+
+    Args:
+        dataset: its name.
+        query: the queries.
+        gallery: the gallery, junk among it.
+        views: further views of the queries' people, None for single query.
+        protocol: who may match whom.
+        how: the rest of what the command line asked for.
+        triplets: human triplets of the split, None where there are none.
+    """
+
+    dataset: str
+    query: Manifest
+    gallery: Manifest
+    views: Manifest | None
+    protocol: str
+    how: How
+    triplets: Triplets | None
+
+
+def open_test(dataset: Dataset, split: str, how: How = PLAIN) -> TestSet:
+    """Queries and gallery of a split, checked before anything is embedded.
 
     Raises:
-        DataError: the split has no queries, or no gallery.
+        DataError: the split has no queries, or no gallery, or they do not fit together.
+        UsageError: the split has not what `how` asks for.
     """
+    from cdim.conditions import choose_protocol
+
     rows = dataset.manifest.where(split=split)
-    query, gallery = rows.where(role="query"), rows.where(role="gallery")
-    if not len(query) or not len(gallery):
+    query, gallery = rows.where(role="query"), rows.where(role=("gallery", "junk"))
+    if not len(query) or not (gallery.role == "gallery").any():
+        count = int((gallery.role == "gallery").sum())
         raise DataError(
-            f"{dataset.name}, split {split!r}: {len(query)} queries, {len(gallery)} in the gallery",
+            f"{dataset.name}, split {split!r}: {len(query)} queries, {count} in the gallery",
             "judging needs both",
             "fill the columns split and role (docs/data.md), or choose another --split",
         )
-    return query, gallery
+    views = rows.where(role="multi-query") if how.multi_query else None
+    if views is not None and not len(views):
+        raise UsageError(
+            f"--multi-query {how.multi_query} for {dataset.name}, split {split!r}",
+            "further views of the queries' people are needed: rows of the role multi-query, "
+            "or the folder gt_bbox of Market-1501's layout",
+            "add them, or leave --multi-query out",
+        )
+    return TestSet(
+        *(dataset.name, query, gallery, views),
+        choose_protocol(how.protocol, query, gallery),
+        how,
+        dataset.triplets.get(split),
+    )
 
 
 def load(run: Path, device: str) -> Embedder:
@@ -100,18 +160,26 @@ def load(run: Path, device: str) -> Embedder:
     return load_run(run, device=device)
 
 
-def judge(
-    embedder: Embedder, dataset: Dataset, query: Manifest, gallery: Manifest, split: str
-) -> Report:
-    """Embeds both sides and scores them."""
+def judge(embedder: Embedder, test: TestSet) -> Report:
+    """Embeds all sides and scores them."""
+    from cdim.evaluation import Views
     from cdim.evaluation import evaluate as score
 
+    def embedded(what: str, manifest: Manifest) -> NDArray[np.float32]:
+        with progress_bar(what) as progress:
+            return embedder.embed(manifest, progress)
+
+    views, pooled = test.views, test.how.multi_query
     return score(
-        embedder.embed(query),
-        embedder.embed(gallery),
-        query,
-        gallery,
-        dataset=dataset.name,
-        triplets=dataset.triplets.get(split),
+        embedded("queries", test.query),
+        embedded("gallery", test.gallery),
+        test.query,
+        test.gallery,
+        dataset=test.dataset,
+        protocol=test.protocol,
+        views=Views(embedded("views", views), views, pooled) if views and pooled else None,
+        expand=test.how.expand,
+        rerank=test.how.rerank,
+        triplets=test.triplets,
         seed=embedder.recipe.seed,
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,3 +34,71 @@ split = click.option(
     show_default=True,
     help="Which part of the dataset.",
 )
+
+
+@dataclass(frozen=True)
+class How:
+    """How a model is judged, as `judging` reads it from the command line.
+
+    Args:
+        protocol: its name, None for the dataset's default.
+        multi_query: how the views of a query are pooled, None for single query.
+        expand: gallery images averaged into each query, 0 for none.
+        rerank: whether to re-rank by k-reciprocal encoding.
+    """
+
+    protocol: str | None = None
+    multi_query: str | None = None
+    expand: int = 0
+    rerank: bool = False
+
+    def __str__(self) -> str:
+        """The options that ask for it."""
+        words = [f"--protocol {self.protocol}"] if self.protocol else []
+        words += [f"--multi-query {self.multi_query}"] if self.multi_query else []
+        words += [f"--expand {self.expand}"] if self.expand else []
+        words += ["--rerank"] if self.rerank else []
+        return " ".join(words)
+
+
+PLAIN = How()
+
+
+def judging(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options of how to judge, and hands them over as one argument, `how`."""
+
+    @functools.wraps(command)
+    def gathered(
+        *args: Any,
+        protocol: str | None,
+        multi_query: str | None,
+        expand: int | None,
+        rerank: bool,
+        **rest: Any,
+    ) -> None:
+        command(*args, how=How(protocol, multi_query, expand or 0, rerank), **rest)
+
+    for option in (
+        click.option(
+            "--rerank", is_flag=True, help="Re-rank by k-reciprocal neighbours (k1 20, k2 6)."
+        ),
+        click.option(
+            "--expand",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Average each query with its N nearest gallery images and search again.",
+        ),
+        click.option(
+            "--multi-query",
+            type=click.Choice(["average", "maximum"]),
+            help="Pool all views of a query's person in its camera [default: single query].",
+        ),
+        click.option(
+            "--protocol",
+            type=click.Choice(["instance", "cross-camera", "any-camera"]),
+            help="Who may match whom [default: cross-camera if all images have a camera, "
+            "else instance].",
+        ),
+    ):
+        gathered = option(gathered)
+    return gathered

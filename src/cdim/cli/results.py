@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cdim.cli import options
-from cdim.cli.judging import halves, judge, load, paired_lines
+from cdim.cli.judging import judge, load, open_test, paired_lines
 
 if TYPE_CHECKING:
+    from cdim.cli.options import How
     from cdim.learn.embedder import Embedder
 
 file = click.option(
@@ -42,6 +43,7 @@ def results(ctx: click.Context, file: Path) -> None:
 @options.data_root
 @options.split
 @options.device
+@options.judging
 def add(
     dataset: str,
     runs: tuple[Path, ...],
@@ -53,24 +55,25 @@ def add(
     data: Path | None,
     split: str,
     device: str,
+    how: How,
 ) -> None:
-    r"""Judge RUNs, one a training seed, and write them as one row.
+    """Judge RUNs, one a training seed, and write them as one row.
 
     A row of the same name, table, dataset and model is replaced.
 
     \b
     cdim results add qmul-shoe runs/strong-fusion-0 runs/strong-fusion-1 \
         --row strong-fusion --recipe recipes/strong-fusion.toml
-    """
+    """  # noqa: D301 - click wants the character
     from cdim import results as book
     from cdim.data.catalogue import open_dataset
 
     opened = open_dataset(dataset, data)
-    query, gallery = halves(opened, split)
+    test = open_test(opened, split, how)
     models = [load(run, device) for run in runs]
     model = models[0]
     new = book.pool(
-        [judge(each, opened, query, gallery, split) for each in models],
+        [judge(each, test) for each in models],
         row=row,
         table=table,
         split=split,
@@ -79,7 +82,7 @@ def add(
         dim=model.dim,
         fusion=list(model.recipe.fusion.taps),
         recipe=recipe,
-        command=command or _command(recipe, models, dataset),
+        command=command or _command(recipe, models, dataset, how),
     )
     book.write(file, book.merge(book.read(file), new))
     _write_page(file)
@@ -94,6 +97,7 @@ def add(
 @options.data_root
 @options.split
 @options.device
+@options.judging
 def paired(
     datasets: tuple[str, ...],
     runs: tuple[Path, ...],
@@ -101,26 +105,26 @@ def paired(
     data: Path | None,
     split: str,
     device: str,
+    how: How,
 ) -> None:
-    r"""Test whether one model beats another: on each DATASET, and on all queries together.
+    """Test whether one model beats another: on each DATASET, and on all queries together.
 
     \b
     cdim results paired qmul-shoe qmul-chair --run runs/strong-fusion-0 \
         --run runs/strong-fusion-1 --against runs/strong-vanilla-0
-    """
+    """  # noqa: D301 - click wants the character
+    from cdim.comparison import compare, compare_sets
     from cdim.data.catalogue import open_dataset
-    from cdim.evaluation import compare, compare_sets
 
     sides = [[load(run, device) for run in side] for side in (runs, others)]
     judged = []
     for name in datasets:
         opened = open_dataset(name, data)
-        query, gallery = halves(opened, split)
-        ours, theirs = (
-            [judge(model, opened, query, gallery, split) for model in side] for side in sides
-        )
+        test = open_test(opened, split, how)
+        ours, theirs = ([judge(model, test) for model in side] for side in sides)
         judged.append((ours, theirs))
-        click.echo(f"{opened.name}, {len(query)} queries, split {split}")
+        one = ours[0]
+        click.echo(f"{opened.name}, {one.queries} queries, split {split}, {one.conditions}")
         click.echo("\n".join(paired_lines(compare(ours, theirs))))
     if len(judged) > 1:
         total = sum(ours[0].queries for ours, _ in judged)
@@ -128,17 +132,16 @@ def paired(
         click.echo("\n".join(paired_lines(compare_sets(judged))))
 
 
-def _command(recipe: str, models: list[Embedder], dataset: str) -> str:
+def _command(recipe: str, models: list[Embedder], dataset: str, how: How) -> str:
     seeds = " ".join(str(model.recipe.seed) for model in models)
     run = f"runs/{models[0].recipe.name}-$seed"
-    return (
-        f"for seed in {seeds}; do cdim train {recipe} --seed $seed; cdim eval {run} {dataset}; done"
-    )
+    judged = f"cdim eval {run} {dataset} {how}".rstrip()
+    return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
 
 
 def _write_page(file: Path) -> None:
     from cdim import results as book
-    from cdim.evaluation import write_whole
+    from cdim.report import write_whole
 
     rows = book.read(file)
     page = file.with_suffix(".md")

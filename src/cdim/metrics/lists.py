@@ -1,69 +1,146 @@
-"""Ranked lists as people look at them: the nearest items, the first correct one, the confidence.
+"""Ranked lists: where the correct items stand, what stands first, how clear it is.
 
-Axes: q queries, g gallery items.
+Axes: q queries, g gallery items, n correct items of all queries together.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from cdim.metrics.ranking import matches
+from numpy.typing import NDArray
 
 
-def ranked(
+class Lists(NamedTuple):
+    """The ranked lists of q queries.
+
+    Args:
+        ranks: (n,) ranks of the correct items, from 1, ascending within a query, query by query.
+        counts: (q,) numbers of correct items.
+        order: (q, top) gallery columns, nearest first, correct items last among equals, ignored
+            ones left out; -1 where a list ends early.
+        distances: (q, top) their distances; infinite where a list ends early.
+        first: (q,) column of the first correct item, which may lie beyond `order`; -1 for none.
+        first_distance: (q,) its distance; infinite for none.
+        confidence: (q,) (second - best) / (farthest - best) of the distances: 0 (two items fit
+            equally well, or there is one item) to 1 (all others are equally far). It needs no
+            labels beyond what is ignored.
+    """
+
+    ranks: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    order: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    first: NDArray[np.int64]
+    first_distance: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+
+
+def ranked_lists(distances: NDArray[np.float32], correct: NDArray[np.bool_], top: int) -> Lists:
+    """Ranks the gallery for each query.
+
+    A wrong item exactly as far as a correct one counts as nearer: a model that maps everything to
+    one point comes last, not first.
+
+    Args:
+        distances: (q, g), infinite for items that are ignored, finite for the others.
+        correct: (q, g) which item is correct for which query; no ignored one is.
+        top: items wanted of each list; fewer are given where the gallery has fewer.
+
+    Returns:
+        The lists; a query may have no correct item.
+
+    >>> correct = np.array([[True, True, False, False]])
+    >>> lists = ranked_lists(np.float32([[2, 1, 1, 0]]), correct, 3)
+    >>> lists.ranks, lists.order, lists.first
+    (array([3, 4]), array([[3, 2, 1]]), array([1]))
+    """
+    ordered = np.sort(distances, axis=1)
+    items = correct_items(distances, correct)
+    counts = np.bincount(items.rows, minlength=len(distances))
+    order = _nearest(distances, ordered, correct, min(top, distances.shape[1]))
+    shown = np.where(order < 0, np.float32(np.inf), np.take_along_axis(distances, order, axis=1))
+    first = np.full(len(distances), -1)
+    first_distance = np.full(len(distances), np.inf, dtype=np.float32)
+    some = counts > 0
+    starts = (np.cumsum(counts) - counts)[some]
+    first[some], first_distance[some] = items.columns[starts], items.distances[starts]
+    return Lists(
+        ranks=correct_ranks(ordered, items.rows, items.distances),
+        counts=counts,
+        order=order,
+        distances=shown,
+        first=first,
+        first_distance=first_distance,
+        confidence=_confidence(ordered),
+    )
+
+
+class Items(NamedTuple):
+    """Pairs of query and correct item, by query, then by distance, then by column."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    distances: NDArray[np.float32]
+
+
+def correct_items(distances: NDArray[np.float32], correct: NDArray[np.bool_]) -> Items:
+    """The correct items of all queries, nearest first within a query."""
+    flat = np.flatnonzero(correct)  # many times faster than np.nonzero of a matrix
+    rows, columns = np.divmod(flat, correct.shape[1])
+    found = distances[rows, columns]
+    by = np.lexsort((found, rows))
+    return Items(rows, columns[by], found[by])
+
+
+def correct_ranks(
+    ordered: NDArray[np.float32], rows: NDArray[np.int64], distances: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Ranks of correct items in sorted lists, wrong items first among equals.
+
+    Args:
+        ordered: (q, g) distances of each query's items, ascending, infinite for ignored items.
+        rows: (n,) query of each correct item, ascending.
+        distances: (n,) its distance, ascending within a query.
+
+    Returns:
+        (n,) ranks, from 1.
+    """
+    ranks = np.empty(len(rows), dtype=np.int64)
+    edges = np.searchsorted(rows, np.arange(len(ordered) + 1))
+    for row, (start, end) in enumerate(pairwise(edges)):
+        mine = distances[start:end]
+        # Items up to this distance, without the correct ones among them, are the wrong ones.
+        wrong = ordered[row].searchsorted(mine, "right") - mine.searchsorted(mine, "right")
+        ranks[start:end] = wrong + np.arange(1, end - start + 1)
+    return ranks
+
+
+def _nearest(
     distances: NDArray[np.float32],
-    query_ids: ArrayLike,
-    gallery_ids: ArrayLike,
+    ordered: NDArray[np.float32],
+    correct: NDArray[np.bool_],
     top: int,
-    chunk: int = 1024,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The nearest gallery items and the first correct one, per query, consistent with `ranks`.
-
-    Args:
-        distances: (q, g).
-        query_ids: (q,) names; each occurs in the gallery (`ranks` checks that).
-        gallery_ids: (g,) names.
-        top: items wanted; fewer are given where the gallery has fewer.
-        chunk: queries handled at a time; bounds the memory.
-
-    Returns:
-        (q, top) gallery columns, nearest first, correct items last among equals; and (q,) the
-        column of the first correct item, wherever it stands.
-
-    >>> order, first = ranked(np.float32([[2, 1, 1]]), ["b"], ["a", "b", "c"], top=2)
-    >>> order.tolist(), first.tolist()
-    ([[2, 1]], [1])
-    """
-    wanted, offered = np.asarray(query_ids), np.asarray(gallery_ids)
-    order = np.empty((len(wanted), min(top, len(offered))), dtype=np.int64)
-    first = np.empty(len(wanted), dtype=np.int64)
-    for i in range(0, len(wanted), chunk):
-        block = distances[i : i + chunk]
-        correct = matches(wanted[i : i + chunk], offered)
-        order[i : i + chunk] = np.lexsort((correct, block), axis=1)[:, :top]
-        first[i : i + chunk] = np.where(correct, block, np.inf).argmin(axis=1)
-    return order, first
+) -> NDArray[np.int64]:
+    """Columns (q, top) of the nearest items; only those near enough to be shown are sorted."""
+    bar = np.minimum(ordered[:, top - 1 : top], np.finfo(np.float32).max)  # no ignored item
+    rows, columns = np.divmod(np.flatnonzero(distances <= bar), distances.shape[1])
+    by = np.lexsort((correct[rows, columns], distances[rows, columns], rows))
+    counts = np.bincount(rows, minlength=len(distances))
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    shown = place < top
+    order = np.full((len(distances), top), -1)
+    order[rows[shown], place[shown]] = columns[by][shown]
+    return order
 
 
-def confidence(distances: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How clearly the best item stands out, per query: (second - best) / (farthest - best).
-
-    Needs no labels, so it can be shown with every search.
-
-    Args:
-        distances: (q, g), finite.
-
-    Returns:
-        (q,) from 0 (two items fit equally well, or the gallery has one item) to 1 (all others
-        are equally far).
-
-    >>> confidence(np.array([[1, 2, 5], [3, 3, 3]], dtype=np.float32))
-    array([0.25, 0.  ], dtype=float32)
-    """
-    if distances.shape[1] < 2:
-        return np.zeros(len(distances), dtype=np.float32)
-    best, second = np.partition(distances, 1, axis=1)[:, :2].T
-    spread = distances.max(axis=1) - best
-    margin: NDArray[np.float32] = (second - best) / np.where(spread > 0, spread, 1)
+def _confidence(ordered: NDArray[np.float32]) -> NDArray[np.float32]:
+    items = np.array([row.searchsorted(np.inf) for row in ordered])
+    margin = np.zeros(len(ordered), dtype=np.float32)
+    some = np.flatnonzero(items > 1)
+    if len(some):
+        best, second = ordered[some, :2].T
+        spread = ordered[some, items[some] - 1] - best
+        margin[some] = (second - best) / np.where(spread > 0, spread, 1)
     return margin

@@ -58,13 +58,13 @@ def distances(
             "embed both with the same model",
         )
     out = np.empty((len(left), len(right)), dtype=np.float32)
-    for i in range(0, len(left), chunk):
-        rows = _block(left[i : i + chunk], metric)
-        for j in range(0, len(right), chunk):
-            columns = _block(right[j : j + chunk], metric)
-            with np.errstate(over="ignore"):
-                out[i : i + chunk, j : j + chunk] = _distance(rows, columns, metric)
-    if not np.isfinite(out).all():
+    with np.errstate(over="ignore", invalid="ignore"):  # found below
+        for i in range(0, len(left), chunk):
+            rows = _block(left[i : i + chunk], metric)
+            for j in range(0, len(right), chunk):
+                columns = _block(right[j : j + chunk], metric)
+                _distance(rows, columns, metric, out[i : i + chunk, j : j + chunk])
+    if out.size and not np.isfinite(out.max()):
         raise ModelError(
             "distances overflow float32",
             "embeddings are of moderate length",
@@ -105,14 +105,21 @@ def _block(rows: NDArray[Any], metric: str) -> NDArray[np.float64]:
 
 
 def _distance(
-    rows: NDArray[np.float64], columns: NDArray[np.float64], metric: str
-) -> NDArray[np.float64]:
-    lengths = (rows**2).sum(axis=1)[:, None] + (columns**2).sum(axis=1)
-    squared: NDArray[np.float64] = lengths - 2 * (rows @ columns.T)
-    squared[squared <= _NOISE * lengths] = 0
+    rows: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    metric: str,
+    out: NDArray[np.float32],
+) -> None:
+    """Writes the distances of one block; in float64 until the last step."""
+    of_rows, of_columns = (np.square(side).sum(axis=1) for side in (rows, columns))
+    squared: NDArray[np.float64] = (-2 * rows) @ columns.T
+    squared += np.add.outer(of_rows, of_columns)
+    if squared.min(initial=np.inf) <= _NOISE * (of_rows.max() + of_columns.max()):
+        squared[squared <= _NOISE * np.add.outer(of_rows, of_columns)] = 0
     if metric == "euclidean":
-        return np.sqrt(squared)
-    return squared / 2 if metric == "cosine" else squared
+        np.sqrt(squared, out=out)
+    else:
+        np.multiply(squared, 0.5 if metric == "cosine" else 1, out=out)
 
 
 def matches(query_ids: ArrayLike, gallery_ids: ArrayLike) -> NDArray[np.bool_]:

@@ -1,0 +1,85 @@
+"""Which protocol fits two manifests, and what it looks at in them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cdim.data.manifest import NO_CAMERA, Manifest
+from cdim.errors import DataError, UsageError, nearest
+from cdim.metrics.protocol import PROTOCOLS, Labels
+
+
+def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) -> str:
+    """The protocol to judge by, checked against what the manifests hold.
+
+    Args:
+        protocol: a name, or None for "cross-camera" where every query and gallery item has a
+            camera and for "instance" elsewhere.
+        query: the queries.
+        gallery: the gallery, junk among it.
+
+    Raises:
+        UsageError: an unknown protocol, cameras missing under "cross-camera", or junk under
+            "instance".
+        DataError: a query whose instance the gallery lacks, under "instance".
+    """
+    lacking = [_without_camera(side) for side in (query, gallery)]
+    if protocol is None:
+        protocol = "instance" if any(lacking) else "cross-camera"
+    if protocol not in PROTOCOLS:
+        raise UsageError(
+            f"protocol {protocol!r}",
+            f"known are {', '.join(PROTOCOLS)}",
+            nearest(protocol, PROTOCOLS),
+        )
+    if protocol == "cross-camera" and any(lacking):
+        raise UsageError(
+            f"protocol cross-camera, but {lacking[0]} queries and {lacking[1]} gallery items "
+            "have no camera",
+            "it ignores what the query's own camera took, so each has one",
+            "fill the column camera, or use the protocol any-camera",
+        )
+    if protocol == "instance":
+        _check_instances(query, gallery)
+    return protocol
+
+
+def by_camera(protocol: str, query: Manifest, gallery: Manifest) -> bool:
+    """Whether a report breaks its numbers down by camera: all have one, and it may matter."""
+    return protocol != "instance" and not _without_camera(query) + _without_camera(gallery)
+
+
+def labels_of(query: Manifest, gallery: Manifest) -> Labels:
+    """Identities as numbers, cameras and junk."""
+    _, codes = np.unique(np.concatenate([query.instance, gallery.instance]), return_inverse=True)
+    return Labels(
+        query_ids=codes[: len(query)],
+        gallery_ids=codes[len(query) :],
+        query_cameras=query.camera,
+        gallery_cameras=gallery.camera,
+        junk=gallery.role == "junk",
+    )
+
+
+def _without_camera(side: Manifest) -> int:
+    """Images that count and have no camera."""
+    return int((side.camera[side.role != "junk"] == NO_CAMERA).sum())
+
+
+def _check_instances(query: Manifest, gallery: Manifest) -> None:
+    """Under "instance" every gallery item counts and every query has a correct one."""
+    junk = int((gallery.role == "junk").sum())
+    if junk:
+        raise UsageError(
+            f"protocol instance for a gallery with {junk} junk items",
+            "every gallery item counts under it; the other protocols ignore junk",
+            "use the protocol cross-camera, or any-camera for people without cameras",
+        )
+    missing = np.flatnonzero(~np.isin(query.instance, gallery.instance))
+    if len(missing):
+        raise DataError(
+            f"{len(missing)} of {len(query)} queries have no correct item in the gallery, "
+            f"the first is {str(query.instance[missing[0]])!r} (row {missing[0]})",
+            "every query's instance is in the gallery",
+            "add the gallery image or remove the query",
+        )

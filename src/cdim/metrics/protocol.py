@@ -1,0 +1,156 @@
+"""Who may match whom: which gallery items are correct for a query and which are left out.
+
+    "instance"      every gallery item counts.
+    "cross-camera"  junk is ignored, and so are the items of the query's identity that its own
+                    camera took: the rule of Market-1501, DukeMTMC-reID, CUHK03-NP and MSMT17.
+    "any-camera"    junk is ignored, nothing else: for people without cameras.
+
+Under each of them an item that counts is correct if its identity is the query's; a distractor is
+an item of an identity nobody asks for, so it counts and is wrong.
+
+Axes: q queries, g gallery items, v further views of the queries' people, d dimensions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cdim.errors import DataError, UsageError, nearest
+
+PROTOCOLS = ("instance", "cross-camera", "any-camera")
+POOLS = ("average", "maximum")
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What a protocol looks at.
+
+    Args:
+        query_ids: (q,) numbers or names; equal ones mean the same thing.
+        gallery_ids: (g,) likewise.
+        query_cameras: (q,) whole numbers.
+        gallery_cameras: (g,) likewise.
+        junk: (g,) booleans: detections so bad that nobody says whom they show.
+
+    Raises:
+        UsageError: columns of one side that differ in length.
+    """
+
+    query_ids: NDArray[Any]
+    gallery_ids: NDArray[Any]
+    query_cameras: NDArray[np.int64]
+    gallery_cameras: NDArray[np.int64]
+    junk: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        q, g = self.query_ids.shape, self.gallery_ids.shape
+        good = len(q) == len(g) == 1 and self.query_cameras.shape == q
+        if not good or self.gallery_cameras.shape != g or self.junk.shape != g:
+            raise UsageError(
+                f"labels of {q} queries and {g} gallery items, cameras of "
+                f"{self.query_cameras.shape} and {self.gallery_cameras.shape}, "
+                f"junk of {self.junk.shape}",
+                "every item has one identity and one camera",
+                "pass columns of one table",
+            )
+
+
+def relevance(
+    protocol: str, labels: Labels, rows: slice = slice(None)
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which gallery items are correct, and which are ignored, for some of the queries.
+
+    Args:
+        protocol: one of `PROTOCOLS`.
+        labels: of all queries and gallery items.
+        rows: the queries wanted, r of them.
+
+    Returns:
+        correct (r, g) and ignored (r, g) booleans, never both true.
+
+    Raises:
+        UsageError: an unknown protocol.
+
+    >>> one = np.array([1])
+    >>> people = Labels(one, np.array([1, 1, 2, 1]), one, np.array([1, 2, 1, 2]),
+    ...                 np.array([False, False, False, True]))
+    >>> correct, ignored = relevance("cross-camera", people)
+    >>> correct.tolist(), ignored.tolist()
+    ([[False, True, False, False]], [[True, False, False, True]])
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(
+            f"protocol {protocol!r}",
+            f"known are {', '.join(PROTOCOLS)}",
+            nearest(protocol, PROTOCOLS),
+        )
+    same = labels.query_ids[rows, None] == labels.gallery_ids
+    ignored = np.zeros_like(same)
+    if protocol != "instance":
+        ignored |= labels.junk
+    if protocol == "cross-camera":
+        ignored |= same & (labels.query_cameras[rows, None] == labels.gallery_cameras)
+    return same & ~ignored, ignored
+
+
+def pool_views(
+    views: ArrayLike,
+    view_ids: ArrayLike,
+    view_cameras: ArrayLike,
+    query_ids: ArrayLike,
+    query_cameras: ArrayLike,
+    how: str,
+) -> NDArray[np.float32]:
+    """Multi query: one embedding a query from all views of its identity in its camera.
+
+    Views that belong to no query are not used. Market-1501's `gt_bbox` holds the queries
+    themselves too, so nothing but the views is pooled.
+
+    Args:
+        views: (v, d) embeddings.
+        view_ids: (v,) identities.
+        view_cameras: (v,) cameras.
+        query_ids: (q,) identities.
+        query_cameras: (q,) cameras.
+        how: "average" or "maximum", dimension by dimension.
+
+    Returns:
+        (q, d) embeddings.
+
+    Raises:
+        UsageError: an unknown pooling, or not one identity and camera a view and a query.
+        DataError: a query without any view.
+
+    >>> pool_views([[1, 4], [3, 0], [9, 9]], [7, 7, 7], [1, 1, 2], [7], [1], "average")
+    array([[2., 2.]], dtype=float32)
+    """
+    if how not in POOLS:
+        raise UsageError(f"pooling {how!r}", f"known are {', '.join(POOLS)}", nearest(how, POOLS))
+    points = np.asarray(views)
+    ids, cameras = np.asarray(view_ids), np.asarray(view_cameras)
+    wanted, wanted_cameras = np.asarray(query_ids), np.asarray(query_cameras)
+    if points.ndim != 2 or not len(points) == len(ids) == len(cameras):
+        raise UsageError(
+            f"views {points.shape} with {len(ids)} identities and {len(cameras)} cameras",
+            "views have the shape (views, dimensions), an identity and a camera each",
+            "embed the manifest of the views",
+        )
+    places: dict[tuple[object, object], list[int]] = {}
+    for place, key in enumerate(zip(ids.tolist(), cameras.tolist(), strict=True)):
+        places.setdefault(key, []).append(place)
+    pooled = np.empty((len(wanted), points.shape[1]), dtype=np.float32)
+    for row, key in enumerate(zip(wanted.tolist(), wanted_cameras.tolist(), strict=True)):
+        if key not in places:
+            raise DataError(
+                f"query {row} (identity {key[0]}, camera {key[1]}) has no view",
+                "multi query needs at least one view of each query's identity in its camera",
+                "add the views, or judge with single queries",
+            )
+        mine = points[places[key]]
+        average = how == "average"
+        pooled[row] = mine.mean(axis=0, dtype=np.float64) if average else mine.max(axis=0)
+    return pooled

@@ -1,0 +1,143 @@
+"""All queries ranked under a protocol, a few at a time, so that memory does not grow with them.
+
+Axes: q queries, g gallery items, j judged queries (those with a correct item), a and b cameras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.metrics.average_precision import average_precision
+from cdim.metrics.lists import Lists, correct_items, correct_ranks, ranked_lists
+from cdim.metrics.protocol import Labels, relevance
+
+Distances = Callable[[slice], NDArray[np.float32]]
+"""Distances (r, g) of the r queries of a slice to the whole gallery."""
+
+_COMPUTED = 1 << 24  # distances asked for at a time: a large matrix product is a fast one
+_RANKED = 1 << 21  # distances ranked at a time: what is made of them stays near the processor
+
+
+@dataclass(frozen=True, eq=False)
+class CameraPairs:
+    """How well people of one camera are found in another: the gallery is that camera's alone.
+
+    Args:
+        query_cameras: (a,) numbers.
+        gallery_cameras: (b,) numbers.
+        queries: (a, b) queries with a correct item in the gallery camera.
+        rank_1: (a, b) share of them that have a correct item first; NaN for no queries.
+        map_step: (a, b) mean of their step average precision; NaN for no queries.
+    """
+
+    query_cameras: NDArray[np.int64]
+    gallery_cameras: NDArray[np.int64]
+    queries: NDArray[np.int64]
+    rank_1: NDArray[np.float64]
+    map_step: NDArray[np.float64]
+
+
+class Retrieval(NamedTuple):
+    """What `retrieve` finds.
+
+    Args:
+        rows: (j,) queries with a correct item that counts; the others are left out.
+        lists: the ranked lists of those.
+        cameras: the breakdown by camera, None where it was not asked for.
+    """
+
+    rows: NDArray[np.int64]
+    lists: Lists
+    cameras: CameraPairs | None
+
+
+def retrieve(
+    distances: Distances, labels: Labels, protocol: str, top: int, by_camera: bool = False
+) -> Retrieval:
+    """Ranks the gallery for all queries.
+
+    Args:
+        distances: gives finite distances of some queries; asked for each query once.
+        labels: identities, cameras and junk.
+        protocol: a name of `cdim.metrics.protocol.PROTOCOLS`.
+        top: items wanted of each list.
+        by_camera: whether to rank within each gallery camera as well.
+
+    Returns:
+        The lists of the queries that have a correct item, and the breakdown by camera.
+
+    Raises:
+        UsageError: an unknown protocol.
+    """
+    parts: list[Lists] = []
+    pairs = _PairCounts(labels) if by_camera else None
+    for rows, block in _blocks(distances, len(labels.query_ids), len(labels.gallery_ids)):
+        correct, ignored = relevance(protocol, labels, rows)
+        counted = np.where(ignored, np.float32(np.inf), block)
+        parts.append(ranked_lists(counted, correct, top))
+        if pairs is not None:
+            pairs.add(rows, counted, correct)
+    joined = Lists(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    judged = joined.counts > 0
+    lists = joined._replace(**{name: getattr(joined, name)[judged] for name in Lists._fields[1:]})
+    return Retrieval(np.flatnonzero(judged), lists, pairs.result() if pairs is not None else None)
+
+
+def _blocks(
+    distances: Distances, queries: int, gallery: int
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    many, few = (max(1, size // max(1, gallery)) for size in (_COMPUTED, _RANKED))
+    for start in range(0, queries, many):
+        block = distances(slice(start, min(start + many, queries)))
+        for inner in range(0, len(block), few):
+            part = block[inner : inner + few]
+            yield slice(start + inner, start + inner + len(part)), part
+
+
+class _PairCounts:
+    """Rank-1 and step AP of every query within each gallery camera; NaN without a correct item."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self._cameras = np.unique(labels.gallery_cameras[~labels.junk])
+        shape = len(labels.query_ids), len(self._cameras)
+        self._first = np.full(shape, np.nan)
+        self._precision = np.full(shape, np.nan)
+
+    def add(self, rows: slice, distances: NDArray[np.float32], correct: NDArray[np.bool_]) -> None:
+        """Takes in some queries: distances (r, g), infinite for ignored items, and matches."""
+        items = correct_items(distances, correct)
+        camera = self._labels.gallery_cameras[items.columns]
+        for place, number in enumerate(self._cameras):
+            mine = camera == number
+            if not mine.any():
+                continue
+            there = np.flatnonzero(self._labels.gallery_cameras == number)
+            ordered = np.take(distances, there, axis=1)
+            ordered.sort(axis=1)
+            ranks = correct_ranks(ordered, items.rows[mine], items.distances[mine])
+            asked, starts, counts = np.unique(
+                items.rows[mine], return_index=True, return_counts=True
+            )
+            self._first[rows.start + asked, place] = ranks[starts] == 1
+            self._precision[rows.start + asked, place] = average_precision(ranks, counts, "step")
+
+    def result(self) -> CameraPairs:
+        """Means over the queries of each camera."""
+        numbers, camera = np.unique(self._labels.query_cameras, return_inverse=True)
+        shape = len(numbers), len(self._cameras)
+        queries = np.zeros(shape, dtype=np.int64)
+        rank_1, map_step = np.full(shape, np.nan), np.full(shape, np.nan)
+        for row in range(len(numbers)):
+            asked = ~np.isnan(self._first[camera == row])
+            queries[row] = asked.sum(axis=0)
+            some = queries[row] > 0
+            for values, means in ((self._first, rank_1), (self._precision, map_step)):
+                sums = np.nansum(values[camera == row], axis=0)
+                means[row, some] = sums[some] / queries[row, some]
+        return CameraPairs(numbers, self._cameras, queries, rank_1, map_step)
