@@ -111,3 +111,29 @@ def test_what_does_not_fit_is_refused_before_the_model_is_loaded(call, people, a
     assert "no-run" not in done.stderr
     for word in words:
         assert word in done.stderr
+
+
+def test_middle_maps_join_after_training(call, tiny_run, people, tmp_path):
+    plain = judged(call, tiny_run, people)
+    joined = judged(call, tiny_run, people, "--join", "pool2", "--join-pool", "grid2", "--join-l2")
+    assert joined["metrics"]["mAP_step"] != plain["metrics"]["mAP_step"]
+    # What it is compared with is the model as it was trained.
+    both = judged(call, tiny_run, people, "--join", "pool2", "--compare", tiny_run)
+    alone = judged(call, tiny_run, people, "--join", "pool2")
+    difference = both["compare"]["metrics"]["mAP_step"]["difference"]
+    gain = alone["metrics"]["mAP_step"]["value"] - plain["metrics"]["mAP_step"]["value"]
+    assert difference == pytest.approx(gain)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--join-l2",), "--join-pool or --join-l2 without --join"),
+        (("--join", "pool3"), "did you mean 'pool"),
+        (("--join", "pool2", "--join-pool", "gem"), "gem"),
+    ],
+)
+def test_what_cannot_be_joined_is_told(call, tiny_run, people, options, message):
+    done = call("eval", tiny_run, people, "--device", "cpu", *options)
+    assert done.exit_code == 2
+    assert message in done.stderr

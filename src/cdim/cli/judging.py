@@ -69,7 +69,7 @@ def evaluate(
             "numbers by camera need cameras, and the protocol cross-camera or any-camera",
             "leave --cameras out, or fill the column camera and choose one of these protocols",
         )
-    report = judge(load(run, device), test)
+    report = judge(load(run, device, how), test)
     printed: dict[str, Any] = {**report.to_json(), "split": split}
     lines = [report.table()]
     if cameras:
@@ -153,11 +153,18 @@ def open_test(dataset: Dataset, split: str, how: How = PLAIN) -> TestSet:
     )
 
 
-def load(run: Path, device: str) -> Embedder:
-    """A run's best network."""
+def load(run: Path, device: str, how: How = PLAIN) -> Embedder:
+    """A run's best network, with the middle maps joined that `how` names.
+
+    Raises:
+        RecipeError: a map its backbone does not have.
+    """
     with training_extra():
         from cdim.learn.embedder import load_run
-    return load_run(run, device=device)
+    embedder = load_run(run, device=device)
+    if how.join:
+        embedder.join(how.join, how.join_pool, "l2" if how.join_l2 else "none")
+    return embedder
 
 
 def judge(embedder: Embedder, test: TestSet) -> Report:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from cdim.errors import UsageError
+
 PATH = click.Path(path_type=Path)
 
 data_root = click.option(
@@ -45,12 +47,18 @@ class How:
         multi_query: how the views of a query are pooled, None for single query.
         expand: gallery images averaged into each query, 0 for none.
         rerank: whether to re-rank by k-reciprocal encoding.
+        join: middle maps joined to the embedding of the trained network.
+        join_pool: how they are pooled.
+        join_l2: whether each part is scaled to length one before.
     """
 
     protocol: str | None = None
     multi_query: str | None = None
     expand: int = 0
     rerank: bool = False
+    join: tuple[str, ...] = ()
+    join_pool: str = "average"
+    join_l2: bool = False
 
     def __str__(self) -> str:
         """The options that ask for it."""
@@ -58,6 +66,9 @@ class How:
         words += [f"--multi-query {self.multi_query}"] if self.multi_query else []
         words += [f"--expand {self.expand}"] if self.expand else []
         words += ["--rerank"] if self.rerank else []
+        words += [f"--join {tap}" for tap in self.join]
+        words += [f"--join-pool {self.join_pool}"] if self.join_pool != "average" else []
+        words += ["--join-l2"] if self.join_l2 else []
         return " ".join(words)
 
 
@@ -74,11 +85,38 @@ def judging(command: Callable[..., None]) -> Callable[..., None]:
         multi_query: str | None,
         expand: int | None,
         rerank: bool,
+        join: tuple[str, ...],
+        join_pool: str,
+        join_l2: bool,
         **rest: Any,
     ) -> None:
-        command(*args, how=How(protocol, multi_query, expand or 0, rerank), **rest)
+        if not join and (join_l2 or join_pool != "average"):
+            raise UsageError(
+                "--join-pool or --join-l2 without --join",
+                "they say how the maps named by --join are joined",
+                "add --join TAP, or leave them out",
+            )
+        joined = (join, join_pool, join_l2)
+        command(*args, how=How(protocol, multi_query, expand or 0, rerank, *joined), **rest)
 
     for option in (
+        click.option(
+            "--join-l2", is_flag=True, help="Scale each joined part to length one before."
+        ),
+        click.option(
+            "--join-pool",
+            type=click.Choice(["average", "flatten", "grid2", "grid3", "grid4", "grid8"]),
+            default="average",
+            show_default=True,
+            help="How the joined maps are pooled.",
+        ),
+        click.option(
+            "--join",
+            multiple=True,
+            metavar="TAP",
+            help="Join a middle map to the model's embedding: fusion after training. Repeatable; "
+            "what it is compared with stays as it is.",
+        ),
         click.option(
             "--rerank", is_flag=True, help="Re-rank by k-reciprocal neighbours (k1 20, k2 6)."
         ),

@@ -62,7 +62,7 @@ def add(
     A row of the same name, table, dataset and model is replaced.
 
     \b
-    cdim results add qmul-shoe runs/strong-fusion-0 runs/strong-fusion-1 \
+    cdim results add qmul-shoe runs/strong-fusion-0 runs/strong-fusion-1 \\
         --row strong-fusion --recipe recipes/strong-fusion.toml
     """  # noqa: D301 - click wants the character
     from cdim import results as book
@@ -70,7 +70,7 @@ def add(
 
     opened = open_dataset(dataset, data)
     test = open_test(opened, split, how)
-    models = [load(run, device) for run in runs]
+    models = [load(run, device, how) for run in runs]
     model = models[0]
     new = book.pool(
         [judge(each, test) for each in models],
@@ -80,7 +80,7 @@ def add(
         backbone=model.recipe.model.backbone,
         params=sum(weights.numel() for weights in model.parameters()),
         dim=model.dim,
-        fusion=list(model.recipe.fusion.taps),
+        fusion=[*model.recipe.fusion.taps, *how.join],
         recipe=recipe,
         command=command or _command(recipe, models, dataset, how),
     )
@@ -110,13 +110,13 @@ def paired(
     """Test whether one model beats another: on each DATASET, and on all queries together.
 
     \b
-    cdim results paired qmul-shoe qmul-chair --run runs/strong-fusion-0 \
+    cdim results paired qmul-shoe qmul-chair --run runs/strong-fusion-0 \\
         --run runs/strong-fusion-1 --against runs/strong-vanilla-0
     """  # noqa: D301 - click wants the character
     from cdim.comparison import compare, compare_sets
     from cdim.data.catalogue import open_dataset
 
-    sides = [[load(run, device) for run in side] for side in (runs, others)]
+    sides = [[load(run, device, how) for run in runs], [load(run, device) for run in others]]
     judged = []
     for name in datasets:
         opened = open_dataset(name, data)
