@@ -105,6 +105,7 @@ def test_a_row_comes_back_as_it_was() -> None:
         (plain(seed=1), "seed is the only one"),
         (plain(seeds=[1]), "seed is the only one"),
         (plain(command=None), "lacks command"),
+        (plain(metrics={"mAP": {"value": 0.5, "low": 0.4, "high": 0.6}}), "knows the convention"),
     ],
 )
 def test_wrong_rows_are_refused(row: Any, message: str) -> None:
@@ -204,6 +205,20 @@ def test_the_repositorys_results_are_valid_and_rendered() -> None:
         "qmul-shoe": (0.6435, 0.9304),
         "qmul-chair": (0.8454, 0.9794),
         "qmul-handbag": (0.5, 0.8333),
+    }
+    people = {
+        (row.dataset, row.multi_query is not None): tuple(
+            row.metrics[name]["value"] for name in ("mAP", "rank-1")
+        )
+        for row in rows
+        if row.table in ("4", "5", "6") and row.row == "Ours"
+    }
+    assert people == {
+        ("market1501", False): (0.7555, 0.8987),
+        ("market1501", True): (0.8237, 0.9332),
+        ("dukemtmc-reid", False): (0.6388, 0.8043),
+        ("cuhk03-np-labelled", False): (0.4752, 0.515),
+        ("cuhk03-np-detected", False): (0.4351, 0.4714),
     }
 
 

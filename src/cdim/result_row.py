@@ -11,8 +11,10 @@ from cdim.errors import DataError, nearest
 METRICS = (
     *("acc@1", "acc@5", "acc@10"),
     *("rank-1", "rank-5", "rank-10", "rank-20"),
-    *("mAP_step", "mAP_trapezoid", "mINP"),
+    *("mAP", "mAP_step", "mAP_trapezoid", "mINP"),
 )
+_UNSTATED = "mAP"
+"""Average precision of a convention nobody stated: of published rows only."""
 SOURCES = ("measured", "published")
 _ESTIMATE = {"value", "low", "high"}
 
@@ -176,6 +178,12 @@ def _check_metrics(metrics: Mapping[str, object], source: str, where: str) -> No
                 f"{where} has the metric {name!r}",
                 f"known are {', '.join(METRICS)}",
                 nearest(name, METRICS),
+            )
+        if name == _UNSTATED and source != "published":
+            raise DataError(
+                f"{where} is measured and has {name!r}",
+                "who measures knows the convention: mAP_step or mAP_trapezoid",
+                "name it",
             )
         if not isinstance(found, dict) or set(found) != _ESTIMATE:
             raise DataError(

@@ -20,8 +20,13 @@ from cdim.result_row import METRICS, ResultRow
 
 TITLES = {
     "3": "sketch to photo",
+    "4": "people, Market-1501",
+    "5": "people, DukeMTMC-reID",
+    "6": "people, CUHK03 with the new split",
     "7": "which layers are fused",
+    "8": "which layers are fused, people",
     "9": "how the fused map is pooled",
+    "10": "how the fused maps are pooled, people",
     "11": "another backbone",
 }
 
@@ -137,6 +142,7 @@ def render(rows: Sequence[ResultRow]) -> str:
         "All numbers are percent. *Paper* is what was published, *cdim* what was measured here:",
         "the mean over the training seeds, with the 95 % interval of a bootstrap over the test",
         "queries (10,000 resamples of each query's mean over seeds). A dash: not reported.",
+        "*mAP* alone: published without saying which convention (`docs/judging.md`).",
     ]
     tables = sorted({row.table for row in rows}, key=_table_order)
     for table in tables:
