@@ -7,24 +7,21 @@ the nearest one. Nothing is inherited and nothing has two spellings.
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from cdim.data.preprocess import Preprocess
-from cdim.errors import RecipeError, nearest
+from cdim.errors import RecipeError
+from cdim.learn import rules, strict
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Rule = tuple[str, Callable[[Any], bool]]
-_LISTED = ("annotated", "random")
 Pool = Literal["flatten", "average", "gem", "grid2", "grid3", "grid4", "grid8"]
 
 
@@ -234,12 +231,12 @@ class Recipe:
     loop: LoopPart = field(default_factory=LoopPart)
 
     def __post_init__(self) -> None:
-        _in_range(self)
-        _fits_together(self)
+        rules.check(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, every default written out, ready for TOML or JSON."""
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        table: dict[str, Any] = strict.plain(self)
+        return table
 
 
 def read(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Recipe:
@@ -275,7 +272,7 @@ def parse(table: Mapping[str, Any]) -> Recipe:
     Raises:
         RecipeError: as `read`.
     """
-    recipe: Recipe = _build(Recipe, table, "")
+    recipe: Recipe = strict.build(Recipe, table)
     return recipe
 
 
@@ -296,152 +293,3 @@ def _override(table: dict[str, Any], text: str) -> None:
         table[parts[-1]] = tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:
         table[parts[-1]] = value.strip()
-
-
-def _build(cls: Any, table: Any, where: str) -> Any:
-    if not isinstance(table, Mapping):
-        raise RecipeError(
-            f"{where} = {table!r}", f"[{where}] is a table of keys", f"write [{where}]"
-        )
-    hints = get_type_hints(cls)
-    for key in table:
-        if key not in hints:
-            raise RecipeError(
-                f"unknown key {f'{where}.{key}' if where else key!r} in the recipe",
-                f"{f'[{where}]' if where else 'a recipe'} has the keys {', '.join(hints)}",
-                nearest(str(key), hints),
-            )
-    values = {}
-    for spec in dataclasses.fields(cls):
-        name = f"{where}.{spec.name}" if where else spec.name
-        if spec.name in table:
-            values[spec.name] = _value(hints[spec.name], table[spec.name], name)
-        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
-            raise RecipeError(f"no {name} in the recipe", f"{name} is required", "add it")
-    return cls(**values)
-
-
-def _value(hint: Any, value: Any, name: str) -> Any:
-    """`value` as the annotated type, or an error that says what the type is."""
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, name)
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        tuples = [a for a in arguments if get_origin(a) is tuple]
-        plain = [a for a in arguments if get_origin(a) is not tuple]
-        return _value(tuples[0] if isinstance(value, list | tuple) else plain[0], value, name)
-    if origin is Literal:
-        if value not in arguments:
-            raise RecipeError(
-                f"{name} = {value!r}",
-                f"it is one of {', '.join(map(repr, arguments))}",
-                nearest(str(value), map(str, arguments)),
-            )
-        return value
-    if origin is tuple:
-        many = arguments[-1] is Ellipsis
-        if not isinstance(value, list | tuple) or (not many and len(value) != len(arguments)):
-            size = "" if many else f" of {len(arguments)} values"
-            raise RecipeError(f"{name} = {value!r}", f"it is a list{size}", "write it in [ ]")
-        return tuple(_value(arguments[0], v, f"{name}[{i}]") for i, v in enumerate(value))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"{name} = {value!r}", "it is a table", f"write [{name}]")
-        return dict(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        raise RecipeError(f"{name} = {value!r}", f"it is {words[hint]}", "change its value")
-    return value
-
-
-def _in_range(recipe: Recipe) -> None:
-    """Values that have the right type and still cannot be."""
-    probability: Rule = ("from 0 to 1", lambda v: 0 <= v <= 1)
-    below_one: Rule = ("from 0 to below 1", lambda v: 0 <= v < 1)
-    not_negative: Rule = ("0 or more, and finite", lambda v: 0 <= v < math.inf)
-    positive: Rule = ("above 0, and finite", lambda v: 0 < v < math.inf)
-    rules: dict[str, Rule] = {
-        "seed": ("from 0 to below 2**63", lambda v: 0 <= v < 2**63),
-        "data.validation": below_one,
-        "data.validation_seed": not_negative,
-        "augment.flip": probability,
-        "augment.erase": below_one,
-        "augment.erase_chance": probability,
-        "augment.thicken": probability,
-        "augment.scale": below_one,
-        "augment.rotate": ("from 0 to 180", lambda v: 0 <= v <= 180),
-        "augment.shift": below_one,
-        "augment.elastic": below_one,
-        "fusion.project": not_negative,
-        "loss.margin": not_negative,
-        "loss.hard_share": probability,
-        "loss.smoothing": below_one,
-        "loss.triplet": not_negative,
-        "optimiser.decay": ("above 0 and at most 1", lambda v: 0 < v <= 1),
-        "optimiser.decay_every": positive,
-        "optimiser.lr": ("above 0 and finite", lambda v: 0 < v < float("inf")),
-        "optimiser.momentum": below_one,
-        "optimiser.weight_decay": not_negative,
-        "optimiser.warmup": not_negative,
-        "optimiser.ema": below_one,
-        "loop.batch": ("2 or more", lambda v: v >= 2),
-        "loop.images_per_label": ("0, or 2 or more", lambda v: v == 0 or v >= 2),
-        "loop.steps": positive,
-        "loop.evaluate_every": positive,
-        "loop.patience": not_negative,
-    }
-    for name, (words, holds) in rules.items():
-        value: Any = recipe
-        for part in name.split("."):
-            value = getattr(value, part)
-        if not holds(value):
-            raise RecipeError(f"{name} = {value}", f"it is {words}", "change its value")
-    if not recipe.data.train:
-        raise RecipeError(
-            "data.train = []", "at least one dataset is needed", "see `cdim data list`"
-        )
-    if not isinstance(recipe.fusion.pool, str) and len(recipe.fusion.pool) != len(
-        recipe.fusion.taps
-    ):
-        raise RecipeError(
-            f"fusion.pool = {list(recipe.fusion.pool)} for the taps {list(recipe.fusion.taps)}",
-            "it is one value, or one a tap",
-            "make the two lists equally long",
-        )
-
-
-def _fits_together(recipe: Recipe) -> None:
-    """Values that cannot be beside each other."""
-    loss, loop = recipe.loss, recipe.loop
-    if loop.images_per_label and loop.batch % loop.images_per_label:
-        each = loop.images_per_label
-        raise RecipeError(
-            f"loop.batch = {loop.batch} with loop.images_per_label = {each}",
-            "a batch of P x K images is a multiple of K",
-            f"use loop.batch = {max(2, loop.batch // each) * each}",
-        )
-    if loop.images_per_label and loss.kind == "triplet" and loss.negatives in _LISTED:
-        raise RecipeError(
-            f'loop.images_per_label with loss.negatives = "{loss.negatives}"',
-            'P x K batches compare all with all: "in-batch" or "batch-hard"',
-            "change loss.negatives, or set loop.images_per_label = 0",
-        )
-    if loss.triplet and (loss.kind != "cross-entropy" or not loop.images_per_label):
-        raise RecipeError(
-            f"loss.triplet = {loss.triplet} with loss.kind = {loss.kind!r} and "
-            f"loop.images_per_label = {loop.images_per_label}",
-            'it is added to "cross-entropy", over P x K batches',
-            "set loop.images_per_label = 4, or loss.triplet = 0",
-        )
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return value

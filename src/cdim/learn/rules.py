@@ -1,0 +1,107 @@
+"""Recipes that have the right types and still cannot be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from cdim.errors import RecipeError
+
+if TYPE_CHECKING:
+    from cdim.learn.recipe import Recipe
+
+Rule = tuple[str, Callable[[Any], bool]]
+_LISTED = ("annotated", "random")
+"""Ways to choose triplets that a batch lists one by one."""
+
+
+def check(recipe: Recipe) -> None:
+    """Refuses values out of range, and values that cannot stand beside each other.
+
+    Raises:
+        RecipeError: names the first one.
+    """
+    _in_range(recipe)
+    _fits_together(recipe)
+
+
+def _in_range(recipe: Recipe) -> None:
+    """Values that have the right type and still cannot be."""
+    probability: Rule = ("from 0 to 1", lambda v: 0 <= v <= 1)
+    below_one: Rule = ("from 0 to below 1", lambda v: 0 <= v < 1)
+    not_negative: Rule = ("0 or more, and finite", lambda v: 0 <= v < math.inf)
+    positive: Rule = ("above 0, and finite", lambda v: 0 < v < math.inf)
+    rules: dict[str, Rule] = {
+        "seed": ("from 0 to below 2**63", lambda v: 0 <= v < 2**63),
+        "data.validation": below_one,
+        "data.validation_seed": not_negative,
+        "augment.flip": probability,
+        "augment.erase": below_one,
+        "augment.erase_chance": probability,
+        "augment.thicken": probability,
+        "augment.scale": below_one,
+        "augment.rotate": ("from 0 to 180", lambda v: 0 <= v <= 180),
+        "augment.shift": below_one,
+        "augment.elastic": below_one,
+        "fusion.project": not_negative,
+        "loss.margin": not_negative,
+        "loss.hard_share": probability,
+        "loss.smoothing": below_one,
+        "loss.triplet": not_negative,
+        "optimiser.decay": ("above 0 and at most 1", lambda v: 0 < v <= 1),
+        "optimiser.decay_every": positive,
+        "optimiser.lr": ("above 0 and finite", lambda v: 0 < v < float("inf")),
+        "optimiser.momentum": below_one,
+        "optimiser.weight_decay": not_negative,
+        "optimiser.warmup": not_negative,
+        "optimiser.ema": below_one,
+        "loop.batch": ("2 or more", lambda v: v >= 2),
+        "loop.images_per_label": ("0, or 2 or more", lambda v: v == 0 or v >= 2),
+        "loop.steps": positive,
+        "loop.evaluate_every": positive,
+        "loop.patience": not_negative,
+    }
+    for name, (words, holds) in rules.items():
+        value: Any = recipe
+        for part in name.split("."):
+            value = getattr(value, part)
+        if not holds(value):
+            raise RecipeError(f"{name} = {value}", f"it is {words}", "change its value")
+    if not recipe.data.train:
+        raise RecipeError(
+            "data.train = []", "at least one dataset is needed", "see `cdim data list`"
+        )
+    if not isinstance(recipe.fusion.pool, str) and len(recipe.fusion.pool) != len(
+        recipe.fusion.taps
+    ):
+        raise RecipeError(
+            f"fusion.pool = {list(recipe.fusion.pool)} for the taps {list(recipe.fusion.taps)}",
+            "it is one value, or one a tap",
+            "make the two lists equally long",
+        )
+
+
+def _fits_together(recipe: Recipe) -> None:
+    """Values that cannot be beside each other."""
+    loss, loop = recipe.loss, recipe.loop
+    if loop.images_per_label and loop.batch % loop.images_per_label:
+        each = loop.images_per_label
+        raise RecipeError(
+            f"loop.batch = {loop.batch} with loop.images_per_label = {each}",
+            "a batch of P x K images is a multiple of K",
+            f"use loop.batch = {max(2, loop.batch // each) * each}",
+        )
+    if loop.images_per_label and loss.kind == "triplet" and loss.negatives in _LISTED:
+        raise RecipeError(
+            f'loop.images_per_label with loss.negatives = "{loss.negatives}"',
+            'P x K batches compare all with all: "in-batch" or "batch-hard"',
+            "change loss.negatives, or set loop.images_per_label = 0",
+        )
+    if loss.triplet and (loss.kind != "cross-entropy" or not loop.images_per_label):
+        raise RecipeError(
+            f"loss.triplet = {loss.triplet} with loss.kind = {loss.kind!r} and "
+            f"loop.images_per_label = {loop.images_per_label}",
+            'it is added to "cross-entropy", over P x K batches',
+            "set loop.images_per_label = 4, or loss.triplet = 0",
+        )
