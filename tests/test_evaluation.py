@@ -347,7 +347,7 @@ def test_protocols_that_do_not_fit_are_refused() -> None:
     blind = dataclasses.replace(PEOPLE, camera=[1, -1, 1, 1])
     with pytest.raises(UsageError, match="1 queries and 0 gallery items have no camera"):
         evaluate(ASKED, PLACES, blind, ITEMS, dataset="m", protocol="cross-camera")
-    with pytest.raises(UsageError, match="junk"):  # the default is "instance" then
+    with pytest.raises(UsageError, match="1 of 11 images without a camera"):
         evaluate(ASKED, PLACES, blind, ITEMS, dataset="m")
     without = evaluate(ASKED, PLACES, blind, ITEMS, dataset="m", protocol="any-camera")
     assert without.cameras is None

@@ -13,18 +13,26 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
     """The protocol to judge by, checked against what the manifests hold.
 
     Args:
-        protocol: a name, or None for "cross-camera" where every query and gallery item has a
-            camera and for "instance" elsewhere.
+        protocol: a name, or None for "cross-camera" where the images have cameras and for
+            "instance" where none has.
         query: the queries.
         gallery: the gallery, junk among it.
 
     Raises:
-        UsageError: an unknown protocol, cameras missing under "cross-camera", or junk under
-            "instance".
-        DataError: a query whose instance the gallery lacks, under "instance".
+        UsageError: an unknown protocol, none named where only some images have cameras, cameras
+            missing under "cross-camera", or junk under "instance".
+        DataError: a query whose instance the gallery lacks, under "instance"; under the others
+            no query at all that has a match.
     """
     lacking = [_without_camera(side) for side in (query, gallery)]
     if protocol is None:
+        images = _counted(query) + _counted(gallery)
+        if 0 < sum(lacking) < images:
+            raise UsageError(
+                f"no protocol named, and {sum(lacking)} of {images} images without a camera",
+                "who may match whom is clear where all images have cameras, or none",
+                "fill the column camera, or name a --protocol",
+            )
         protocol = "instance" if any(lacking) else "cross-camera"
     if protocol not in PROTOCOLS:
         raise UsageError(
@@ -41,6 +49,14 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
         )
     if protocol == "instance":
         _check_instances(query, gallery)
+    elif not _answerable(protocol, query, gallery):
+        own = ", once those of the query's own camera are ignored" * (protocol == "cross-camera")
+        raise DataError(
+            f"none of the {len(query)} queries has a correct gallery item under the protocol "
+            f"{protocol}{own}",
+            "at least one query can be judged",
+            "check instance names and cameras with `cdim data check`, or use another protocol",
+        )
     return protocol
 
 
@@ -64,6 +80,23 @@ def labels_of(query: Manifest, gallery: Manifest) -> Labels:
 def _without_camera(side: Manifest) -> int:
     """Images that count and have no camera."""
     return int((side.camera[side.role != "junk"] == NO_CAMERA).sum())
+
+
+def _counted(side: Manifest) -> int:
+    return int((side.role != "junk").sum())
+
+
+def _answerable(protocol: str, query: Manifest, gallery: Manifest) -> bool:
+    """Whether any query has a correct item that counts."""
+    offered = gallery.take(gallery.role != "junk")
+    cameras: dict[str, set[int]] = {}
+    for name, camera in zip(offered.instance.tolist(), offered.camera.tolist(), strict=True):
+        cameras.setdefault(name, set()).add(camera)
+    across = protocol == "cross-camera"
+    return any(
+        cameras.get(name, set()) - ({camera} if across else set())
+        for name, camera in zip(query.instance.tolist(), query.camera.tolist(), strict=True)
+    )
 
 
 def _check_instances(query: Manifest, gallery: Manifest) -> None:

@@ -125,7 +125,6 @@ def evaluate(
         by_camera(protocol, query_manifest, gallery_manifest),
     )
     left_out = np.setdiff1d(np.arange(len(query_manifest)), rows)
-    _check_left_out(left_out, protocol, query_manifest)
     hits, counts = _triplet_hits(matrix, query_manifest, gallery_manifest, triplets)
     return Report(
         dataset=dataset,
@@ -159,17 +158,6 @@ def _check_lengths(name: str, embeddings: ArrayLike, manifest: Manifest) -> None
             f"{len(np.asarray(embeddings))} {name} embeddings for {len(manifest)} manifest rows",
             "there is one embedding a row",
             "embed the same manifest",
-        )
-
-
-def _check_left_out(left_out: NDArray[np.intp], protocol: str, query: Manifest) -> None:
-    if len(left_out) == len(query):
-        own = ", once those of the query's own camera are ignored" * (protocol == "cross-camera")
-        raise DataError(
-            f"none of the {len(query)} queries has a correct gallery item under the protocol "
-            f"{protocol}{own}",
-            "at least one query can be judged",
-            "check instance names and cameras with `cdim data check`, or use another protocol",
         )
 
 

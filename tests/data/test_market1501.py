@@ -182,8 +182,18 @@ def test_nothing_of_the_layout(tmp_path: Path) -> None:
         open_dataset("market1501", tmp_path)
     (tmp_path / "own" / "bounding_box_test").mkdir(parents=True)
     (tmp_path / "own" / "bounding_box_test" / "Thumbs.db").write_bytes(b"x")
-    with pytest.raises(DataError, match="has no images in bounding_box_train or"):
+    with pytest.raises(DataError, match="own has no images"):
         open_dataset(str(tmp_path / "own"))
+    tree = Tree(Path("set.zip"), ("gt_bbox/0001_c1s1_000001_00.jpg",))
+    with pytest.raises(DataError, match="has no images in bounding_box_train, query or"):
+        market1501.manifest(tree, "set", "")
+
+
+def test_what_a_mac_leaves_in_a_zip_is_no_second_set(tmp_path: Path) -> None:
+    put(tmp_path / "own", *(f"people/{name}" for name in MARKET))
+    clean = len(open_dataset(str(tmp_path / "own")).manifest)
+    put(tmp_path / "own", *(f"__MACOSX/people/{n.replace('/', '/._')}" for n in MARKET))
+    assert len(open_dataset(str(tmp_path / "own")).manifest) == clean
 
 
 @settings(deadline=None)

@@ -150,6 +150,14 @@ def test_a_value_out_of_range_is_named(path, value):
         ({"loop": {"batch": 10, "images_per_label": 4}}, r"loop\.batch = 10 .*use loop\.batch = 8"),
         ({"loop": {"batch": 8, "images_per_label": 4}}, r'loss\.negatives = "annotated"'),
         ({"loss": {"kind": "cross-entropy", "triplet": 1.0}}, r"loss\.triplet = 1\.0"),
+        ({"loop": {"batch": 4, "images_per_label": 4}}, r"at least 2 K.*use loop\.batch = 8"),
+        ({"loss": {"smoothing": 0.1}}, r"loss\.smoothing = 0\.1"),
+        ({"loss": {"options": {"margin": 1}}}, r"loss\.options"),
+        ({"augment": {"erase_chance": 0.5}}, r"augment\.erase = 0"),
+        (
+            {"model": {"neck": "bn"}, "data": {"train": ["a"], "target": "category"}},
+            r"model\.neck",
+        ),
         (
             {
                 "loss": {"kind": "triplet", "negatives": "in-batch", "triplet": 1.0},
@@ -191,7 +199,8 @@ def test_there_is_one_pool_for_all_taps_or_one_a_tap():
     ],
 )
 def test_an_override_is_written_as_in_toml(file, text, part, key, value):
-    assert getattr(getattr(read(file, [text]), part), key) == value
+    more = ["loss.kind=NTXentLoss"] if key == "options" else []
+    assert getattr(getattr(read(file, [text, *more]), part), key) == value
 
 
 def test_the_last_override_and_the_seed_win(file):
@@ -245,7 +254,7 @@ tables = st.fixed_dictionaries(
             {"taps": taps}, optional={"pool": st.sampled_from(["gem", "flatten", "grid2"])}
         ),
         "loss": st.fixed_dictionaries(
-            {},
+            {"kind": st.just("NTXentLoss")},
             optional={
                 "margin": share,
                 "options": st.dictionaries(st.text(max_size=4), share | st.text(max_size=4)),

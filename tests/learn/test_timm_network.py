@@ -118,6 +118,14 @@ def test_tokens_before_the_first_position_are_left_out():
             torch.testing.assert_close(found[:, :, row, column], wanted)
 
 
+@pytest.mark.parametrize("crop", [(200, 100), (240, 100), (90, 40), (64, 64)])
+def test_a_side_may_be_no_multiple_of_the_patch(crop):
+    embedder = Embedder(recipe("vit_tiny_patch16_224", crop, ["blocks.5"])).eval()
+    assert embedder.backbone.taps["blocks.5"].size == (crop[0] // 16, crop[1] // 16)
+    with torch.no_grad():
+        assert embedder(torch.randn(1, 3, *crop)).shape == (1, 384)
+
+
 def test_what_follows_in_place_does_not_change_a_tap():
     """The ReLU behind `bn1` of a ResNet block is computed in place."""
     network = TimmNetwork("resnet18", 3, (64, 32), ["layer4.1.bn1"]).eval()
@@ -183,6 +191,7 @@ def test_the_last_stride_can_be_taken_away_without_widening_kernels():
         (("vit_tiny_patch16_224", 3, (64, 32), [], 1), "last_stride"),
         (("sketch-a-net", 1, (225, 225), [], 1), "last_stride = 1 of sketch-a-net"),
         (("inception_v3", 3, (64, 32)), "64 x 32"),
+        (("resnet50.tv_in1", 3, (64, 32)), "did you mean 'resnet50.tv_in1k'"),
     ],
 )
 def test_what_cannot_be_is_told(arguments, message):

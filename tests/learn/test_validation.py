@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -50,8 +52,11 @@ def test_the_first_image_of_a_person_in_a_camera_is_a_query():
     found = with_roles(people(ROWS))
     wanted = ["query", "gallery", "query", "query", "query", "gallery", "query"]
     assert found.role.tolist() == wanted
-    nobody = with_roles(people([(1, "a", NO_CAMERA), (2, "a", 1), (3, "a", 1)]))
-    assert nobody.role.tolist() == ["gallery", "query", "gallery"]
+    seen = with_roles(people([(1, "a", NO_CAMERA), (2, "a", 1), (3, "a", 1)]))
+    assert seen.role.tolist() == ["query", "gallery"]  # what no camera took is left out
+    given = people(ROWS).take([0, 1, 2])
+    given = dataclasses.replace(given, role=["gallery", "", "query"])
+    assert with_roles(given).role.tolist() == ["gallery", "", "query"]
 
 
 def test_people_are_judged_across_cameras():
@@ -68,6 +73,25 @@ def test_images_without_roles_or_cameras_cannot_be_searched():
     manifest = people([(10, "a", 1), (11, "a", 1), (12, "b", 1)])
     with pytest.raises(DataError, match="or several cameras"):
         make_judge(manifest, PREPROCESS, Targets(manifest, "instance", []), OBJECTIVE)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(1, "a", 1), (2, "a", 2), (3, "b", 1), (4, "b", 2)],  # all are queries
+        [(1, "a", 1), (2, "a", 1), (3, "b", 2), (4, "b", 2)],  # nobody in two cameras
+    ],
+)
+def test_what_cannot_be_judged_is_told_before_training(rows):
+    manifest = people(rows)
+    with pytest.raises(DataError, match="gallery"):
+        make_judge(manifest, PREPROCESS, Targets(manifest, "instance", []), OBJECTIVE)
+
+
+def test_images_without_a_camera_are_left_out():
+    manifest = people([*ROWS, (21, "a", NO_CAMERA)])
+    judge = make_judge(manifest, PREPROCESS, Targets(manifest, "instance", []), OBJECTIVE)
+    assert judge(Grey())["rank-1"] == 0.5
 
 
 def test_nothing_held_out_is_not_judged():

@@ -55,7 +55,7 @@ def evaluate(
     \b
     cdim eval runs/strong-fusion-0 qmul-shoe --html report.html
     cdim eval runs/strong-fusion-0 qmul-shoe --compare runs/strong-vanilla-0
-    cdim eval runs/reid-fusion-0 market1501 --multi-query average --rerank --cameras
+    cdim eval runs/reid-small-fusion-0 market1501 --multi-query average --rerank --cameras
     """  # noqa: D301 - click wants the character
     from cdim.comparison import compare as paired
     from cdim.conditions import by_camera
@@ -145,12 +145,28 @@ def open_test(dataset: Dataset, split: str, how: How = PLAIN) -> TestSet:
             "or the folder gt_bbox of Market-1501's layout",
             "add them, or leave --multi-query out",
         )
+    protocol = choose_protocol(how.protocol, query, gallery)
+    if views is not None:
+        _check_views(query, views)
     return TestSet(
         *(dataset.name, query, gallery, views),
-        choose_protocol(how.protocol, query, gallery),
+        protocol,
         how,
         dataset.triplets.get(split),
     )
+
+
+def _check_views(query: Manifest, views: Manifest) -> None:
+    """Every query has a view, said before anything is embedded."""
+    keys = [list(zip(m.instance.tolist(), m.camera.tolist(), strict=True)) for m in (query, views)]
+    lost = sorted(set(keys[0]) - set(keys[1]))
+    if lost:
+        raise DataError(
+            f"no further view of {lost[0][0]} in camera {lost[0][1]} "
+            f"({len(lost)} people and cameras of queries in all)",
+            "multi query needs a view of each query's person in its camera",
+            "add the views, or leave --multi-query out",
+        )
 
 
 def load(run: Path, device: str, how: How = PLAIN) -> Embedder:

@@ -71,6 +71,12 @@ class How:
         words += ["--join-l2"] if self.join_l2 else []
         return " ".join(words)
 
+    @property
+    def joined(self) -> list[str]:
+        """The joined maps as results name them, beside those fused in training."""
+        scaled = ", L2" if self.join_l2 else ""
+        return [f"{tap} (after training, {self.join_pool}{scaled})" for tap in self.join]
+
 
 PLAIN = How()
 

@@ -80,9 +80,9 @@ def add(
         backbone=model.recipe.model.backbone,
         params=sum(weights.numel() for weights in model.parameters()),
         dim=model.dim,
-        fusion=[*model.recipe.fusion.taps, *how.join],
+        fusion=[*model.recipe.fusion.taps, *how.joined],
         recipe=recipe,
-        command=command or _command(recipe, models, dataset, how),
+        command=command or _command(recipe, models, dataset, split, how),
     )
     book.write(file, book.merge(book.read(file), new))
     _write_page(file)
@@ -132,10 +132,11 @@ def paired(
         click.echo("\n".join(paired_lines(compare_sets(judged))))
 
 
-def _command(recipe: str, models: list[Embedder], dataset: str, how: How) -> str:
+def _command(recipe: str, models: list[Embedder], dataset: str, split: str, how: How) -> str:
     seeds = " ".join(str(model.recipe.seed) for model in models)
     run = f"runs/{models[0].recipe.name}-$seed"
-    judged = f"cdim eval {run} {dataset} {how}".rstrip()
+    words = [f"--split {split}"] if split != "test" else []
+    judged = " ".join([f"cdim eval {run} {dataset}", *words, *([str(how)] if str(how) else [])])
     return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
 
 

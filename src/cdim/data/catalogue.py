@@ -226,7 +226,7 @@ def open_dataset(name_or_path: str, data: Path | None = None) -> Dataset:
     if path.is_file() and path.suffix.lower() == ".csv":
         return Dataset(name_or_path, Manifest.from_csv(path))
     raise DataError(
-        f"dataset {name_or_path!r}",
+        f"dataset {name_or_path!r}: no known name, and no such folder, .csv or zip",
         "a dataset is a known name, a .csv file, a folder of images, or a zip like Market-1501's",
         nearest(name_or_path, KNOWN),
     )

@@ -172,7 +172,8 @@ def _splits(manifest: Manifest) -> Iterator[Problem]:
 
 def _domains(manifest: Manifest) -> Iterator[Problem]:
     domains = list(dict.fromkeys(manifest.domain.tolist()))
-    if len(domains) == 1 and not (manifest.camera >= 0).any():
+    has_sides = {"query", "gallery"} <= set(manifest.role.tolist())
+    if len(domains) == 1 and not has_sides and not (manifest.camera >= 0).any():
         yield Problem(
             "info",
             "one-domain",
@@ -221,13 +222,15 @@ def _matches(part: Manifest, place: str) -> Iterator[Problem]:
             len(lost),
         )
     unasked = [row for row, name in enumerate(gallery.instance.tolist()) if name not in asked]
-    if len(gallery) and not len(query):
+    judged = len(gallery) or "test" in part.split.tolist()
+    if judged and not len(query):
         yield Problem(
             "warning",
             "split-without-queries",
-            f"{place[0].upper()}{place[1:]} has a gallery and no queries.",
+            f"{place[0].upper()}{place[1:]} has {'a gallery' if len(gallery) else 'no gallery'} "
+            "and no queries.",
             "Nothing can be measured on it.",
-            "Give some images the role query.",
+            "Give images the roles query and gallery.",
         )
     elif unasked:
         yield Problem(

@@ -146,8 +146,8 @@ def _lonely(train: Manifest) -> Iterator[Problem]:
             "warning",
             "instance-with-one-image",
             f"{plural(len(single), 'training instance has', 'training instances have')} one image.",
-            "No positive pair can be made of it: losses of pairs and triplets learn nothing from "
-            "it, and batches by identity repeat the image.",
+            "No positive pair can be made of two images: P x K batches leave it out, other losses "
+            "pair the image with itself.",
             "Add images, or leave these instances out; classification alone can use them.",
             tuple(single[:MOST_EXAMPLES]),
             len(single),

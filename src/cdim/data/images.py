@@ -102,8 +102,10 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
     except Image.DecompressionBombError:
         raise _too_large(name, "too many pixels") from None
     except (*_DAMAGE, *_DAMAGE_TOO) as error:
+        # What a KeyError says is of Pillow's insides.
+        said = "" if isinstance(error, KeyError) else str(error)
         raise ImageError(
-            f"{name} cannot be decoded ({str(error).splitlines()[0] if str(error) else error!r})",
+            f"{name} cannot be decoded ({said.splitlines()[0] if said else 'damaged'})",
             "a whole PNG, JPEG, WebP, BMP, GIF, TIFF or PPM image is needed",
             "fetch or save the file again, or leave it out",
         ) from None

@@ -44,13 +44,22 @@ class _Image(NamedTuple):
 
 def find(tree: Tree) -> list[str]:
     """Folders that hold `bounding_box_train/` or `bounding_box_test/`, each ending in "/" or ""."""
-    folders = {name.rpartition("/")[0] for name in tree.names}
+    folders = {
+        name.rpartition("/")[0]
+        for name in tree.names
+        if name.lower().endswith(SUFFIXES) and not _hidden(name)
+    }
     bases = set()
     for folder in folders:
         above, slash, last = folder.rpartition("/")
         if last in (TRAIN, GALLERY):
             bases.add(above + slash)
     return sorted(bases)
+
+
+def _hidden(name: str) -> bool:
+    """What file managers leave behind: `._a.jpg`, `__MACOSX/`."""
+    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def manifest(tree: Tree, name: str, base: str, needed: Sequence[str] = ()) -> Manifest:
@@ -75,6 +84,12 @@ def manifest(tree: Tree, name: str, base: str, needed: Sequence[str] = ()) -> Ma
     images = _images(tree, base)
     asked = {(i.identity, i.camera) for i in images if i.role == "query"}
     images = [i for i in images if i.role != "multi-query" or (i.identity, i.camera) in asked]
+    if not images:
+        raise DataError(
+            f"{tree.path} has no images in {base}{TRAIN}, {base}{QUERY} or {base}{GALLERY}",
+            "the layout of Market-1501 has them there",
+            "fetch it again, or add them",
+        )
     held = {i.file[len(base) :].partition("/")[0] for i in images}
     for folder in (*needed, *((QUERY, GALLERY) if held & {QUERY, GALLERY} else ())):
         if folder not in held:
@@ -116,14 +131,15 @@ def _images(tree: Tree, base: str) -> list[_Image]:
     if wrong:
         raise DataError(
             f"{tree.path} has the image {wrong[0]} ({len(wrong)} such in all)",
-            "images of this layout are called <identity>_c<camera>..., such as "
-            f"0002_c1s1_000451_03.jpg; identity {JUNK}, junk, is for {GALLERY} only",
+            "images of this layout lie directly in their folder and are called "
+            "<identity>_c<camera>..., such as 0002_c1s1_000451_03.jpg; "
+            f"identity {JUNK}, junk, is for {GALLERY} only",
             "rename or remove them, or list the images in a CSV",
         )
     if not images:
         raise DataError(
             f"{tree.path} has no images in {base}{TRAIN} or {base}{GALLERY}",
             f"images end in {', '.join(SUFFIXES)}",
-            "fetch it again",
+            "add them, or fetch it again",
         )
     return images

@@ -223,9 +223,8 @@ class Trainer:
         """
         path = self.folder / "last.safetensors"
         tensors, meta = checkpoint.read(path)
-        changed = [
-            k for k, v in self.recipe.to_dict().items() if k != "loop" and meta["recipe"][k] != v
-        ]
+        before = parse(meta["recipe"]).to_dict()  # keys younger than the run at their defaults
+        changed = [k for k, v in self.recipe.to_dict().items() if k != "loop" and before[k] != v]
         if changed:
             raise ModelError(
                 f"{path} was trained with other values of {', '.join(changed)}",

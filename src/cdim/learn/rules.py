@@ -85,11 +85,11 @@ def _in_range(recipe: Recipe) -> None:
 def _fits_together(recipe: Recipe) -> None:
     """Values that cannot be beside each other."""
     loss, loop = recipe.loss, recipe.loop
-    if loop.images_per_label and loop.batch % loop.images_per_label:
-        each = loop.images_per_label
+    each = loop.images_per_label
+    if each and (loop.batch % each or loop.batch < 2 * each):
         raise RecipeError(
             f"loop.batch = {loop.batch} with loop.images_per_label = {each}",
-            "a batch of P x K images is a multiple of K",
+            "a batch of P x K images is a multiple of K, at least 2 K",
             f"use loop.batch = {max(2, loop.batch // each) * each}",
         )
     if loop.images_per_label and loss.kind == "triplet" and loss.negatives in _LISTED:
@@ -97,6 +97,30 @@ def _fits_together(recipe: Recipe) -> None:
             f'loop.images_per_label with loss.negatives = "{loss.negatives}"',
             'P x K batches compare all with all: "in-batch" or "batch-hard"',
             "change loss.negatives, or set loop.images_per_label = 0",
+        )
+    if loss.smoothing and loss.kind != "cross-entropy":
+        raise RecipeError(
+            f"loss.smoothing = {loss.smoothing} with loss.kind = {loss.kind!r}",
+            'it is for "cross-entropy"',
+            "set loss.smoothing = 0",
+        )
+    if loss.options and loss.kind in ("triplet", "cross-entropy"):
+        raise RecipeError(
+            f"loss.options {dict(loss.options)} with loss.kind = {loss.kind!r}",
+            "they are for losses of pytorch-metric-learning",
+            "remove them, or name such a loss",
+        )
+    if recipe.augment.erase_chance < 1 and not recipe.augment.erase:
+        raise RecipeError(
+            f"augment.erase_chance = {recipe.augment.erase_chance} with augment.erase = 0",
+            "nothing is erased then",
+            "set augment.erase, or leave the chance out",
+        )
+    if recipe.model.neck == "bn" and recipe.data.target == "category":
+        raise RecipeError(
+            'model.neck = "bn" with data.target = "category"',
+            "the neck is for classes that are searched afterwards, not recognised",
+            'set model.neck = "none"',
         )
     if loss.triplet and (loss.kind != "cross-entropy" or not loop.images_per_label):
         raise RecipeError(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import isqrt
+from math import log
 from typing import Any
 
 import timm
@@ -23,6 +23,9 @@ from cdim.errors import RecipeError, nearest
 
 FINAL = "pre_logits"
 """The vector a network's own classifier would see: its pooled last map, or class token."""
+
+MOST_PREFIX = 16
+"""Most class and register tokens before the first position."""
 
 Shape = tuple[int, ...]
 
@@ -142,6 +145,16 @@ def build(name: str, channels: int, crop: tuple[int, int], last_stride: int = 2)
             f"it is 'sketch-a-net' or one of timm's {len(known)} networks",
             nearest(name, ["sketch-a-net", *known]),
         )
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        plain = name.partition(".")[0]
+        tags = timm.list_pretrained(f"{plain}.*")
+        raise RecipeError(
+            f"model.backbone = {name!r}",
+            f"timm's weights of {plain} are {', '.join(tags) or 'none'}",
+            nearest(name, tags),
+        ) from None
     return _create(name, channels, crop, last_stride)
 
 
@@ -248,12 +261,28 @@ def _layout(own: Shape, tall: Shape, wide: Shape, crop: tuple[int, int]) -> Layo
         size = (own[down[0]], own[across[0]])
         return Layout((0, rest[0], down[0], across[0]), 0, channels, size)
     if len(own) == 3 and down == across:
-        cells = tall[down[0]] - own[down[0]]
-        rows = isqrt(max(cells, 0) * crop[0] // crop[1])
-        prefix = own[down[0]] - cells
-        if cells > 0 and prefix >= 0 and rows and rows * (cells // rows) == cells:
-            return Layout((0, rest[0], down[0]), prefix, channels, (rows, cells // rows))
+        axis = down[0]
+        grid = _grid(own[axis], tall[axis], wide[axis], crop)
+        if grid is not None:
+            return Layout((0, rest[0], axis), own[axis] - grid[0] * grid[1], channels, grid)
     return None
+
+
+def _grid(own: int, tall: int, wide: int, crop: tuple[int, int]) -> tuple[int, int] | None:
+    """Rows and columns of `own` tokens, given how many there are at twice the height or width.
+
+    A side that is no multiple of the patch may hold one more than twice its cells when doubled.
+    Of what fits, the grid whose proportions are nearest to the image's.
+    """
+    fits = [
+        (rows, cells // rows)
+        for cells in range(max(1, own - MOST_PREFIX), own + 1)
+        for rows in range(1, cells + 1)
+        if cells % rows == 0
+        and tall - (own - cells) in (2 * cells, 2 * cells + cells // rows)
+        and wide - (own - cells) in (2 * cells, 2 * cells + rows)
+    ]
+    return min(fits, key=lambda g: abs(log(g[0] * crop[1] / (g[1] * crop[0]))), default=None)
 
 
 def _first_line(error: Exception) -> str:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from cdim.conditions import choose_protocol
 from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError
@@ -27,10 +28,10 @@ def make_judge(
     """Chooses how to judge, and loads the images for it.
 
     A classifier of categories is judged by its accuracy. All else is judged by search, since
-    held-out instances are no classes of the training data: where images have roles, queries
-    search the gallery of their category as on the test split; where they have cameras instead,
-    one image of each instance in each camera searches all others across cameras, as ReID
-    benchmarks are made.
+    held-out instances are no classes of the training data. Images with cameras are searched
+    across cameras, by their roles or, without, one image of each instance in each camera against
+    all others, as ReID benchmarks are made; images without a camera are then left out. Else
+    queries search the gallery of their category.
 
     Args:
         validation: the held-out images; may be empty.
@@ -42,31 +43,38 @@ def make_judge(
         The judge, or None where nothing is held out.
 
     Raises:
-        DataError: the images have neither roles nor cameras to search by.
+        DataError: the images have neither roles nor cameras to search by, or nothing to find.
     """
     if not len(validation):
         return None
     if isinstance(objective.classify, CrossEntropy) and targets.target == "category":
         return _accuracy(validation, preprocess, targets, objective.classify)
+    cameras = set(validation.camera.tolist()) - {NO_CAMERA}
+    if len(cameras) > 1 and targets.target == "instance":
+        return _reidentify(with_roles(validation), preprocess)
     if {"query", "gallery"} <= set(validation.role.tolist()):
         return _search(validation, preprocess, targets)
-    if (validation.role == "").all() and len(set(validation.camera.tolist())) > 1:
-        return _reidentify(with_roles(validation), preprocess)
     raise DataError(
         f"validation images with the roles {sorted(set(validation.role.tolist()))} and "
-        f"{len(set(validation.camera.tolist()))} camera",
+        f"{len(cameras)} cameras",
         "they are judged by search, which needs queries and a gallery, or several cameras",
         "give the manifest roles or cameras, or set data.validation = 0",
     )
 
 
 def with_roles(manifest: Manifest) -> Manifest:
-    """Makes the first image of every instance in every camera a query, the others the gallery."""
+    """The images with a camera, as queries and gallery.
+
+    Without roles the first image of every instance in every camera becomes a query, the others
+    the gallery.
+    """
+    manifest = manifest.take(manifest.camera != NO_CAMERA)
+    if (manifest.role != "").any():
+        return manifest
     keys = np.stack([np.unique(manifest.instance, return_inverse=True)[1], manifest.camera])
     _, first = np.unique(keys, axis=1, return_index=True)
     role = np.full(len(manifest), "gallery")
     role[first] = "query"
-    role[manifest.camera == NO_CAMERA] = "gallery"
     return dataclasses.replace(manifest, role=role)
 
 
@@ -124,9 +132,18 @@ def _search(validation: Manifest, preprocess: Preprocess, targets: Targets) -> E
 
 
 def _reidentify(validation: Manifest, preprocess: Preprocess) -> Evaluate:
-    cache = load_images(validation, preprocess)
-    query, gallery = (np.flatnonzero(validation.role == role) for role in ("query", "gallery"))
+    query = np.flatnonzero(validation.role == "query")
+    gallery = np.flatnonzero(np.isin(validation.role, ("gallery", "junk")))
     sides = validation.take(query), validation.take(gallery)
+    if not len(query) or not len(gallery):
+        raise DataError(
+            f"{len(query)} queries and {len(gallery)} gallery images held out",
+            "validation needs both; without roles, the second image of a person in a camera "
+            "goes into the gallery",
+            "hold out more with data.validation, or set it to 0",
+        )
+    choose_protocol("cross-camera", *sides)  # fails before the training, if it must
+    cache = load_images(validation, preprocess)
 
     def judge(network: Embedder) -> Mapping[str, float]:
         embeddings = _embed(network, cache)

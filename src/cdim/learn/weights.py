@@ -59,6 +59,13 @@ def load_pretrained(backbone: Backbone, recipe: Recipe) -> None:
 
 def _from_timm(recipe: Recipe) -> dict[str, Tensor]:
     part, size = recipe.model, recipe.input
+    config = timm.get_pretrained_cfg(part.backbone)
+    if config is None or not config.has_weights:
+        raise RecipeError(
+            f'model.weights = "timm" for {part.backbone}',
+            "timm has no weights of this network",
+            'name one that has, see timm.list_pretrained(), or a file, or ""',
+        )
     wanted = options(part.backbone, size.channels, size.crop, part.last_stride)
     try:
         model = timm.create_model(part.backbone, pretrained=True, **wanted)
@@ -110,7 +117,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
+    ):
         raise _unreadable(path, "it is no table of tensors")
     return dict(content)
 

@@ -105,11 +105,10 @@ def expand_queries(query: ArrayLike, gallery: ArrayLike, n: int = 5) -> NDArray[
     if n < 1:
         raise UsageError(f"n = {n}", "at least one gallery vector", "leave expansion out")
     left, right = _embeddings(query, gallery)
-    apart = distances(left, right)
     out = np.empty(left.shape, dtype=np.float32)
     for start in range(0, len(left), _QUERIES):
         rows = slice(start, start + _QUERIES)
-        near = first_columns(apart[rows], min(n, len(right)))
+        near = first_columns(distances(left[rows], right), min(n, len(right)))
         total = left[rows] + right[near].sum(axis=1, dtype=np.float64)
         out[rows] = total / (near.shape[1] + 1)
     return out
