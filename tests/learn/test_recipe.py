@@ -154,10 +154,7 @@ def test_a_value_out_of_range_is_named(path, value):
         ({"loss": {"smoothing": 0.1}}, r"loss\.smoothing = 0\.1"),
         ({"loss": {"options": {"margin": 1}}}, r"loss\.options"),
         ({"augment": {"erase_chance": 0.5}}, r"augment\.erase = 0"),
-        (
-            {"model": {"neck": "bn"}, "data": {"train": ["a"], "target": "category"}},
-            r"model\.neck",
-        ),
+        ({"loss": {"neck": "bn"}}, r"loss\.neck"),
         (
             {
                 "loss": {"kind": "triplet", "negatives": "in-batch", "triplet": 1.0},

@@ -17,7 +17,7 @@ from cdim.data.preprocess import Preprocess
 from cdim.errors import ModelError, UsageError
 from cdim.learn import checkpoint
 from cdim.learn.backbones import Tap, build_backbone
-from cdim.learn.fusion import Fusion, unit
+from cdim.learn.fusion import Fusion
 from cdim.learn.recipe import Recipe, parse
 
 BATCH = 128
@@ -53,9 +53,6 @@ class Embedder(nn.Module):
             part.project,
             part.normalise,
         )
-        self.neck = nn.BatchNorm1d(self.fusion.dim) if model.neck == "bn" else None
-        if self.neck is not None:
-            self.neck.bias.requires_grad_(False)
         self.frozen = [self.backbone.part(name) for name in model.freeze]
         for module in self.frozen:
             module.requires_grad_(False)
@@ -96,18 +93,9 @@ class Embedder(nn.Module):
         """Normalised input to embeddings, float32."""
         outputs = self.backbone(pixels)
         embedding: Tensor = self.fusion(outputs)
-        if self.neck is not None:
-            embedding = unit(self.neck(embedding))
         if self.joined is not None:
             embedding = self.joined({**outputs, EMBEDDING: embedding})
         return embedding
-
-    def fuse(
-        self, pixels: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch dim"]:
-        """Normalised input to fused vectors, float32: what losses over distances compare."""
-        fused: Tensor = self.fusion(self.backbone(pixels))
-        return fused
 
     def train(self, mode: bool = True) -> Embedder:
         """As in torch, but frozen modules keep their norms as well."""

@@ -152,9 +152,8 @@ class Trainer:
             group["lr"] = learning_rate(recipe.optimiser, recipe.loop.steps, self.progress.step)
         self.embedder.train()
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.loop.precision == "bf16"):
-            fused = self.embedder.fuse(as_input(pixels, device, recipe.loop.channels_last))
-        neck = self.embedder.neck
-        loss: Tensor = self.criterion(fused, fused if neck is None else neck(fused), batch)
+            embeddings = self.embedder(as_input(pixels, device, recipe.loop.channels_last))
+        loss: Tensor = self.criterion(embeddings.float(), batch)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(

@@ -80,18 +80,26 @@ class CrossEntropy(nn.Module):
         dim: dimensions of an embedding.
         classes: number of targets.
         smoothing: label smoothing, 0 to below 1.
+        neck: whether a batch norm, with scale and without shift, comes before that layer.
     """
 
-    def __init__(self, dim: int, classes: int, smoothing: float = 0.0) -> None:
+    def __init__(self, dim: int, classes: int, smoothing: float = 0.0, neck: bool = False) -> None:
         super().__init__()
+        self.neck = nn.BatchNorm1d(dim) if neck else None
+        if self.neck is not None:
+            self.neck.bias.requires_grad_(False)
         self.classify = nn.Linear(dim, classes)
         self.smoothing = smoothing
+
+    def logits(self, embeddings: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch classes"]:
+        """How much speaks for each class, before the softmax."""
+        scores: Tensor = self.classify(embeddings if self.neck is None else self.neck(embeddings))
+        return scores.float()
 
     def forward(self, embeddings: Float[Tensor, "batch dim"], batch: Batch) -> Float[Tensor, ""]:
         """The loss, a scalar."""
         labels = torch.from_numpy(batch.labels).to(embeddings.device)
-        logits = self.classify(embeddings).float()
-        return F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+        return F.cross_entropy(self.logits(embeddings), labels, label_smoothing=self.smoothing)
 
 
 class MetricLearningLoss(nn.Module):
@@ -128,8 +136,8 @@ class Objective(nn.Module):
     """What a recipe minimises: a loss over distances, a loss over classes, or their sum.
 
     Args:
-        compare: sees the fused vectors.
-        classify: sees what the neck makes of them.
+        compare: the one over distances.
+        classify: the one over classes.
         weight: of `compare`.
     """
 
@@ -141,18 +149,13 @@ class Objective(nn.Module):
         self.classify = classify
         self.weight = weight
 
-    def forward(
-        self,
-        fused: Float[Tensor, "batch dim"],
-        necked: Float[Tensor, "batch dim"],
-        batch: Batch,
-    ) -> Float[Tensor, ""]:
+    def forward(self, embeddings: Float[Tensor, "batch dim"], batch: Batch) -> Float[Tensor, ""]:
         """The loss, a scalar."""
-        total = fused.new_zeros(())
+        total = embeddings.new_zeros(())
         if self.compare is not None:
-            total = total + self.weight * self.compare(fused, batch)
+            total = total + self.weight * self.compare(embeddings, batch)
         if self.classify is not None:
-            total = total + self.classify(necked, batch)
+            total = total + self.classify(embeddings, batch)
         return total
 
 
@@ -173,7 +176,8 @@ def build_loss(part: LossPart, dim: int, classes: int) -> Objective:
         return Objective(TripletLoss(part.margin, squared, part.negatives == "batch-hard"), None)
     if part.kind == "cross-entropy":
         added = TripletLoss(part.margin, squared, hard=True) if part.triplet else None
-        return Objective(added, CrossEntropy(dim, classes, part.smoothing), part.triplet)
+        classifier = CrossEntropy(dim, classes, part.smoothing, part.neck == "bn")
+        return Objective(added, classifier, part.triplet)
     from pytorch_metric_learning import losses
 
     known = {k for k, v in vars(losses).items() if inspect.isclass(v) and issubclass(v, nn.Module)}

@@ -98,9 +98,6 @@ class ModelPart:
             (.safetensors, or .pth holding tensors only), "pypi:<package>" for the file inside an
             installed Python package, or "" for none; see `cdim.learn.weights`.
         freeze: modules of the backbone, by dotted name, that keep their weights and norms.
-        neck: "bn" puts a batch norm between the fused vector, which losses over distances
-            compare, and the classifier (BNNeck, Luo et al., CVPRW 2019); the embedding is then
-            its output scaled to length one. "none": the fused vector is the embedding.
         start: an earlier stage's run to take the backbone's weights from: the name of a run
             beside this one, or a path. A run `<name>-<seed>` that is missing is trained first
             if its recipe `<name>.toml` lies beside this one. "" starts from random weights.
@@ -111,7 +108,6 @@ class ModelPart:
     last_stride: Literal[1, 2] = 2
     weights: str = ""
     freeze: tuple[str, ...] = ()
-    neck: Literal["none", "bn"] = "none"
     start: str = ""
     start_skip: tuple[str, ...] = ()
 
@@ -148,6 +144,9 @@ class LossPart:
         hard_share: with "annotated", the share of triplets taken from the annotations; the
             rest pairs the true match with a random photo.
         smoothing: label smoothing of "cross-entropy": the share of certainty taken away.
+        neck: with "cross-entropy", "bn" puts a batch norm between the fused vector and the
+            classifier (BNNeck, Luo et al., CVPRW 2019). The embedding remains the fused vector,
+            which a triplet loss compares.
         triplet: with "cross-entropy", weight of a batch-hard triplet loss added to it (with
             `margin` and `distance`; needs loop.images_per_label); 0 adds none.
         options: keyword arguments of a pytorch-metric-learning loss.
@@ -159,6 +158,7 @@ class LossPart:
     negatives: Literal["annotated", "random", "in-batch", "batch-hard"] = "annotated"
     hard_share: float = 0.75
     smoothing: float = 0.0
+    neck: Literal["none", "bn"] = "none"
     triplet: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -116,11 +116,11 @@ def _fits_together(recipe: Recipe) -> None:
             "nothing is erased then",
             "set augment.erase, or leave the chance out",
         )
-    if recipe.model.neck == "bn" and recipe.data.target == "category":
+    if loss.neck == "bn" and loss.kind != "cross-entropy":
         raise RecipeError(
-            'model.neck = "bn" with data.target = "category"',
-            "the neck is for classes that are searched afterwards, not recognised",
-            'set model.neck = "none"',
+            f'loss.neck = "bn" with loss.kind = {loss.kind!r}',
+            'it stands before the classifier of "cross-entropy"',
+            'set loss.neck = "none"',
         )
     if loss.triplet and (loss.kind != "cross-entropy" or not loop.images_per_label):
         raise RecipeError(

@@ -19,7 +19,7 @@ from cdim.learn import checkpoint
 from cdim.learn.batches import Targets, make_sampler
 from cdim.learn.embedder import Embedder, choose_device, load_weights
 from cdim.learn.loop import Trainer, is_over
-from cdim.learn.losses import Objective, build_loss
+from cdim.learn.losses import build_loss
 from cdim.learn.recipe import DataPart, Recipe, read
 from cdim.learn.validation import load_images, make_judge
 from cdim.learn.weights import load_pretrained
@@ -72,7 +72,7 @@ def train(
     embedder = Embedder(plan)
     targets = Targets(parts.train, plan.data.target, parts.triplets)
     criterion = build_loss(plan.loss, embedder.dim, len(targets.names))
-    _check_trainable(embedder, criterion)
+    _check_trainable(embedder)
     sample = make_sampler(plan, targets)
     if plan.model.weights and not resume:
         load_pretrained(embedder.backbone, plan)
@@ -93,14 +93,8 @@ def train(
     return folder
 
 
-def _check_trainable(embedder: Embedder, criterion: Objective) -> None:
-    """Refuses a network in which nothing that is judged would learn."""
-    if embedder.neck is not None and criterion.classify is None:
-        raise RecipeError(
-            f'model.neck = "bn" with loss.kind = {embedder.recipe.loss.kind!r}',
-            "only a loss over classes trains the neck",
-            'use loss.kind = "cross-entropy", or model.neck = "none"',
-        )
+def _check_trainable(embedder: Embedder) -> None:
+    """Refuses a network in which nothing would learn."""
     if not any(weights.requires_grad for weights in embedder.parameters()):
         raise RecipeError(
             f"model.freeze = {list(embedder.recipe.model.freeze)}",

@@ -102,8 +102,10 @@ def _accuracy(
 
     def judge(network: Embedder) -> Mapping[str, float]:
         embeddings = torch.from_numpy(_embed(network, cache))
+        classifier.eval()
         with torch.inference_mode():
-            guess = classifier.classify(embeddings.to(network.device)).argmax(1).cpu().numpy()
+            guess = classifier.logits(embeddings.to(network.device)).argmax(1).cpu().numpy()
+        classifier.train()
         return {"score": float((guess == truth).mean())}
 
     return judge
