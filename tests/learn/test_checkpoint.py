@@ -90,14 +90,19 @@ def test_what_is_not_ours_is_told(path):
 
 
 def test_nothing_pickles():
-    """A pickle runs what it says when it is opened."""
+    """A pickle runs what it says when it is opened.
+
+    Other libraries' weights come as .pth: those are read by PyTorch's reader of tensors, which
+    runs nothing, and `pickle` is imported there for the name of the error it raises.
+    """
     unsafe = re.compile(
         r"\b(import|from) +(pickle|cPickle|dill|cloudpickle|shelve|joblib|marshal)\b"
-        r"|\btorch\.(load|save)\b|allow_pickle *= *True|weights_only *= *False"
+        r"|\btorch\.load\b(?!\([^()]*weights_only=True\))"
+        r"|\btorch\.save\b|allow_pickle *= *True|weights_only *= *False"
     )
     found = {
         f"{path.name}: {match[0]}"
         for path in SRC.rglob("*.py")
         for match in unsafe.finditer(path.read_text("utf-8"))
     }
-    assert not found
+    assert found <= {"weights.py: import pickle"}
