@@ -78,7 +78,7 @@ def evaluate(
         gallery_manifest: g rows, likewise; the role "junk" marks those that show nobody.
         dataset: name for the report.
         protocol: "instance", "cross-camera" or "any-camera", see `cdim.metrics.protocol`; by
-            default "cross-camera" if every query and gallery item has a camera, else "instance".
+            default "cross-camera" where the images have cameras, "instance" where none has.
         views: for multi query; each query's embedding becomes that of its views.
         expand: nearest gallery items that are averaged into each query, 0 for none.
         rerank: whether to re-rank by k-reciprocal encoding.

@@ -141,7 +141,7 @@ def judging(command: Callable[..., None]) -> Callable[..., None]:
             "--protocol",
             type=click.Choice(["instance", "cross-camera", "any-camera"]),
             help="Who may match whom [default: cross-camera if all images have a camera, "
-            "else instance].",
+            "instance if none has].",
         ),
     ):
         gathered = option(gathered)

@@ -16,6 +16,7 @@ from cdim.metrics.nearest import Nearest, first_columns, panels, squared
 from cdim.metrics.ranking import distances
 
 _QUERIES = 16  # queries worked on at a time
+_EXPANDED = 512  # and in query expansion, where each time the whole gallery is converted
 
 
 def k_reciprocal(
@@ -106,8 +107,8 @@ def expand_queries(query: ArrayLike, gallery: ArrayLike, n: int = 5) -> NDArray[
         raise UsageError(f"n = {n}", "at least one gallery vector", "leave expansion out")
     left, right = _embeddings(query, gallery)
     out = np.empty(left.shape, dtype=np.float32)
-    for start in range(0, len(left), _QUERIES):
-        rows = slice(start, start + _QUERIES)
+    for start in range(0, len(left), _EXPANDED):
+        rows = slice(start, start + _EXPANDED)
         near = first_columns(distances(left[rows], right), min(n, len(right)))
         total = left[rows] + right[near].sum(axis=1, dtype=np.float64)
         out[rows] = total / (near.shape[1] + 1)
