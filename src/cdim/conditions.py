@@ -1,4 +1,4 @@
-"""Which protocol fits two manifests, and what it looks at in them."""
+"""Which protocol and which views fit two manifests, and what is looked at in them."""
 
 from __future__ import annotations
 
@@ -58,6 +58,23 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
             "check instance names and cameras with `cdim data check`, or use another protocol",
         )
     return protocol
+
+
+def check_views(query: Manifest, views: Manifest) -> None:
+    """For multi query: every query has a view of its instance by its camera.
+
+    Raises:
+        DataError: one has none.
+    """
+    keys = [set(zip(m.instance.tolist(), m.camera.tolist(), strict=True)) for m in (query, views)]
+    lost = sorted(keys[0] - keys[1])
+    if lost:
+        raise DataError(
+            f"no further view of {lost[0][0]} in camera {lost[0][1]} "
+            f"({len(lost)} people and cameras of queries in all)",
+            "multi query needs a view of each query's person in its camera",
+            "add the views, or leave --multi-query out",
+        )
 
 
 def by_camera(protocol: str, query: Manifest, gallery: Manifest) -> bool:

@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from cdim.data.catalogue import open_dataset
+from cdim.errors import RecipeError
 from cdim.learn.embedder import load_run
 from cdim.learn.run import train
 
@@ -36,6 +37,9 @@ def few(data_root, tmp_path_factory):
     path = tmp_path_factory.mktemp("people") / "few.csv"
     manifest.take(rows).to_csv(path)
     return path
+
+
+WHOLE = 'model.freeze=["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]'
 
 
 def fit(recipe, few, out, steps, *more, resume=False):
@@ -69,3 +73,8 @@ def test_the_strong_recipe_resumes_exactly(few, tmp_path):
     # Warm-up depends on the step alone, so shorter runs share their first steps.
     for name, value in one.items():
         assert torch.equal(value, other[name]), name
+
+
+def test_a_network_frozen_as_a_whole_is_refused(few, tmp_path):
+    with pytest.raises(RecipeError, match="freezes the whole network"):
+        fit("reid-resnet50-vanilla", few, tmp_path / "run", 1, 'model.backbone="resnet18"', WHOLE)

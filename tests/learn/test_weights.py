@@ -6,6 +6,7 @@ import importlib.metadata
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -130,6 +131,13 @@ def test_timm_has_weights_for_its_own_networks_only():
     network = build_backbone("sketch-a-net", 1, (225, 225))
     with pytest.raises(RecipeError, match="timm has weights for its own"):
         load_pretrained(network, recipe("timm", "sketch-a-net", 1))
+
+
+def test_a_network_that_timm_has_no_weights_of_is_told():
+    without = next(n for n in timm.list_models("res*") if not timm.list_pretrained(f"{n}*"))
+    network = build_backbone("resnet18", 3, (64, 64))
+    with pytest.raises(RecipeError, match="has no weights of this network"):
+        load_pretrained(network, recipe("timm", without))
 
 
 def test_without_internet_timm_says_what_to_do(monkeypatch):

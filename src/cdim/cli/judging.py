@@ -126,7 +126,7 @@ def open_test(dataset: Dataset, split: str, how: How = PLAIN) -> TestSet:
         DataError: the split has no queries, or no gallery, or they do not fit together.
         UsageError: the split has not what `how` asks for.
     """
-    from cdim.conditions import choose_protocol
+    from cdim.conditions import check_views, choose_protocol
 
     rows = dataset.manifest.where(split=split)
     query, gallery = rows.where(role="query"), rows.where(role=("gallery", "junk"))
@@ -147,26 +147,13 @@ def open_test(dataset: Dataset, split: str, how: How = PLAIN) -> TestSet:
         )
     protocol = choose_protocol(how.protocol, query, gallery)
     if views is not None:
-        _check_views(query, views)
+        check_views(query, views)
     return TestSet(
         *(dataset.name, query, gallery, views),
         protocol,
         how,
         dataset.triplets.get(split),
     )
-
-
-def _check_views(query: Manifest, views: Manifest) -> None:
-    """Every query has a view, said before anything is embedded."""
-    keys = [list(zip(m.instance.tolist(), m.camera.tolist(), strict=True)) for m in (query, views)]
-    lost = sorted(set(keys[0]) - set(keys[1]))
-    if lost:
-        raise DataError(
-            f"no further view of {lost[0][0]} in camera {lost[0][1]} "
-            f"({len(lost)} people and cameras of queries in all)",
-            "multi query needs a view of each query's person in its camera",
-            "add the views, or leave --multi-query out",
-        )
 
 
 def load(run: Path, device: str, how: How = PLAIN) -> Embedder:

@@ -23,7 +23,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from cdim.data import market1501, msmt17
-from cdim.data.images import SUFFIXES
+from cdim.data.images import SUFFIXES, names_image
 from cdim.data.manifest import Manifest
 from cdim.data.tree import Tree
 from cdim.errors import DataError
@@ -63,7 +63,7 @@ def manifest(path: Path) -> Manifest:
             "other images are read from a folder, or as a.zip!b.jpg of a CSV",
             "unpack it and give the folder",
         )
-    names = [n for n in tree.names if _wanted(n)]
+    names = [n for n in tree.names if names_image(n)]
     if not names:
         raise DataError(
             f"{path} has no images", f"images end in {', '.join(SUFFIXES)}", "check the path"
@@ -71,11 +71,6 @@ def manifest(path: Path) -> Manifest:
     if all("/" in n and n.split("/")[0] in _PUBLISHED for n in names):
         return _published(path, names)
     return _by_instance(path, names)
-
-
-def _wanted(name: str) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
-    return name.lower().endswith(SUFFIXES) and not hidden
 
 
 def _published(path: Path, names: list[str]) -> Manifest:

@@ -58,6 +58,15 @@ _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 _DAMAGE_TOO = (OverflowError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
+def names_image(name: str) -> bool:
+    """Whether a file, by its path below a set's root, is an image of the set.
+
+    What file managers leave behind is not: `.x.jpg`, `._x.jpg`, `__MACOSX/`.
+    """
+    hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+    return name.lower().endswith(SUFFIXES) and not hidden
+
+
 def read(source: Source, root: str | os.PathLike[str] = ".") -> NDArray[np.uint8]:
     """The pixels a locator names.
 

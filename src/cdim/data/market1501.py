@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cdim.data.images import SUFFIXES
+from cdim.data.images import SUFFIXES, names_image
 from cdim.data.manifest import Manifest
 from cdim.data.tree import Tree
 from cdim.errors import DataError
@@ -44,22 +44,13 @@ class _Image(NamedTuple):
 
 def find(tree: Tree) -> list[str]:
     """Folders that hold `bounding_box_train/` or `bounding_box_test/`, each ending in "/" or ""."""
-    folders = {
-        name.rpartition("/")[0]
-        for name in tree.names
-        if name.lower().endswith(SUFFIXES) and not _hidden(name)
-    }
+    folders = {name.rpartition("/")[0] for name in tree.names if names_image(name)}
     bases = set()
     for folder in folders:
         above, slash, last = folder.rpartition("/")
         if last in (TRAIN, GALLERY):
             bases.add(above + slash)
     return sorted(bases)
-
-
-def _hidden(name: str) -> bool:
-    """What file managers leave behind: `._a.jpg`, `__MACOSX/`."""
-    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
 
 
 def manifest(tree: Tree, name: str, base: str, needed: Sequence[str] = ()) -> Manifest:
@@ -116,11 +107,9 @@ def _images(tree: Tree, base: str) -> list[_Image]:
     for folder, (split, usual) in _FOLDERS.items():
         below = f"{base}{folder}/"
         for file in tree.names:
-            if not file.startswith(below) or not file.lower().endswith(SUFFIXES):
+            if not file.startswith(below) or not names_image(file):
                 continue
             inside = file[len(below) :]
-            if inside.startswith("."):  # what file managers leave behind
-                continue
             parsed = _NAME.match(inside)
             if parsed is None or "/" in inside or (parsed[1] == JUNK and folder != GALLERY):
                 wrong.append(file)

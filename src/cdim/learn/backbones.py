@@ -50,6 +50,12 @@ class Backbone(nn.Module):
         outputs: dict[str, Tensor] = self.network(images)
         return outputs
 
+    @property
+    def inner(self) -> nn.Module:
+        """The network itself, whose modules have the names that recipes use."""
+        own: nn.Module = self.network
+        return own.model if isinstance(own, TimmNetwork) else own
+
     def watch(self, taps: Sequence[str]) -> None:
         """Makes `forward` give more taps (Sketch-a-Net gives all it has).
 
@@ -65,8 +71,7 @@ class Backbone(nn.Module):
         Raises:
             RecipeError: there is none.
         """
-        inner = self.network.model if isinstance(self.network, TimmNetwork) else self.network
-        modules = {k: v for k, v in inner.named_modules() if k}
+        modules = {k: v for k, v in self.inner.named_modules() if k}
         if name not in modules:
             raise RecipeError(
                 f"module {name!r} of the backbone",

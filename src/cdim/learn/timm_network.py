@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from math import log
 from typing import Any
 
@@ -268,6 +268,7 @@ def _layout(own: Shape, tall: Shape, wide: Shape, crop: tuple[int, int]) -> Layo
     return None
 
 
+@lru_cache(maxsize=256)
 def _grid(own: int, tall: int, wide: int, crop: tuple[int, int]) -> tuple[int, int] | None:
     """Rows and columns of `own` tokens, given how many there are at twice the height or width.
 

@@ -40,11 +40,10 @@ def load_pretrained(backbone: Backbone, recipe: Recipe) -> None:
         RecipeError: "timm" for a network that is not timm's.
     """
     source = recipe.model.weights
-    inner = backbone.network.model if isinstance(backbone.network, TimmNetwork) else None
-    network = inner if inner is not None else backbone.network
+    network = backbone.inner
     own = network.state_dict()
     if source == TIMM:
-        if inner is None:
+        if not isinstance(backbone.network, TimmNetwork):
             raise RecipeError(
                 f'model.weights = "timm" for {recipe.model.backbone}',
                 "timm has weights for its own networks",
