@@ -157,6 +157,12 @@ def test_validation_is_carved_by_instance_and_the_same_for_every_seed():
     assert (len(none.validation), len(none.train)) == (0, len(names))
 
 
+def test_folds_hold_out_every_instance_once():
+    folds = [load_parts(DataPart(("synthetic:71",), 0.2, fold=f), None) for f in range(5)]
+    held = [name for fold in folds for name in np.unique(fold.validation.instance)]
+    assert sorted(held) == sorted(np.unique(synthetic.manifest(71).where(split="train").instance))
+
+
 def test_a_stage_starts_from_an_earlier_one(finished, small, tmp_path, monkeypatch):
     seen = {}
     stop = RuntimeError("seen enough")

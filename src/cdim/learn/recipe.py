@@ -35,12 +35,15 @@ class DataPart:
         validation: share of the train instances held out for early stopping, in [0, 1).
             0 trains on all of them for the full number of steps.
         validation_seed: which instances those are; the same for every training seed.
+        fold: which part of the shuffled instances is held out: with validation = 0.2, the folds 0
+            to 4 together hold out every instance once.
         target: what the loss tells apart: instances, or whole categories.
     """
 
     train: tuple[str, ...]
     validation: float = 0.15
     validation_seed: int = 0
+    fold: int = 0
     target: Literal["instance", "category"] = "instance"
 
 

@@ -36,6 +36,7 @@ def _in_range(recipe: Recipe) -> None:
         "seed": ("from 0 to below 2**63", lambda v: 0 <= v < 2**63),
         "data.validation": below_one,
         "data.validation_seed": not_negative,
+        "data.fold": not_negative,
         "augment.flip": probability,
         "augment.erase": below_one,
         "augment.erase_chance": probability,
@@ -85,7 +86,13 @@ def _in_range(recipe: Recipe) -> None:
 def _fits_together(recipe: Recipe) -> None:
     """Values that cannot be beside each other."""
     loss, loop = recipe.loss, recipe.loop
-    each = loop.images_per_label
+    each, share, fold = loop.images_per_label, recipe.data.validation, recipe.data.fold
+    if fold and not 0 < share * (fold + 1) <= 1 + 1e-9:
+        raise RecipeError(
+            f"data.fold = {fold} with data.validation = {share}",
+            "folds count from 0, and together they hold out every instance once",
+            "with data.validation = 0.2 there are folds 0 to 4",
+        )
     if each and (loop.batch % each or loop.batch < 2 * each):
         raise RecipeError(
             f"loop.batch = {loop.batch} with loop.images_per_label = {each}",

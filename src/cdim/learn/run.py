@@ -121,8 +121,8 @@ class Parts:
 def load_parts(part: DataPart, data: Path | None) -> Parts:
     """Opens a recipe's datasets and carves the validation part from train, by instance.
 
-    The share is taken from each category; which instances depends on
-    `validation_seed` alone.
+    The share is taken from each category; which instances depends on `validation_seed` and
+    `fold` alone.
 
     Raises:
         DataError: a dataset cannot be opened or has no train split.
@@ -139,7 +139,8 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
     for category in np.unique(manifest.category):
         names = np.unique(manifest.instance[manifest.category == category])
         rng = np.random.default_rng(part.validation_seed)
-        held.update(rng.permutation(names)[: round(len(names) * part.validation)].tolist())
+        first, end = (round(len(names) * part.validation * f) for f in (part.fold, part.fold + 1))
+        held.update(rng.permutation(names)[first:end].tolist())
     if part.validation and not held:
         raise DataError(
             f"data.validation = {part.validation} of {len(np.unique(manifest.instance))} instances",
