@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Sets cdim up in .venv and runs it; needs only Python 3.10+ and a network.
 
-python3 start.py demo [options]   train a small model on made-up products and search with it
+python3 start.py demo [options]   make a gallery of made-up products and find them by sketch
 python3 start.py test             every check: style, types, import rule, tests
 
 The second start is quick: what is installed stays in .venv until pyproject.toml changes.
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-EXTRAS = {"demo": "train", "test": "train,dev"}
+EXTRAS = {"demo": "", "test": "train,dev"}
 COMMANDS = {"demo": ["-m", "cdim", "demo"], "test": [str(ROOT / "tools" / "check.py")]}
 
 
@@ -64,20 +64,22 @@ def make_venv():
 
 def install(extras):
     """Installs the project with its extras, once per version of pyproject.toml."""
-    stamp = VENV / "cdim-{}".format(extras.replace(",", "-"))
+    stamp = VENV / "cdim-{}".format(extras.replace(",", "-") or "base")
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    say("installing cdim[" + extras + "]; PyTorch is large (up to 5 GB), this happens once")
-    project = str(ROOT) + "[" + extras + "]"
+    large = "PyTorch is large (up to 5 GB), " if "train" in extras else ""
+    project = str(ROOT) + ("[" + extras + "]" if extras else "")
+    say("installing cdim" + project[len(str(ROOT)) :] + "; " + large + "this happens once")
     for command in (
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"],
         ["-m", "uv", "pip", "install", "--python", str(PYTHON), "--editable", project],
     ):
         if subprocess.call([str(PYTHON), *command], cwd=str(ROOT)) != 0:
             raise SetupError(
-                "installing failed, the lines above say why; it needs a network and about 8 GB "
-                "of free space; run the same command again, it goes on where it stopped"
+                "installing failed, the lines above say why; it needs a network and free space "
+                "(about 8 GB with PyTorch, else 1); run the same command again, it goes on where "
+                "it stopped"
             )
     stamp.write_text(wanted)
 

@@ -16,11 +16,16 @@ MODULES = sorted(
 )
 # What only the extras [train] and [dev] bring.
 EXTRAS = (
-    "accelerate",
+    "httpx",
     "jaxtyping",
+    "onnx",
+    "onnxscript",
+    "openvino",
     "pandas",
+    "playwright",
     "psutil",
     "pytorch_metric_learning",
+    "qdrant_client",
     "safetensors",
     "skimage",
     "tensorboard",

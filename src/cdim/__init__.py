@@ -1,15 +1,38 @@
 """Cross-domain instance matching: find the same thing in another visual domain.
 
-    errors <- data, metrics <- evaluation <- find | learn <- cli
+    import cdim
 
-Importing this package imports nothing heavy; take what you need from its rooms,
-for example `from cdim.data.catalogue import open_dataset`.
+    vectors = cdim.load("bundle").encode("photos/")
+    with cdim.Gallery.open("gallery") as gallery:
+        ...
+
+Importing this package imports nothing heavy; the rest is in its rooms, for example
+`from cdim.data.catalogue import open_dataset`. See docs/architecture.md.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from cdim.errors import CdimError
 
-__all__ = ["CdimError", "__version__"]
+if TYPE_CHECKING:
+    from cdim.encoder import load
+    from cdim.find.gallery import Gallery
+
+__all__ = ["CdimError", "Gallery", "__version__", "load"]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when they are asked for: NumPy and Qdrant take time to start.
+    if name == "load":
+        from cdim.encoder import load
+
+        return load
+    if name == "Gallery":
+        from cdim.find.gallery import Gallery
+
+        return Gallery
+    raise AttributeError(f"module 'cdim' has no attribute {name!r}")

@@ -6,6 +6,7 @@
     │   └── ImageError  one image cannot be read or drawn
     ├── RecipeError     a training recipe is wrong
     ├── ModelError      a run, checkpoint or bundle is missing, damaged or does not fit
+    ├── GalleryError    a gallery is missing, damaged, in use, or of another model
     ├── TrainingError   training cannot go on (a loss that is not a number, a full disk)
     └── MissingExtra    an optional part of cdim is not installed
 
@@ -56,6 +57,10 @@ class RecipeError(CdimError):
 
 class ModelError(CdimError):
     """A run, checkpoint or bundle is missing, damaged or does not fit."""
+
+
+class GalleryError(CdimError):
+    """A gallery is missing, damaged, in use, or of another model."""
 
 
 class TrainingError(CdimError):

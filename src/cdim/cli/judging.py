@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command("eval")
-@click.argument("run", type=options.PATH)
+@click.argument("model", type=options.PATH)
 @click.argument("dataset")
 @options.data_root
 @options.split
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 @click.option("--cameras", is_flag=True, help="Print the numbers by pair of cameras, too.")
 @options.as_json
 @click.option("--html", type=options.PATH, metavar="FILE", help="Write ranked lists to look at.")
-@click.option("--compare", type=options.PATH, metavar="RUN2", help="Paired test against RUN2.")
+@click.option("--compare", type=options.PATH, metavar="MODEL2", help="Paired test against MODEL2.")
 def evaluate(
-    run: Path,
+    model: Path,
     dataset: str,
     data: Path | None,
     split: str,
@@ -50,7 +51,7 @@ def evaluate(
     html: Path | None,
     compare: Path | None,
 ) -> None:
-    """Judge the model in the folder RUN on DATASET, a name or a path.
+    """Judge MODEL, a run or a bundle, on DATASET, a name or a path.
 
     \b
     cdim eval runs/strong-fusion-0 qmul-shoe --html report.html
@@ -69,7 +70,7 @@ def evaluate(
             "numbers by camera need cameras, and the protocol cross-camera or any-camera",
             "leave --cameras out, or fill the column camera and choose one of these protocols",
         )
-    report = judge(load(run, device, how), test)
+    report = judge(load(model, device, how), test)
     printed: dict[str, Any] = {**report.to_json(), "split": split}
     lines = [report.table()]
     if cameras:
@@ -156,28 +157,63 @@ def open_test(dataset: Dataset, split: str, how: How = PLAIN) -> TestSet:
     )
 
 
-def load(run: Path, device: str, how: How = PLAIN) -> Embedder:
+class Model(Protocol):
+    """A run's network or a bundle: what can be judged."""
+
+    @property
+    def seed(self) -> int | None:
+        """The seed it was trained with."""
+
+    def embed(
+        self, manifest: Manifest, progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Embeddings (n, d)."""
+
+
+def load(place: Path, device: str, how: How = PLAIN) -> Model:
+    """The model in a folder, a bundle or a run.
+
+    Raises:
+        ModelError: neither is there.
+        UsageError: an option that only runs have, for a bundle.
+    """
+    from cdim import bundle
+
+    if not bundle.is_bundle(place):
+        return load_run(place, device, how)
+    if how.join or device not in ("auto", "cpu"):
+        raise UsageError(
+            f"{str(how) or '--device ' + device} for the bundle {place}",
+            "a bundle is a finished graph on the CPU",
+            "judge the run, or leave the option out",
+        )
+    from cdim.encoder import load as encoder
+
+    return encoder(place)
+
+
+def load_run(run: Path, device: str, how: How = PLAIN) -> Embedder:
     """A run's best network, with the middle maps joined that `how` names.
 
     Raises:
         RecipeError: a map its backbone does not have.
     """
     with training_extra():
-        from cdim.learn.embedder import load_run
-    embedder = load_run(run, device=device)
+        from cdim.learn import embedder as embedders
+    embedder = embedders.load_run(run, device=device)
     if how.join:
         embedder.join(how.join, how.join_pool, "l2" if how.join_l2 else "none")
     return embedder
 
 
-def judge(embedder: Embedder, test: TestSet) -> Report:
+def judge(model: Model, test: TestSet) -> Report:
     """Embeds all sides and scores them."""
     from cdim.evaluation import Views
     from cdim.evaluation import evaluate as score
 
     def embedded(what: str, manifest: Manifest) -> NDArray[np.float32]:
         with progress_bar(what) as progress:
-            return embedder.embed(manifest, progress)
+            return model.embed(manifest, progress)
 
     views, pooled = test.views, test.how.multi_query
     return score(
@@ -191,5 +227,5 @@ def judge(embedder: Embedder, test: TestSet) -> Report:
         expand=test.how.expand,
         rerank=test.how.rerank,
         triplets=test.triplets,
-        seed=embedder.recipe.seed,
+        seed=model.seed,
     )

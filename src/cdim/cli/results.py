@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cdim.cli import options
-from cdim.cli.judging import judge, load, open_test, paired_lines
+from cdim.cli.judging import judge, load_run, open_test, paired_lines
 
 if TYPE_CHECKING:
     from cdim.cli.options import How
@@ -70,7 +70,7 @@ def add(
 
     opened = open_dataset(dataset, data)
     test = open_test(opened, split, how)
-    models = [load(run, device, how) for run in runs]
+    models = [load_run(run, device, how) for run in runs]
     model = models[0]
     new = book.pool(
         [judge(each, test) for each in models],
@@ -116,7 +116,8 @@ def paired(
     from cdim.comparison import compare, compare_sets
     from cdim.data.catalogue import open_dataset
 
-    sides = [[load(run, device, how) for run in runs], [load(run, device) for run in others]]
+    ours = [load_run(run, device, how) for run in runs]
+    sides = [ours, [load_run(run, device) for run in others]]
     judged = []
     for name in datasets:
         opened = open_dataset(name, data)

@@ -105,7 +105,7 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
             if width * height > MAX_PIXELS:
                 raise _too_large(name, f"{width} x {height} pixels")
             image.load()
-            return _plain(ImageOps.exif_transpose(image))
+            return plain(image)
     except Image.DecompressionBombWarning:  # an exception where warnings are errors
         raise _too_large(name, "too many pixels") from None
     except Image.DecompressionBombError:
@@ -118,6 +118,49 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
             "a whole PNG, JPEG, WebP, BMP, GIF, TIFF or PPM image is needed",
             "fetch or save the file again, or leave it out",
         ) from None
+
+
+def plain(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels of a Pillow image: upright (EXIF), alpha composited on white.
+
+    Returns:
+        uint8 (h, w) for grey images, (h, w, 3) for colour.
+
+    Raises:
+        ValueError: a mode with no known white.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        high: NDArray[np.uint8] = (np.asarray(image) >> 8).astype(np.uint8)
+        return high
+    if image.mode in ("I", "F"):
+        raise ValueError(f"mode {image.mode} with no known white")
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.array(image.convert("L" if grey else "RGB"), dtype=np.uint8)
+
+
+def below(folder: Path) -> list[Path]:
+    """All images in a folder and the folders inside it, sorted.
+
+    Raises:
+        DataError: no such folder, or no images in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder", "images lie in a folder", "check the path")
+    found = sorted(
+        path
+        for where, _, names in os.walk(folder)
+        for path in (Path(where) / name for name in names)
+        if names_image(path.relative_to(folder).as_posix())
+    )
+    if not found:
+        raise DataError(
+            f"no images in {folder}", f"images end in {', '.join(SUFFIXES)}", "check the path"
+        )
+    return found
 
 
 def load_stack(
@@ -272,17 +315,3 @@ def _too_large(name: str, given: str) -> ImageError:
     return ImageError(
         f"{name} has {given}", f"at most {MAX_PIXELS} are opened", "make the image smaller"
     )
-
-
-def _plain(image: Image.Image) -> NDArray[np.uint8]:
-    """Any Pillow mode as uint8, grey or RGB, alpha over white."""
-    if image.mode.startswith("I;16"):
-        high: NDArray[np.uint8] = (np.asarray(image) >> 8).astype(np.uint8)
-        return high
-    if image.mode in ("I", "F"):
-        raise ValueError(f"mode {image.mode} with no known white")
-    grey = image.mode in ("1", "L", "LA", "La")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("L" if grey else "RGB"), dtype=np.uint8)

@@ -83,6 +83,11 @@ class Embedder(nn.Module):
         self.joined = Fusion(layout, EMBEDDING, taps, pool, 0, normalise)
 
     @property
+    def seed(self) -> int:
+        """The seed it was trained with."""
+        return self.recipe.seed
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from cdim import strict
 from cdim.data.preprocess import Preprocess
 from cdim.errors import RecipeError
-from cdim.learn import rules, strict
+from cdim.learn import rules
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+DOCUMENT = strict.Document("recipe", RecipeError)
 Pool = Literal["flatten", "average", "gem", "grid2", "grid3", "grid4", "grid8"]
 
 
@@ -275,7 +277,7 @@ def parse(table: Mapping[str, Any]) -> Recipe:
     Raises:
         RecipeError: as `read`.
     """
-    recipe: Recipe = strict.build(Recipe, table)
+    recipe: Recipe = strict.build(Recipe, table, DOCUMENT)
     return recipe
 
 

@@ -51,7 +51,8 @@ class Layout:
         ordered = output.permute(self.axes)
         if ordered.ndim == 3:
             ordered = ordered[:, :, self.prefix :]
-        return ordered.reshape(len(output), self.channels, *self.size)
+        # A length would be frozen into an exported graph, a shape is not.
+        return ordered.reshape(ordered.shape[0], self.channels, *self.size)
 
 
 class TimmNetwork(nn.Module):

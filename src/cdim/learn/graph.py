@@ -1,0 +1,145 @@
+"""A trained network as an ONNX graph: images in, `features` and `embedding` out."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from cdim.errors import ModelError, RecipeError
+from cdim.learn.embedder import Embedder
+from cdim.learn.fusion import GRIDS, Fusion, unit
+from cdim.learn.projection import Projection
+
+MOST_FEATURES = 16_384
+OPSET = 18
+
+
+class Graph(nn.Module):
+    """What is exported.
+
+    `features` is the fused vector before any projection. Where it would have more than
+    `MOST_FEATURES` dimensions, flattened maps are averaged over the finest grid that fits.
+    `embedding` is what the network was trained to compare, or a projection of it.
+
+    Args:
+        embedder: the trained network.
+        projection: makes the embedding shorter, or None.
+
+    Raises:
+        RecipeError: features that do not fit however they are pooled.
+    """
+
+    def __init__(self, embedder: Embedder, projection: Projection | None = None) -> None:
+        super().__init__()
+        self.embedder = embedder
+        self.features = _features(embedder)
+        self.domains = () if projection is None else projection.domains
+        if projection is not None:
+            self.register_buffer("means", torch.from_numpy(projection.means))
+            self.register_buffer("matrix", torch.from_numpy(projection.matrix))
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of `embedding`."""
+        return int(self.matrix.shape[1]) if self.domains else self.embedder.dim
+
+    @property
+    def features_dim(self) -> int:
+        """Dimensions of `features`."""
+        return self.embedder.fusion.dim if self.features is None else self.features.dim
+
+    @property
+    def takes_domain(self) -> bool:
+        """Whether domains are treated differently."""
+        return len(self.domains) > 1
+
+    def forward(self, images: Tensor, domain: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Normalised images (n, c, h, w), domain numbers (n,), to features and embeddings."""
+        outputs = self.embedder.backbone(images)
+        embedding = self.embedder.fusion(outputs)
+        features = embedding if self.features is None else self.features(outputs)
+        if self.domains:
+            mean = self.means[0] if domain is None else self.means[domain]
+            embedding = unit((embedding - mean) @ self.matrix)
+        return features, embedding
+
+
+def write(graph: Graph, path: Path) -> None:
+    """Writes the graph as one ONNX file with weights inside; the batch size is free.
+
+    Raises:
+        ModelError: the network has an operation that ONNX lacks.
+    """
+    preprocess = graph.embedder.preprocess
+    images = torch.zeros(2, preprocess.channels, *preprocess.crop)
+    arguments: tuple[Tensor, ...] = (images,)
+    if graph.takes_domain:
+        arguments += (torch.zeros(2, dtype=torch.int64),)
+    names = ["images", "domain"][: len(arguments)]
+    graph = graph.cpu().eval()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # of deprecations inside the exporter
+            torch.onnx.export(
+                graph,
+                arguments,
+                path,
+                input_names=names,
+                output_names=["features", "embedding"],
+                dynamic_shapes=tuple({0: torch.export.Dim("batch")} for _ in arguments),
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except (RuntimeError, ValueError, TypeError, torch.onnx.errors.OnnxExporterError) as error:
+        raise ModelError(
+            f"cannot export {graph.embedder.recipe.model.backbone} "
+            f"({(str(error).splitlines() or ['no reason given'])[0]})",
+            "every operation of the network must exist in ONNX",
+            "use another backbone, or a newer torch",
+        ) from None
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    if isinstance(session.get_inputs()[0].shape[0], int):
+        raise ModelError(
+            f"the graph of {graph.embedder.recipe.model.backbone} takes batches of one size only",
+            "a bundle takes any number of images",
+            "use another backbone, or a newer torch",
+        )
+
+
+def _features(embedder: Embedder) -> Fusion | None:
+    """The fusion of what comes before any projection; None where that is the embedding."""
+    trained = embedder.fusion
+    if trained.project is None and trained.dim <= MOST_FEATURES:
+        return None
+    part = embedder.recipe.fusion
+    pools = [part.pool] * len(part.taps) if isinstance(part.pool, str) else list(part.pool)
+    finest = ["flatten", *sorted(GRIDS, key=lambda name: -GRIDS[name])]
+    for name in finest:
+        fitted = [name if pool == "flatten" else pool for pool in pools]
+        fusion = Fusion(
+            embedder.backbone.taps,
+            embedder.backbone.final,
+            part.taps,
+            fitted,
+            0,
+            part.normalise,
+        )
+        if fusion.dim <= MOST_FEATURES:
+            # Learned exponents of pooling come along.
+            fusion.load_state_dict(
+                {k: v for k, v in trained.state_dict().items() if k.startswith("pools.")}
+            )
+            return fusion
+    raise RecipeError(
+        f"fusion.taps = {list(part.taps)}, pooled to more than {MOST_FEATURES} dimensions",
+        f"features have at most {MOST_FEATURES}",
+        "fuse fewer taps, or pool them to a coarser grid",
+    )

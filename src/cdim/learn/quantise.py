@@ -1,0 +1,59 @@
+"""8-bit weights and activations, with ranges measured on training images."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+BATCH = 32
+SEEN = 256
+"""Training images that the ranges are measured on."""
+
+
+class _Images(CalibrationDataReader):  # type: ignore[misc]
+    """Hands the images out, a batch at a time, as ONNX Runtime asks for them."""
+
+    def __init__(self, inputs: dict[str, NDArray[Any]]) -> None:
+        starts = range(0, len(inputs["images"]), BATCH)
+        self._batches = iter([{k: v[i : i + BATCH] for k, v in inputs.items()} for i in starts])
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        """The next batch, None behind the last."""
+        return next(self._batches, None)
+
+
+def quantise(source: Path, target: Path, inputs: dict[str, NDArray[Any]]) -> None:
+    """Writes a graph with 8-bit convolutions and matrix products.
+
+    Weights are quantised per channel; what is between (pooling, joining, scaling to length one)
+    stays as it is.
+
+    Args:
+        source: an ONNX file.
+        target: where the new one goes.
+        inputs: training images as the graph takes them.
+    """
+    logging.getLogger().setLevel(logging.ERROR)  # it advises what is being done
+    prepared = target.with_suffix(".prepared.onnx")
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    quantize_static(
+        str(prepared),
+        str(target),
+        _Images(inputs),
+        op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+    prepared.unlink()
+
+
+def sample(n: int, most: int = SEEN) -> NDArray[np.int64]:
+    """Rows of a fair, repeatable sample of n training images, ascending."""
+    return np.sort(np.random.default_rng(0).permutation(n)[:most])

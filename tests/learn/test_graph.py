@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from cdim.errors import ModelError, RecipeError
+from cdim.learn import graph
+from cdim.learn.embedder import Embedder
+from cdim.learn.projection import Projection, apply
+
+COLOUR = {"channels": 3, "mean": [0.0] * 3, "std": [255.0] * 3}
+
+
+def outputs(module, tmp_path, n=3, domain=None):
+    """Features and embeddings of random images, by the graph and by the network."""
+    graph.write(module, tmp_path / "g.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "g.onnx"))
+    p = module.embedder.preprocess
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((n, p.channels, *p.crop)).astype(np.float32)
+    inputs = {"images": images}
+    if domain is not None:
+        inputs["domain"] = np.array(domain)
+    with torch.inference_mode():
+        wanted = module(*(torch.from_numpy(v) for v in inputs.values()))
+    found = session.run(["features", "embedding"], inputs)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert ours == pytest.approx(theirs.numpy(), abs=1e-5)
+    return found
+
+
+def test_the_embedding_is_also_the_features_where_nothing_is_projected(recipe, tmp_path):
+    module = graph.Graph(Embedder(recipe(fusion={"taps": ["pool5"]})))
+    features, embedding = outputs(module, tmp_path)
+    assert features.shape == (3, module.features_dim)
+    assert features == pytest.approx(embedding)
+
+
+def test_features_stand_before_the_trained_projection(recipe, tmp_path):
+    embedder = Embedder(recipe(fusion={"taps": ["conv4", "pool5"], "project": 7}))
+    module = graph.Graph(embedder)
+    features, embedding = outputs(module, tmp_path)
+    assert embedding.shape == (3, module.dim) == (3, 7 + 256)
+    assert features.shape == (3, module.features_dim)
+    assert module.features_dim > module.dim
+
+
+def test_features_too_long_are_averaged_over_the_finest_grid_that_fits(recipe, tmp_path):
+    crop = {"resize": [225, 225], "crop": [225, 225]}
+    embedder = Embedder(recipe(input=crop, fusion={"taps": ["conv1", "pool5"], "project": 8}))
+    module = graph.Graph(embedder)
+    # 64 and 256 channels on a grid of 4 x 4 and the final 256: on 8 x 8 they would be 20,736.
+    assert module.features_dim == (64 + 256) * 16 + 256 <= graph.MOST_FEATURES
+    features, _ = outputs(module, tmp_path, n=1)
+    maps = embedder.backbone(torch.zeros(1, 1, 225, 225))
+    assert maps["conv1"].shape[1] == 64
+    assert features.shape == (1, module.features_dim)
+
+
+def test_features_that_fit_in_no_way_are_refused(recipe, monkeypatch):
+    monkeypatch.setattr(graph, "MOST_FEATURES", 100)
+    with pytest.raises(RecipeError, match="fusion.taps.*at most 100"):
+        graph.Graph(Embedder(recipe(fusion={"taps": ["pool5"]})))
+
+
+def projection_of(embedder, domains, dim=5):
+    rng = np.random.default_rng(1)
+    means = rng.standard_normal((len(domains), embedder.dim)).astype(np.float32)
+    matrix = rng.standard_normal((embedder.dim, dim)).astype(np.float32)
+    return Projection(domains, means, matrix, 0.5)
+
+
+def test_a_projection_is_part_of_the_graph_and_takes_the_domain(recipe, tmp_path):
+    embedder = Embedder(recipe(fusion={"taps": ["pool5"]})).eval()
+    fitted = projection_of(embedder, ("edge", "sketch"))
+    module = graph.Graph(embedder, fitted)
+    features, embedding = outputs(module, tmp_path, domain=[0, 1, 1])
+    wanted = apply(fitted, features, ["edge", "sketch", "sketch"])
+    assert embedding == pytest.approx(wanted, abs=1e-5)
+    assert (module.dim, module.takes_domain) == (5, True)
+
+
+def test_one_domain_needs_no_input_of_its_own(recipe, tmp_path):
+    embedder = Embedder(recipe(fusion={"taps": ["pool5"]})).eval()
+    fitted = projection_of(embedder, ("photo",))
+    features, embedding = outputs(graph.Graph(embedder, fitted), tmp_path)
+    assert embedding == pytest.approx(apply(fitted, features, ["photo"] * 3), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "taps", "pool"),
+    [
+        ("resnet18", ["layer2.0", "layer4.0"], "average"),
+        ("vit_tiny_patch16_224", ["blocks.5"], "grid4"),
+        ("convnext_atto", ["stages.1"], "gem"),
+    ],
+)
+def test_networks_of_timm_are_exported(recipe, tmp_path, backbone, taps, pool):
+    crop = [224, 224] if backbone.startswith("vit") else [64, 64]
+    made = recipe(
+        input={**COLOUR, "resize": crop, "crop": crop},
+        model={"backbone": backbone},
+        fusion={"taps": taps, "pool": pool, "project": 6, "normalise": "none"},
+    )
+    outputs(graph.Graph(Embedder(made)), tmp_path)
+
+
+def test_a_graph_for_batches_of_one_size_is_refused(recipe, tmp_path, monkeypatch):
+    embedder = Embedder(recipe())
+    usual = embedder.fusion.forward
+
+    def frozen(maps):
+        found = usual(maps)
+        return found.reshape(len(found), -1)
+
+    monkeypatch.setattr(embedder.fusion, "forward", frozen)
+    with pytest.raises(ModelError, match=r"batches of one size|cannot export"):
+        graph.write(graph.Graph(embedder), tmp_path / "g.onnx")
