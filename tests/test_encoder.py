@@ -122,8 +122,8 @@ def test_the_engine_is_chosen_and_named(folder, monkeypatch):
     assert encoder.load(folder).engine == "onnxruntime"
     with pytest.raises(MissingExtra, match=r"cdim\[openvino\]"):
         encoder.load(folder, "openvino")
-    with pytest.raises(UsageError, match="'onnx'.*did you mean"):
-        encoder.load(folder, "onnx")
+    with pytest.raises(UsageError, match="'onnxrumtime'.*did you mean"):
+        encoder.load(folder, "onnxrumtime")
 
 
 def test_several_threads_may_share_an_encoder(model):

@@ -307,7 +307,16 @@ def _listed(source: Any) -> Iterable[Any]:
 
 
 def pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
-    """Any kind of image as uint8 (h, w) or (h, w, 3)."""
+    """The pixels of one image, uint8 (h, w) or (h, w, 3).
+
+    Args:
+        source: a path or locator, bytes of an image file, a PIL image, or the pixels themselves.
+        opened: reads files.
+
+    Raises:
+        ImageError: it cannot be read.
+        UsageError: it is no image.
+    """
     if isinstance(source, bytes):
         return images.decode(source, "the image")
     if isinstance(source, np.ndarray):

@@ -3,69 +3,185 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cdim.cli import options
-from cdim.cli.judging import load
-from cdim.cli.progress import progress_bar
+from cdim.errors import UsageError
+
+if TYPE_CHECKING:
+    from cdim.find.gallery import Gallery
+    from cdim.find.page import Search
+
+
+def _weights(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> list[float] | None:
+    """Reads "0.7,0.3"; the gallery checks their number and sum."""
+    if text is None:
+        return None
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = [math.nan]
+    if not all(0 <= weight < math.inf for weight in found):
+        raise click.BadParameter(f"{text!r} is no list of numbers from 0, such as 0.7,0.3")
+    return found
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=options.PATH)
-@click.argument("queries", metavar="QUERY...", type=options.PATH, nargs=-1, required=True)
-@click.option("--model", type=options.PATH, required=True, metavar="RUN", help="A run's folder.")
+@click.argument("gallery")
+@click.argument("queries", metavar="QUERY...", type=options.PATH, nargs=-1)
+@click.option(
+    "--like", multiple=True, metavar="ID", help="An item of the gallery as a query. Repeatable."
+)
+@click.option("--each", is_flag=True, help="Search for each query on its own, unpooled.")
+@click.option(
+    "--weights",
+    callback=_weights,
+    metavar="W,W",
+    help="How much each query counts, those of --like last [default: all alike].",
+)
+@click.option("--domain", metavar="NAME", help="What the QUERY images are [default: found out].")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Search only items with this metadata: category=shoe, category=shoe,bag, price=10..50, "
+    "date=2024-01-01..2024-06-30. Repeatable.",
+)
 @click.option("-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits.")
+@click.option("--rerank", is_flag=True, help="Re-rank the nearest 200 by k-reciprocal neighbours.")
 @click.option(
     "--expand",
     type=click.IntRange(min=1),
+    default=None,
     metavar="N",
-    help="Search again with each query averaged with its N nearest images.",
+    help="Search again with the query averaged with its N nearest items.",
 )
 @click.option(
-    "--rerank",
-    is_flag=True,
-    help="Re-rank by k-reciprocal neighbours; for folders of several images a thing.",
+    "--false-match-rate",
+    type=click.FloatRange(0, 1),
+    metavar="R",
+    help="Only hits so sure that a query whose target is absent gets one in a share R of searches.",
 )
-@options.device
 @options.as_json
 @click.option("--html", type=options.PATH, metavar="FILE", help="Write a page with the pictures.")
+@click.option("--pictures", is_flag=True, help="Show the hits in the terminal.")
+@click.option(
+    "--model", type=options.PATH, metavar="BUNDLE", help="The bundle, for a gallery at a URL."
+)
 def search(
-    folder: Path,
+    gallery: str,
     queries: tuple[Path, ...],
-    model: Path,
-    k: int,
-    expand: int | None,
-    rerank: bool,
-    device: str,
+    like: tuple[str, ...],
+    each: bool,
+    weights: list[float] | None,
+    domain: str | None,
+    where: tuple[str, ...],
     as_json: bool,
     html: Path | None,
+    pictures: bool,
+    model: Path | None,
+    **options: Any,
 ) -> None:
-    """Find in the folder DIR what the QUERY images show, nearest first.
+    """Find in GALLERY what the QUERY files show, nearest first.
 
-    Files that cannot be read are named at the end. Distances are Euclidean, between embeddings;
-    with --expand from the averaged query, with --rerank from 0 to 1 and changing with the other
-    queries and images.
+    A QUERY is an image, an SVG, or strokes as JSON. Several are views of one thing and are pooled,
+    unless --each is given.
 
     \b
-    cdim search photos/ sketch.png --model runs/strong-fusion-0 --html found.html
+    cdim search gallery/ sketch.png
+    cdim search gallery/ drawing.svg photo.jpg --weights 0.7,0.3 --where category=shoe
+    cdim search gallery/ --like boots/12.jpg --html found.html
     """  # noqa: D301 - click wants the character
-    from cdim.find import page
-    from cdim.find import search as finding
+    _check(queries, like, each, weights, as_json, pictures)
+    from cdim.find import filters
+    from cdim.find.gallery import Gallery
+    from cdim.find.items import Like, Look
+    from cdim.find.page import Search, write
+    from cdim.find.queries import read_query
 
-    with progress_bar("images") as progress:
-        embed = load(model, device).embed
-        found = finding.search(embed, folder, queries, k, progress, expand=expand, rerank=rerank)
-    if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2))
-    else:
-        for query, hits in found.hits.items():
-            click.echo(f"{query} in {found.gallery} images; distances: {found.distances}")
-            for rank, hit in enumerate(hits, start=1):
-                click.echo(f"{rank:>4}  {hit.distance:8.4f}  {click.format_filename(hit.path)}")
-        for why in found.unreadable.values():
-            click.echo(f"left out: {why}", err=True)
-    if html is not None:
-        page.write(found, html)
-        click.echo(f"the pictures: {html}", err=as_json)
+    conditions = filters.parse(where)
+    with Gallery.open(gallery, model) as opened:
+        views: list[Look | Like] = [read_query(path, domain, opened.bundle) for path in queries]
+        views += [Like(item) for item in like]
+        names = [click.format_filename(path) for path in queries] + [f"like {i}" for i in like]
+        groups = [[row] for row in range(len(views))] if each else [list(range(len(views)))]
+        searches = []
+        options["expand"] = options["expand"] or 0
+        for rows in groups:
+            asked = [views[row] for row in rows]
+            found = opened.search(asked, where=conditions, weights=weights, **options)
+            searches.append(Search(tuple(names[row] for row in rows), tuple(asked), found))
+        if as_json:
+            tables = [{"query": list(s.names), **s.found.to_json()} for s in searches]
+            answer = {"searches": tables} if each else tables[0]
+            click.echo(json.dumps(answer, indent=2))
+        else:
+            for one in searches:
+                _print(one, _drawer(opened) if pictures else None)
+        if html is not None:
+            write(searches, opened, html)
+            click.echo(f"the pictures: {html}", err=as_json)
+
+
+def _check(
+    queries: Sequence[Path],
+    like: Sequence[str],
+    each: bool,
+    weights: Sequence[float] | None,
+    as_json: bool,
+    pictures: bool,
+) -> None:
+    """Refuses options that do not go together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if not queries and not like:
+        raise UsageError(
+            "nothing to search with",
+            "a query is a file, or an item of the gallery",
+            "name a QUERY, or give --like ID",
+        )
+    if each and weights is not None:
+        raise UsageError(
+            "--weights with --each", "weights are of views that are pooled", "leave one out"
+        )
+    if pictures and (as_json or not sys.stdout.isatty()):
+        raise UsageError(
+            "--pictures " + ("with --json" if as_json else "into a file or pipe"),
+            "pictures are shown on a terminal",
+            "leave it out, or use --html FILE",
+        )
+
+
+def _drawer(gallery: Gallery) -> Callable[[str], str]:
+    from cdim.cli.pictures import picture
+
+    return lambda item: picture(gallery.get(item).thumbnail)
+
+
+def _print(one: Search, draw: Callable[[str], str] | None) -> None:
+    """Prints what one search found."""
+    found = one.found
+    taken = f", taken as {', '.join(found.taken)}" if found.taken else ""
+    click.echo(
+        f"{' + '.join(one.names)}{taken}, in {found.searched:,} items; distances: {found.distances}"
+    )
+    for rank, hit in enumerate(found.hits, start=1):
+        if draw is not None:
+            click.echo(draw(hit.item.id))
+        sure = "" if hit.probability is None else f"{100 * hit.probability:5.0f} %"
+        name = hit.item.id if hit.item.id.isprintable() else repr(hit.item.id)
+        click.echo(f"{rank:>4}  {hit.distance:8.4f}{sure}  {name}")
+    if not found.hits:
+        click.echo("nothing found" if found.searched else "no item has this metadata")
+    if found.absent and found.present is not None:
+        click.echo(f"probably not in this gallery (present: {100 * found.present:.0f} %)")

@@ -1,22 +1,29 @@
 """From distances to probabilities: is this hit the same instance, and is it here at all?
 
-A distance alone does not tell: it depends on the query, on the gallery and on how many items
-there are to be confused with. So the distances of a query are compared with those to a sample of
-the gallery, without labels:
+A distance alone does not tell: it depends on the query, and on what else is in the gallery to be
+confused with. So a query's nearest hits are compared with each other and with a sample of its
+distances to the gallery, which needs no labels. Two questions are answered one after the other.
 
-    z_i = (mean of the sample's distances - d_i) / their standard deviation
+Is it here at all? A logistic function of how near the best hit is (d_1), how far it leads the
+next (d_2 - d_1), the sample's mean m and the number of items n:
 
-and hits compete with each other and with "none of them", which is the likelier the more items n
-there are:
+    present = 1 / (1 + exp(-(bias - near d_1 + mean m + lead (d_2 - d_1) + size log n)))
 
-    P_i = exp(slope z_i) / (exp(offset + size log n) + exp(slope z_i) + rivals sum_j exp(slope z_j))
+Which one is it, if it is here? A softmax over the gallery, whose far part the sample stands for:
 
-over the other hits j. With rivals = 1 at most one item shows the instance; with 0 each is judged
-alone, as where a person is in a gallery many times.
+    w_i = exp(-slope d_i)
+    rest = exp(other) (n - r + 1) (mean of exp(-slope d) over the sample's d >= d_r)
+    P_i = present w_i / (w_i + rest + rivals (w_1 + ... + w_r - w_i)),    r = min(RIVALS, hits)
+
+With rivals = 1 at most one item shows the instance; with 0 each hit is judged alone, as where a
+person is in a gallery many times. P falls with the distance and never exceeds `present`.
+
+`cdim.metrics.calibration_fit` finds the numbers.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,27 +33,36 @@ from numpy.typing import ArrayLike, NDArray
 from cdim.errors import UsageError
 
 RIVALS = 10
-"""Hits that compete with each other."""
-TINY, CEILING = 1e-9, 500.0
+"""Hits that compete with each other: pass at least so many, and P does not depend on k."""
+
+_LARGEST = 700.0  # exp of it is still a float
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fitted numbers.
+    """The fitted numbers; distances are the model's own.
 
     Args:
-        slope: of the standardised nearness, above 0.
-        offset: of "none of them".
-        size: how much that grows with the logarithm of the number of items.
+        slope: of a hit's weight with its distance, above 0.
+        other: logarithm of the weight of the items that are no hits.
         rivals: weight of the other hits, 0 to 1.
-        false_matches: probabilities of the best hit of held-out searches whose target was not
-            there, ascending: what `threshold` reads.
+        bias: of "it is here".
+        near: how much the best hit's distance speaks against it, at least 0.
+        mean: how much the mean distance to the gallery speaks for it, 0 to `near`.
+        lead: how much the best hit's lead speaks for it, at least 0.
+        size: of the logarithm of the number of items.
+        false_matches: probabilities of the best hit where the instance was not there, ascending:
+            what `threshold` reads.
     """
 
     slope: float
-    offset: float
-    size: float
+    other: float
     rivals: float
+    bias: float
+    near: float
+    mean: float
+    lead: float
+    size: float
     false_matches: tuple[float, ...] = ()
 
 
@@ -54,8 +70,8 @@ class Judged(NamedTuple):
     """What is believed of one query's hits.
 
     Args:
-        probabilities: (k,) that each shows the query's instance, 0 to 1.
-        present: that any item of the gallery does, 0 to 1.
+        probabilities: (k,) that each shows the query's instance, 0 to 1, descending.
+        present: that any item of the gallery does, 0 to 1, where half of what is asked for is.
     """
 
     probabilities: NDArray[np.float64]
@@ -69,28 +85,82 @@ def judge(
 
     Args:
         calibration: the fitted numbers.
-        nearest: (k,) distances of the nearest items, ascending. To get the same probability
-            whatever k is shown, pass at least the nearest `RIVALS`, or all.
+        nearest: (k,) distances of the nearest items, ascending. Pass at least `RIVALS`, or all:
+            a single hit of many items shows no lead, and is judged with more caution.
         background: (s,) distances to a fair sample of the gallery, at least one.
         items: how many were searched, at least k.
 
     Raises:
-        UsageError: distances that are not finite numbers in ascending order, no background, or
-            fewer items than hits.
+        UsageError: distances that are not finite numbers from 0 in ascending order, no
+            background, or fewer items than hits.
     """
     near, sample = _distances(nearest, background, items)
     if not len(near):
         return Judged(np.zeros(0), 0.0)
+    lead = float(near[1] - near[0]) if len(near) > 1 else 0.0
     fit = calibration
-    z = (sample.mean() - near) / max(float(sample.std()), TINY * float(sample.mean()), TINY)
-    score = np.clip(fit.slope * z - fit.offset - fit.size * np.log(items), -CEILING, CEILING)
-    weight = np.exp(score)
-    rivals = weight[:RIVALS].sum() - np.where(np.arange(len(near)) < RIVALS, weight, 0.0)
-    probabilities = weight / (1.0 + weight + fit.rivals * rivals)
-    alone = weight[:RIVALS] / (1.0 + weight[:RIVALS])
-    one, many = weight[:RIVALS].sum(), 1.0 - float(np.prod(1.0 - alone))
-    present = fit.rivals * one / (1.0 + one) + (1.0 - fit.rivals) * many
-    return Judged(probabilities, float(present))
+    score = fit.bias - fit.near * float(near[0]) + fit.mean * float(sample.mean())
+    present = _logistic(score + fit.lead * lead + fit.size * math.log(items))
+    far, count = beyond(near, sample, items)
+    # Weights relative to the best hit's, so that none overflows.
+    weight = np.exp(-fit.slope * (near - near[0]))
+    log_rest = fit.other + math.log(count) + log_mean_exp(-fit.slope * (far - near[0]))
+    rest = math.exp(min(log_rest, _LARGEST))
+    others = weight[:RIVALS].sum() - np.where(np.arange(len(near)) < RIVALS, weight, 0.0)
+    return Judged(present * weight / (weight + rest + fit.rivals * others), present)
+
+
+def threshold(calibration: Calibration, false_match_rate: float) -> float:
+    """The probability from which on to accept a best hit.
+
+    Args:
+        calibration: the fitted numbers.
+        false_match_rate: wished share, above 0 and at most 1, of the searches for something that
+            is not there whose best hit is accepted all the same.
+
+    Returns:
+        The lowest probability that kept to that rate on held-out searches; accept what is equal
+        or above.
+
+    Raises:
+        UsageError: a rate out of range, or a calibration without false matches.
+    """
+    if not 0 < false_match_rate <= 1:
+        raise UsageError(
+            f"a false-match rate of {false_match_rate:g}",
+            "it is above 0 and at most 1",
+            "choose one such as 0.05",
+        )
+    seen = calibration.false_matches
+    if not seen:
+        raise UsageError(
+            "a calibration without false matches",
+            "a threshold is read from searches whose target was not there",
+            "fit the calibration on such searches",
+        )
+    accepted = math.floor(false_match_rate * len(seen) + 1e-9)
+    if accepted == len(seen):
+        return 0.0
+    return math.nextafter(seen[len(seen) - accepted - 1], math.inf)
+
+
+def beyond(
+    near: NDArray[np.float64], sample: NDArray[np.float64], items: int
+) -> tuple[NDArray[np.float64], int]:
+    """A sample of the distances from the last rival on, and how many items it stands for."""
+    rivals = near[:RIVALS]
+    far = sample[sample >= rivals[-1]]
+    return (far if len(far) else rivals[-1:]), items - len(rivals) + 1
+
+
+def log_mean_exp(values: NDArray[np.float64]) -> float:
+    """The logarithm of the mean of exp(values), without overflow."""
+    top = float(values.max())
+    return top + math.log(float(np.exp(values - top).mean()))
+
+
+def _logistic(score: float) -> float:
+    return 1.0 / (1.0 + math.exp(min(-score, _LARGEST)))
 
 
 def _distances(
@@ -99,17 +169,17 @@ def _distances(
     """Both as checked float64 arrays."""
     near = np.asarray(nearest, dtype=np.float64)
     sample = np.asarray(background, dtype=np.float64)
-    ascending = (
-        near.ndim == 1 and bool(np.isfinite(near).all()) and bool((np.diff(near) >= 0).all())
-    )
-    if not ascending:
+    if near.ndim != 1 or not np.isfinite(near).all() or (np.diff(near, prepend=0.0) < 0).any():
         raise UsageError(
-            f"distances {near}", "they are finite and ascend", "sort the hits, nearest first"
+            f"distances {near}",
+            "they are finite, from 0, and ascend",
+            "sort the hits, nearest first",
         )
     if sample.ndim != 1 or not len(sample) or not np.isfinite(sample).all() or items < len(near):
         raise UsageError(
             f"{len(near)} hits of {items} items with a background of shape {sample.shape}",
-            "the background holds at least one finite distance, and no more is hit than is there",
+            "the background is at least one finite distance, and there are at least as many items "
+            "as hits",
             "pass the query's distances to a sample of the gallery",
         )
     return near, sample

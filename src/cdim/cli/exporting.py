@@ -1,0 +1,74 @@
+"""`cdim export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cdim.cli import options
+from cdim.cli.failures import training_extra
+
+
+@click.command()
+@click.argument("run", type=options.PATH)
+@click.option(
+    "-o", "--out", type=options.PATH, required=True, metavar="DIR", help="The bundle's folder."
+)
+@click.option(
+    "--fold",
+    "folds",
+    multiple=True,
+    type=options.PATH,
+    metavar="RUN",
+    help="A run of the same recipe that held out a part of the data. Repeatable; without it, RUN's "
+    "own held-out part is taken.",
+)
+@click.option(
+    "--dim",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Shorten the embedding to N dimensions by whitened principal components.",
+)
+@click.option("--int8", is_flag=True, help="Quantise to 8 bits, if held-out searches allow it.")
+@click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    metavar="DATASET",
+    help="Measure the bundle on the test split of DATASET. Repeatable.",
+)
+@options.data_root
+def export(
+    run: Path,
+    out: Path,
+    folds: tuple[Path, ...],
+    dim: int | None,
+    int8: bool,
+    tests: tuple[str, ...],
+    data: Path | None,
+) -> None:
+    """Write the best network of RUN as a bundle: what runs without PyTorch.
+
+    Fails unless the graph gives what the network gives on real images. Calibration and the choice
+    of whitening come from images that were held out of training; without any, results have no
+    probabilities.
+
+    \b
+    cdim export runs/demo-0 -o bundles/demo
+    cdim export runs/strong-fusion-0 -o bundles/sketch --dim 512 --int8 --fold runs/fold-0
+    """  # noqa: D301 - click wants the character
+    with training_extra():
+        from cdim.learn import export as exporting
+    made = exporting.export(run, out, folds=folds, dim=dim, int8=int8, tests=tests, data=data)
+    size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
+    click.echo(f"{made.name}: {made.dim} dimensions, {made.precision}, {size:.1f} MB in {out}")
+    for row in made.metrics:
+        note = f"  ({row.note})" if row.note else ""
+        click.echo(
+            f"{row.dataset:<24}{row.metric:<10}{row.value:.3f} [{row.low:.3f}, {row.high:.3f}] "
+            f"of {row.queries}{note}"
+        )
+    if made.calibration is None:
+        click.echo("no probabilities: nothing was held out to calibrate them on", err=True)
+    click.echo(f"index a folder with it: cdim index photos/ -o gallery --model {out}")

@@ -1,0 +1,45 @@
+"""`cdim serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cdim.cli import options
+
+
+@click.command()
+@click.argument("gallery")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--token",
+    envvar="CDIM_TOKEN",
+    metavar="TOKEN",
+    help="What changes need, and on addresses other machines reach everything. Better set "
+    "CDIM_TOKEN: other users see command lines. [default: a new one, on this machine only]",
+)
+@click.option(
+    "--model", type=options.PATH, metavar="BUNDLE", help="The bundle, for a gallery at a URL."
+)
+def serve(gallery: str, host: str, port: int, token: str | None, model: Path | None) -> None:
+    """Open GALLERY to a browser: a page to draw, find and add on, and a REST API.
+
+    \b
+    cdim serve gallery/
+    CDIM_TOKEN=... cdim serve gallery/ --host 0.0.0.0
+    """  # noqa: D301 - click wants the character
+    from cdim.serve import process
+
+    def announce(address: str, items: int) -> None:
+        click.echo(f"{gallery}: {items:,} items at {address}")
+        click.echo("Ctrl-C stops")
+
+    process.serve(gallery, host=host, port=port, token=token, model=model, announce=announce)

@@ -1,0 +1,243 @@
+"""Files of one drawing: strokes as JSON, or an SVG.
+
+    {"strokes": [[[x, y], ...], ...], "width": w, "height": h}     points on a canvas
+    {"strokes": [[[x, y], ...], ...]}, or the list of strokes alone
+    {"drawing": [[[x, ...], [y, ...]], ...]}                       Quick, Draw!
+
+Of an SVG the outlines of paths, lines and shapes are drawn, as they lie after all transforms.
+Nothing outside the file is opened, and files that could grow while they are read (entities,
+clones) are refused.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+from xml.parsers import expat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.data.strokes import CANVAS, DRAWING_SIZE, Strokes
+from cdim.errors import ImageError
+
+MAX_BYTES = 4 * 2**20
+"""Largest file of a drawing that is read."""
+MAX_POINTS = 100_000
+"""Most points a drawing may have."""
+_FARTHEST = 1e7  # a coordinate beyond it is a mistake, and would swallow the digits of the others
+_CURVE = np.arange(1, 33) / 32  # where on a curve of an SVG the points lie that it is drawn with
+_DEEPEST = 200  # elements of an SVG inside each other
+_CLONES = ("use", "symbol", "mask", "marker", "pattern")
+_TODO = "export the drawing again, as plain paths or strokes"
+
+
+def read_json(data: bytes, name: str) -> Strokes:
+    """A drawing from JSON, centred on the canvas.
+
+    Args:
+        data: content of the file.
+        name: what error messages call it.
+
+    Raises:
+        ImageError: too large, no JSON, or no drawing.
+    """
+    _check_size(data, name)
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ImageError(f"{name} is no JSON ({error})", "strokes are JSON", _TODO) from None
+    return from_value(value, name)
+
+
+def from_value(value: Any, name: str) -> Strokes:
+    """A drawing from what its JSON says, in one of the three forms above, centred on the canvas.
+
+    Raises:
+        ImageError: no drawing.
+    """
+    if isinstance(value, dict) and "drawing" in value:
+        lines = [_columns(stroke, name) for stroke in _listed(value["drawing"], name)]
+    else:
+        given = value.get("strokes") if isinstance(value, dict) else value
+        lines = [_points(stroke, name) for stroke in _listed(given, name)]
+    return centred(lines, name)
+
+
+def read_svg(data: bytes, name: str) -> Strokes:
+    """A drawing from an SVG, centred on the canvas.
+
+    Args:
+        data: content of the file.
+        name: what error messages call it.
+
+    Raises:
+        ImageError: too large, broken, with nothing to draw, or with entities or clones.
+    """
+    from svgelements import SVG, Shape
+
+    _check_size(data, name)
+    _check_xml(data, name)
+    lines: list[NDArray[np.float64]] = []
+    left = MAX_POINTS
+    try:
+        for element in SVG.parse(io.BytesIO(data), reify=True).elements():
+            if not isinstance(element, Shape) or element.values.get("visibility") == "hidden":
+                continue
+            for points in _polylines(element):
+                left -= len(points)
+                if left < 0:
+                    _too_many(name)
+                lines.append(np.array(points, dtype=np.float64))
+    except ImageError:
+        raise
+    except Exception as error:  # the library lets through whatever its conversions raise
+        raise ImageError(f"{name} is no SVG ({error})", "a whole SVG is needed", _TODO) from None
+    return centred(lines, name)
+
+
+def centred(lines: Sequence[NDArray[np.floating[Any]]], name: str) -> Strokes:
+    """Strokes moved to the middle of the canvas and scaled to fill 225 of its 256 pixels.
+
+    Args:
+        lines: each (k, 2) of x and y, k >= 1.
+        name: what error messages call the drawing.
+
+    Raises:
+        ImageError: no strokes, or coordinates that are not finite or far off.
+    """
+    if not lines:
+        raise ImageError(f"{name} has no strokes", "a drawing has at least one", _TODO)
+    points = np.concatenate(lines).astype(np.float64)
+    if not (np.abs(points) <= _FARTHEST).all():
+        raise ImageError(
+            f"{name} has a coordinate of {np.abs(points).max():g}",
+            f"they are numbers up to {_FARTHEST:g}",
+            _TODO,
+        )
+    low, high = points.min(0), points.max(0)
+    extent = float((high - low).max())
+    # A dot stays a dot.
+    scale = DRAWING_SIZE / extent if extent > 0 else 1.0
+    return Strokes([(line - (low + high) / 2) * scale + CANVAS / 2 for line in lines])
+
+
+def _check_size(data: bytes, name: str) -> None:
+    if len(data) > MAX_BYTES:
+        raise ImageError(
+            f"{name} has {len(data)} bytes",
+            f"a drawing has at most {MAX_BYTES}",
+            "simplify it, or export it as a picture",
+        )
+
+
+def _listed(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list) or not value:
+        raise ImageError(
+            f"{name} holds no strokes",
+            'JSON of a drawing is {"strokes": [[[x, y], ...], ...]}, that list alone, or Quick, '
+            'Draw!\'s {"drawing": [[[x, ...], [y, ...]], ...]}',
+            _TODO,
+        )
+    return value
+
+
+def _points(stroke: Any, name: str) -> NDArray[np.float32]:
+    """One stroke [[x, y], ...] as (k, 2)."""
+    try:
+        pairs = [(_number(x), _number(y)) for x, y in stroke]
+    except (TypeError, ValueError):
+        raise _no_stroke(stroke, name) from None
+    if not pairs:
+        raise _no_stroke(stroke, name)
+    return np.array(pairs, dtype=np.float32)
+
+
+def _columns(stroke: Any, name: str) -> NDArray[np.float32]:
+    """One stroke [[x, ...], [y, ...]], or with times as a third row, as (k, 2)."""
+    try:
+        x, y = stroke[:2]
+        pairs = zip(x, y, strict=True)
+    except (TypeError, ValueError):
+        raise _no_stroke(stroke, name) from None
+    return _points(pairs, name)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError
+    found = float(value) if abs(value) <= _FARTHEST else math.nan
+    if not math.isfinite(found):
+        raise ValueError
+    return found
+
+
+def _no_stroke(stroke: Any, name: str) -> ImageError:
+    said = repr(stroke)
+    return ImageError(
+        f"{name} has the stroke {said if len(said) <= 60 else said[:57] + '...'}",
+        f"a stroke has one or more points of two numbers, each at most {_FARTHEST:g}",
+        _TODO,
+    )
+
+
+def _too_many(name: str) -> NoReturn:
+    raise ImageError(
+        f"{name} has more than {MAX_POINTS} points",
+        "a drawing has no more",
+        "simplify it, or export it as a picture",
+    )
+
+
+def _check_xml(data: bytes, name: str) -> None:
+    """Reads the XML once for its form: what would make the drawing grow is refused."""
+    inside: list[str] = []
+
+    def start(tag: str, _attributes: dict[str, str]) -> None:
+        plain = tag.rpartition(":")[2]
+        # What <defs> hold is drawn through clones only.
+        if plain == "use" or (plain in _CLONES and "defs" not in inside):
+            raise ImageError(
+                f"{name} has a <{plain}>",
+                "a drawing is made of paths, lines and shapes alone",
+                "turn clones and patterns into paths before exporting",
+            )
+        inside.append(plain)
+        if len(inside) > _DEEPEST:
+            raise ImageError(f"{name} is nested too deep", f"{_DEEPEST} levels at most", _TODO)
+
+    def end(_tag: str) -> None:
+        inside.pop()
+
+    def entity(*_declaration: Any) -> None:
+        raise ImageError(f"{name} declares entities", "an SVG needs none", _TODO)
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.EntityDeclHandler = entity
+    try:
+        parser.Parse(data, True)
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise ImageError(f"{name} is no SVG ({error})", "a whole SVG is needed", _TODO) from None
+
+
+def _polylines(shape: Any) -> Iterator[list[tuple[float, float]]]:
+    """The lines of an SVG shape; a new one at every move of the pen."""
+    from svgelements import Close, Line, Move, Path
+
+    points: list[tuple[float, float]] = []
+    for part in Path(shape):
+        if isinstance(part, Move):
+            if len(points) > 1:
+                yield points
+            points = [(part.end.x, part.end.y)]
+        elif isinstance(part, Line | Close):
+            if part.end is not None:
+                points.append((part.end.x, part.end.y))
+        else:
+            points.extend(part.npoint(_CURVE).tolist())
+    if len(points) > 1:
+        yield points

@@ -1,0 +1,192 @@
+"""From a query's vector to what was found: expansion, re-ranking, probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.bundle import Bundle
+from cdim.errors import UsageError
+from cdim.find.filters import Condition
+from cdim.find.items import Found, Hit
+from cdim.find.store import Store, Stored
+from cdim.metrics import calibration
+
+RERANKED = 200
+"""How many of the nearest are re-ranked."""
+SAMPLE = 256
+"""Items that a query's distances are compared with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A search, once its images are vectors.
+
+    Args:
+        vector: (dim,) what to search with.
+        k: hits, at most.
+        where: what they must fulfil.
+        without: ids that are no hits: the items that were searched with.
+        expand: how many of the nearest the query is averaged with before it searches again.
+        rerank: whether the nearest are re-ranked by k-reciprocal encoding.
+        false_match_rate: how often a hit may be wrong where what was asked for is absent; hits
+            that are less sure are left out. None for all hits.
+        taken: the domains of the query's images.
+    """
+
+    vector: NDArray[np.float32]
+    k: int = 10
+    where: tuple[Condition, ...] = ()
+    without: tuple[str, ...] = ()
+    expand: int = 0
+    rerank: bool = False
+    false_match_rate: float | None = None
+    taken: tuple[str, ...] = field(default=())
+
+    def check(self) -> None:
+        """Refuses what cannot be searched.
+
+        Raises:
+            UsageError: k below 1, or expand below 0.
+        """
+        if self.k < 1 or self.expand < 0:
+            raise UsageError(
+                f"k = {self.k} and expand = {self.expand}",
+                "k is at least 1, expand at least 0",
+                "leave them out for 10 hits without expansion",
+            )
+
+
+def pooled(
+    vectors: NDArray[np.float32], weights: Sequence[float] | None, length: float | None
+) -> NDArray[np.float32]:
+    """The weighted mean of a query's views.
+
+    Args:
+        vectors: (q, dim) of its views.
+        weights: q numbers from 0, not all of them 0; None for equal ones.
+        length: what the mean is scaled to, None to leave it.
+
+    Returns:
+        (dim,) float32.
+
+    Raises:
+        UsageError: other weights.
+    """
+    shares = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
+    right = shares.shape == (len(vectors),) and np.isfinite(shares).all() and (shares >= 0).all()
+    if not right or not shares.any():
+        raise UsageError(
+            f"weights {weights} for {len(vectors)} queries",
+            "each query has a weight from 0, and one is above 0",
+            "give as many weights as queries, or none",
+        )
+    if len(vectors) == 1:
+        return np.asarray(vectors[0])
+    mean = (shares / shares.sum()) @ vectors.astype(np.float64)
+    size = float(np.linalg.norm(mean))
+    if length is not None and size > 0:
+        mean *= length / size
+    return np.asarray(mean, dtype=np.float32)
+
+
+def answer(store: Store, bundle: Bundle, asked: Asked, sample: Sequence[Stored]) -> Found:
+    """Searches.
+
+    Args:
+        store: where.
+        bundle: the model of its vectors.
+        asked: what for.
+        sample: of the items, with their vectors, to judge distances by.
+
+    Raises:
+        UsageError: k or expand out of range, or a false-match rate without a calibration.
+    """
+    asked.check()
+    refined = asked.rerank or asked.expand > 0
+    depth = max(asked.k, calibration.RIVALS, RERANKED if asked.rerank else 0, asked.expand)
+    searched = store.count(asked.where)
+    plain = _nearest(store, asked, asked.vector, depth, refined)
+    ranked, kind = (plain, "Euclidean")
+    if plain and refined:
+        ranked, kind = _refined(store, asked, plain, depth)
+    ranked = ranked[: asked.k]
+    probabilities, present = _judged(bundle, asked, plain, ranked, sample, searched)
+    hits = [Hit(found.item, found.distance, probabilities.get(found.item.id)) for found in ranked]
+    if asked.false_match_rate is not None:
+        limit = _threshold(bundle, asked.false_match_rate)
+        hits = [hit for hit in hits if hit.probability is not None and hit.probability >= limit]
+    return Found(tuple(hits), searched, present, kind, asked.taken)
+
+
+def _nearest(
+    store: Store, asked: Asked, vector: NDArray[np.float32], depth: int, vectors: bool
+) -> list[Stored]:
+    found = store.nearest(vector, depth, asked.where, asked.without, vectors=vectors)
+    return sorted(found, key=lambda near: (near.distance, near.item.id))
+
+
+def _refined(
+    store: Store, asked: Asked, near: list[Stored], depth: int
+) -> tuple[list[Stored], str]:
+    """The hits after expansion and re-ranking, and what their distances are."""
+    from cdim.metrics.rerank import expand_queries, k_reciprocal
+
+    vector, kind = asked.vector, "Euclidean"
+    if asked.expand:
+        averaged = _stack(near[: asked.expand])
+        vector = expand_queries(vector[None], averaged, len(averaged))[0]
+        near = _nearest(store, asked, vector, depth, True)
+        kind = f"Euclidean from the query averaged with its {len(averaged)} nearest"
+    if asked.rerank:
+        near = near[: max(RERANKED, asked.k)]
+        distances = k_reciprocal(vector[None], _stack(near))[0].tolist()
+        order = np.argsort(distances, kind="stable")
+        near = [Stored(near[i].item, near[i].vector, distances[i]) for i in order]
+        kind = f"re-ranked, 0 to 1 (before: {kind})"
+    return near, kind
+
+
+def _judged(
+    bundle: Bundle,
+    asked: Asked,
+    plain: list[Stored],
+    ranked: list[Stored],
+    sample: Sequence[Stored],
+    searched: int,
+) -> tuple[dict[str, float], float | None]:
+    """Probabilities by id, always of the plain distances, and that of being there at all."""
+    if bundle.calibration is None:
+        return {}, None
+    background = [found for found in sample if found.item.id not in asked.without]
+    if not plain or not background:
+        return {}, 0.0
+    distances = {found.item.id: found.distance for found in plain}
+    for found in ranked:
+        if found.item.id not in distances and found.vector is not None:
+            distances[found.item.id] = float(np.linalg.norm(found.vector - asked.vector))
+    ids = sorted(distances, key=lambda i: (distances[i], i))
+    judged = calibration.judge(
+        bundle.calibration,
+        [distances[i] for i in ids],
+        np.linalg.norm(_stack(background) - asked.vector, axis=1),
+        searched,
+    )
+    return dict(zip(ids, judged.probabilities.tolist(), strict=True)), judged.present
+
+
+def _threshold(bundle: Bundle, rate: float) -> float:
+    if bundle.calibration is None:
+        raise UsageError(
+            f"a false-match rate of {rate}",
+            f"the model {bundle.name} has no calibration to tell by",
+            "leave it out, or export the run again with validation data",
+        )
+    return calibration.threshold(bundle.calibration, rate)
+
+
+def _stack(found: Sequence[Stored]) -> NDArray[np.float32]:
+    return np.array([near.vector for near in found], dtype=np.float32)

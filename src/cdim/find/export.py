@@ -1,0 +1,52 @@
+"""A gallery as plain files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from cdim.errors import GalleryError
+from cdim.find.filters import RESERVED
+from cdim.find.store import Store
+
+PAGE = 1000
+
+
+def write(store: Store, dim: int, folder: Path) -> None:
+    """Writes items.csv (id, source, digest, metadata) and vectors.npy, float32 (n, dim).
+
+    Args:
+        store: the items; nothing may be written to them meanwhile.
+        dim: dimensions of the vectors.
+        folder: where to, made if missing.
+
+    Raises:
+        GalleryError: it cannot be written.
+    """
+    fields = store.fields()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        vectors = np.lib.format.open_memmap(
+            str(folder / "vectors.npy"), "w+", np.float32, (store.count(()), dim)
+        )
+        with (folder / "items.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow([*RESERVED, *fields])
+            row, after = 0, None
+            while True:
+                page, after = store.page((), PAGE, after, vectors=True)
+                for found in page:
+                    item = found.item
+                    told = [item.metadata.get(field, "") for field in fields]
+                    table.writerow([item.id, item.source, item.digest, *told])
+                    vectors[row] = found.vector
+                    row += 1
+                if after is None:
+                    break
+        vectors.flush()
+    except OSError as error:
+        raise GalleryError(
+            f"cannot write {folder} ({error})", "it can be written and has room", "choose another"
+        ) from None

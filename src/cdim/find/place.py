@@ -1,0 +1,175 @@
+"""Where a gallery is: a folder of this computer.
+
+    gallery.json    which model its vectors are of
+    bundle/         a copy of that model's bundle
+    shard/          the items, in Qdrant Edge's own files
+
+While it is being made, gallery.json is called `gallery.json.new`: what a kill left half made is
+recognised by that and begun again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from cdim import bundle as bundles
+from cdim import strict
+from cdim.bundle import Bundle
+from cdim.errors import GalleryError, UsageError
+from cdim.find.edge import EdgeStore
+
+FORMAT = 1
+RECORD, BUNDLE, SHARD = "gallery.json", "bundle", "shard"
+MAKING = RECORD + ".new"
+DOCUMENT = strict.Document("gallery", GalleryError)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is remembered of a gallery's model.
+
+    Args:
+        fingerprint: of its bundle.
+        model: its name.
+        dim: dimensions of its embeddings.
+        format: version of what this class says.
+    """
+
+    fingerprint: str
+    model: str
+    dim: int
+    format: int = FORMAT
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Record:
+        """What to remember of a bundle."""
+        return cls(bundle.fingerprint, bundle.name, bundle.dim)
+
+    @classmethod
+    def read(cls, table: object, place: str) -> Record:
+        """Reads what was remembered.
+
+        Raises:
+            GalleryError: it is damaged, or of another version of cdim.
+        """
+        found: Record = strict.build(cls, table, DOCUMENT)
+        if found.format != FORMAT:
+            raise GalleryError(
+                f"the gallery {place} is of format {found.format}",
+                f"this version of cdim reads format {FORMAT}",
+                "index again into another folder, or use the version that wrote it",
+            )
+        return found
+
+    def check(self, bundle: Bundle, place: str) -> None:
+        """Refuses a bundle whose vectors are not those of the gallery.
+
+        Raises:
+            GalleryError: it is another model's.
+        """
+        if bundle.fingerprint != self.fingerprint:
+            raise GalleryError(
+                f"the gallery {place} is of the model {self.model} "
+                f"({self.fingerprint[:12]}), not of {bundle.name} ({bundle.fingerprint[:12]})",
+                "vectors of different models cannot be compared",
+                "index the images again into another gallery: "
+                f"cdim index SOURCE -o NEW --model {bundle.folder}",
+            )
+
+
+def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle, EdgeStore]:
+    """Opens a gallery in a folder.
+
+    Args:
+        place: the folder.
+        given: the bundle to use, None for the copy in the gallery.
+        create: make the gallery where there is none; `given` is needed then.
+
+    Raises:
+        GalleryError: none there, damaged, in use, of another model, or the folder holds
+            something else.
+        UsageError: a gallery is to be made, and there is no bundle.
+    """
+    if not (place / RECORD).exists():
+        _check_free(place, create)
+        if given is None:
+            raise UsageError(
+                f"no model for the new gallery {place}",
+                "its images become vectors by a model's bundle",
+                "name one with --model BUNDLE",
+            )
+        return _make(place, given)
+    record = _read(place)
+    kept = bundles.load(place / BUNDLE)
+    record.check(kept, str(place))
+    if given is not None:
+        record.check(given, str(place))
+        if given != kept:  # the same vectors, but new numbers or a new calibration
+            _replace(place / BUNDLE / bundles.RECORD, json.dumps(given.to_json(), indent=2))
+            kept = bundles.load(place / BUNDLE)
+    return kept, EdgeStore(place / SHARD, record.dim)
+
+
+def _make(place: Path, bundle: Bundle) -> tuple[Bundle, EdgeStore]:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(strict.plain(Record.of(bundle)), indent=2)
+        (place / MAKING).write_text(text + "\n", encoding="utf-8")
+        for part in (BUNDLE, SHARD):
+            shutil.rmtree(place / part, ignore_errors=True)
+        shutil.copytree(bundle.folder, place / BUNDLE)
+        store = EdgeStore(place / SHARD, bundle.dim, create=True)
+        os.replace(place / MAKING, place / RECORD)
+    except OSError as error:
+        raise GalleryError(
+            f"cannot make the gallery {place} ({error})",
+            "its folder can be written and has room",
+            "choose another place, or free some space",
+        ) from None
+    return bundles.load(place / BUNDLE), store
+
+
+def _check_free(place: Path, create: bool) -> None:
+    """Whether a gallery may be made here: nothing else is touched."""
+    try:
+        there = {path.name for path in place.iterdir()} if place.exists() else set()
+    except OSError as error:
+        raise GalleryError(
+            f"{place} is no folder that can be read ({error})",
+            "a gallery is a folder that `cdim index` wrote",
+            "check the path",
+        ) from None
+    if not create:
+        raise GalleryError(
+            f"{place} is no gallery: there is no {place / RECORD}",
+            "a gallery is a folder that `cdim index` wrote",
+            f"check the path, or make one: cdim index SOURCE -o {place} --model BUNDLE",
+        )
+    if there and not (MAKING in there and there <= {MAKING, BUNDLE, SHARD}):
+        raise GalleryError(
+            f"{place} holds something else, such as {min(there)}",
+            "a new gallery is made in an empty or a new folder",
+            "name another folder",
+        )
+
+
+def _read(place: Path) -> Record:
+    try:
+        table = json.loads((place / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GalleryError(
+            f"cannot read {place / RECORD} ({error})",
+            "it is the JSON file that cdim wrote",
+            "put back a copy, or index again into another folder",
+        ) from None
+    return Record.read(table, str(place))
+
+
+def _replace(file: Path, text: str) -> None:
+    new = file.with_name(file.name + ".new")
+    new.write_text(text + "\n", encoding="utf-8")
+    os.replace(new, file)

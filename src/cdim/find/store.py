@@ -1,0 +1,147 @@
+"""What a gallery needs of its database: one small face over Qdrant Edge and a Qdrant server.
+
+A point is one item: its vector and, as its payload, everything else, so that all of it is
+written at once or not at all:
+
+    id, source, digest, domain, root, stamp    as in `cdim.find.items.Item`
+    meta      its metadata                                   ranges look here
+    words     its metadata as texts (see `filters.word`)     equality and facets look here
+    fields    the names of its metadata
+    thumb     its thumbnail, base64
+
+Points are numbered by a hash of the item's id, so they lie in an order that has nothing to do
+with what they show.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.find.filters import Condition, word
+from cdim.find.items import Item
+
+TEXTS = ("id", "source", "digest", "domain", "root", "stamp")
+FIELDS, THUMBNAIL = "fields", "thumb"
+LIST = [*TEXTS, "meta"]
+"""Parts of the payload that answers carry."""
+MAX_FIELDS = 1000
+HNSW_FROM = 40_000
+"""Kilobytes of vectors from which a search graph is built: 20,000 vectors of 512 dimensions."""
+HNSW_M, HNSW_CONSTRUCT, HNSW_EF = 16, 128, 128
+"""Edges a point and candidates while building and searching the graph."""
+_NAMES = uuid.UUID("6b7a4bb3-3b55-5d2b-9f5b-5f7f0d2a7c11")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """An item as the database gave it.
+
+    Args:
+        item: the item.
+        vector: (dim,) float32, or None where it was not asked for.
+        distance: to the query, Euclidean; 0 where nothing was asked.
+    """
+
+    item: Item
+    vector: NDArray[np.float32] | None = None
+    distance: float = 0.0
+
+
+class Store(Protocol):
+    """A database of items. Safe to use from several threads; its owner writes from one at a time.
+
+    Whatever goes wrong in it is a `GalleryError`.
+    """
+
+    def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
+        """Adds items, or replaces those of the same id; when it returns, they survive a kill."""
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Removes items; ids that are not there are ignored."""
+
+    def get(
+        self, ids: Sequence[str], vectors: bool = False, thumbnails: bool = False
+    ) -> list[Stored]:
+        """The items that are there, in any order."""
+
+    def nearest(
+        self,
+        vector: NDArray[np.float32],
+        k: int,
+        where: Sequence[Condition],
+        without: Sequence[str] = (),
+        *,
+        vectors: bool = False,
+        exact: bool = False,
+    ) -> list[Stored]:
+        """The k items nearest to a vector (dim,), nearest first, but for the ids `without`."""
+
+    def page(
+        self,
+        where: Sequence[Condition],
+        limit: int,
+        after: str | None = None,
+        *,
+        vectors: bool = False,
+    ) -> tuple[list[Stored], str | None]:
+        """Items by the order of their points, and where the next page begins, None at the end."""
+
+    def count(self, where: Sequence[Condition]) -> int:
+        """How many items pass."""
+
+    def facet(self, field: str, where: Sequence[Condition], limit: int) -> dict[str, int]:
+        """How often a field has which word (see `filters.word`), the most frequent first."""
+
+    def fields(self) -> list[str]:
+        """Names of all metadata fields, sorted."""
+
+    def optimise(self) -> None:
+        """Builds what makes searches fast; takes its time."""
+
+    def flush(self) -> None:
+        """Writes all to its place, so that the next opening is quick."""
+
+    def close(self) -> None:
+        """Flushes and lets go."""
+
+
+def point_id(item_id: str) -> str:
+    """The number of an item's point."""
+    return str(uuid.uuid5(_NAMES, item_id))
+
+
+def path(part: str, field: str) -> str:
+    """The path of a metadata field in the payload."""
+    return f'{part}."{field}"'
+
+
+def bare(key: str) -> str:
+    """A path as databases list it, with or without quotes, to compare paths by."""
+    return key.replace('"', "")
+
+
+def payload(item: Item) -> dict[str, Any]:
+    """What is stored of an item beside its vector."""
+    return {
+        **{name: getattr(item, name) for name in TEXTS},
+        "meta": dict(item.metadata),
+        "words": {field: word(value) for field, value in item.metadata.items()},
+        FIELDS: list(item.metadata),
+        THUMBNAIL: base64.b64encode(item.thumbnail).decode(),
+    }
+
+
+def item(found: dict[str, Any]) -> Item:
+    """Reads what `payload` wrote."""
+    return Item(
+        **{name: found[name] for name in TEXTS},
+        metadata=found["meta"],
+        thumbnail=base64.b64decode(found.get(THUMBNAIL, "")),
+    )

@@ -1,0 +1,413 @@
+"""From a run to a bundle: the function behind `cdim export`.
+
+Nothing is believed that was not measured: the graph must give what the trained network gives, a
+shorter or quantised embedding is judged on images held out of training, and so are the
+probabilities. A network trained on everything has held out nothing; runs of the same recipe that
+did (`data.fold`) then speak for it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cdim import bundle as bundles
+from cdim import encoder, model_card
+from cdim.bundle import Bundle, Measured, TrainingSet
+from cdim.conditions import choose_protocol
+from cdim.data.catalogue import open_dataset
+from cdim.data.manifest import Manifest
+from cdim.errors import ModelError, UsageError
+from cdim.evaluation import evaluate
+from cdim.learn import graph, projection
+from cdim.learn.embedder import Embedder, load_run
+from cdim.learn.heldout import HeldOut, held_out
+from cdim.learn.projection import Projection
+from cdim.learn.quantise import quantise, sample
+from cdim.learn.recipe import Recipe, read
+from cdim.learn.run import load_parts
+from cdim.metrics import calibration
+from cdim.metrics.ranking import distances
+from cdim.metrics.significance import bootstrap
+
+SEEN = 200
+"""Training images that graph and network are compared on."""
+BATCH = 32
+TOP = 10
+COSINE = 0.9999
+TIE = 1e-5
+LOST_QUERIES, LOST_SHARE = 1, 0.005
+"""How much of the first validation metric 8 bits may cost: whichever is more."""
+_MEANT = 0.5  # strength of whitening where nothing is held out to choose it on
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run that is exported, or speaks for one.
+
+    Args:
+        name: of its folder.
+        embedder: its best network.
+        train: what it learned from.
+        held: what it did not.
+        seen: the datasets of this and of earlier stages.
+    """
+
+    name: str
+    embedder: Embedder
+    train: Manifest
+    held: HeldOut | None
+    seen: tuple[TrainingSet, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the bundle is to be.
+
+    Args:
+        dim: dimensions of the embedding, None to leave it as trained.
+        whitening: of the projection.
+        int8: whether to quantise.
+    """
+
+    dim: int | None = None
+    whitening: float = _MEANT
+    int8: bool = False
+
+
+def export(
+    run: Path,
+    folder: Path,
+    *,
+    folds: Sequence[Path] = (),
+    dim: int | None = None,
+    int8: bool = False,
+    tests: Sequence[str] = (),
+    data: Path | None = None,
+) -> Bundle:
+    """Writes a run's best network as a bundle.
+
+    Args:
+        run: the run's folder.
+        folder: where the bundle goes; new or empty.
+        folds: runs of the same recipe that held out parts of the training data; without them,
+            the run's own held-out part is taken, if it has one.
+        dim: makes the embedding this short: principal components, whitened as strongly as is
+            best on the held-out parts. Its cost stands in the bundle's metrics.
+        int8: quantises weights and activations; accepted only if the held-out searches, all
+            folds together, lose at most one query or half a point.
+        tests: datasets whose test split is measured with the finished bundle.
+        data: where datasets are; None asks the environment (CDIM_DATA).
+
+    Raises:
+        UsageError: the folder holds something, folds that held out nothing or are of another
+            recipe, int8 with nothing held out, or more dimensions than can be had.
+        ModelError: no run there, a graph that differs from the network, or 8 bits that cost too
+            much.
+        DataError: a dataset cannot be opened.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            f"{folder} holds something already", "a bundle is not overwritten", "choose another -o"
+        )
+    own = _open(run, data)
+    others = [_open(fold, data) for fold in folds] or [own]
+    judges = [(source, source.held) for source in others if source.held is not None]
+    _check_folds(own, others, bool(folds))
+    if int8 and not judges:
+        raise UsageError(
+            "--int8 with nothing held out",
+            "8 bits are accepted on searches that the network has not been trained on",
+            "name --fold runs of the same recipe with data.validation and data.fold",
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
+        work = Path(place)
+        asked = Asked(dim, _choose_whitening(judges, dim) if dim else _MEANT, int8)
+        metrics, searches = _judge(judges, asked, work)
+        made = _make(own, asked, work / "bundle", check=True)
+        made = replace(made, metrics=(*metrics, *_test(made, tests, data)))
+        reliability = None
+        if searches:
+            reliability = calibration.cross_fit(searches)
+            fitted = calibration.fit([s for part in searches for s in part])
+            made = replace(made, calibration=fitted)
+        made = bundles.save(made, work / "bundle")
+        model_card.write(made, work / "bundle", reliability)
+        if folder.exists():
+            folder.rmdir()
+        shutil.move(work / "bundle", folder)
+    return bundles.load(folder)
+
+
+def _open(run: Path, data: Path | None) -> Source:
+    embedder = load_run(run, "cpu")
+    recipe = embedder.recipe
+    parts = load_parts(recipe.data, data)
+    seen = tuple(dict.fromkeys(_seen(run, recipe, data)))
+    return Source(run.name, embedder, parts.train, held_out(recipe, data), seen)
+
+
+def _seen(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:
+    """The datasets of a run and of the stages before it."""
+    for name in recipe.data.train:
+        yield TrainingSet(name, open_dataset(name, data).terms)
+    if recipe.model.weights:
+        yield TrainingSet(f"weights of {recipe.model.weights}", "as their makers say")
+    start = recipe.model.start
+    if start:
+        earlier = next((p for p in (run.parent / start, Path(start)) if p.is_dir()), None)
+        if earlier is None:
+            raise ModelError(
+                f"the run {start!r}, which {run.name} started from, is not in {run.parent}",
+                "a bundle names all that its model was trained on",
+                "put the earlier stage's run back beside it",
+            )
+        yield from _seen(earlier, read(earlier / "recipe.toml"), data)
+
+
+def _check_folds(own: Source, others: Sequence[Source], named: bool) -> None:
+    for other in others if named else ():
+        if other.held is None:
+            raise UsageError(
+                f"the fold {other.name} held out nothing",
+                "a fold's recipe has data.validation above 0",
+                "train it with --set data.validation=0.2 --set data.fold=0, and so on",
+            )
+        ours, theirs = own.embedder.recipe, other.embedder.recipe
+        for part in ("input", "model", "fusion"):
+            if getattr(ours, part) != getattr(theirs, part):
+                raise UsageError(
+                    f"the fold {other.name} has another [{part}] than {own.name}",
+                    "folds are runs of the same recipe",
+                    "train them by the recipe of the run that is exported",
+                )
+
+
+def _choose_whitening(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> float:
+    """The strength that finds the held-out instances best, all folds together."""
+    scores: dict[float, list[NDArray[np.float64]]] = {}
+    for source, held in judges:
+        seen = source.embedder.embed(source.train)
+        unseen = source.embedder.embed(held.manifest)
+        for strength in projection.WHITENING:
+            fitted = projection.fit(seen, source.train.domain, dim, strength)
+            short = projection.apply(fitted, unseen, held.manifest.domain)
+            scores.setdefault(strength, []).append(held.measure(short)["MRR"])
+    means = {strength: np.concatenate(parts).mean() for strength, parts in scores.items()}
+    return max(means, key=lambda s: means[s]) if means else _MEANT
+
+
+def _judge(
+    judges: Sequence[tuple[Source, HeldOut]], asked: Asked, work: Path
+) -> tuple[list[Measured], list[list[calibration.Search]]]:
+    """What is asked for, measured on all folds together, beside what it was made from.
+
+    Raises:
+        ModelError: 8 bits cost too much.
+    """
+    forms = [Asked()]
+    forms += [replace(asked, int8=False)] if asked.dim else []
+    forms += [asked] if asked.int8 else []
+    values: list[dict[str, list[NDArray[np.float64]]]] = [{} for _ in forms]
+    searches = []
+    for number, (source, held) in enumerate(judges):
+        embeddings: NDArray[np.float32] | None = None
+        for form, found in zip(forms, values, strict=True):
+            place = work / f"fold-{number}-{forms.index(form)}"
+            made = _make(source, form, place)
+            embeddings = encoder.load(made, "onnxruntime").embed(held.manifest)
+            shutil.rmtree(place)
+            for name, part in held.measure(embeddings).items():
+                found.setdefault(name, []).append(part)
+        if embeddings is not None:
+            searches.append(held.searches(embeddings))
+    pooled = [{name: np.concatenate(p) for name, p in found.items()} for found in values]
+    if not judges:
+        return [], []
+    if asked.int8:
+        _check_loss(*pooled[-2:], judges[0][1].metrics)
+    where = "validation" if len(judges) == 1 else f"validation, {len(judges)} folds"
+    notes = [_note(form, last=form == asked) for form in forms]
+    rows = [
+        _measured(where, name, found[name], note)
+        for note, found in reversed(list(zip(notes, pooled, strict=True)))
+        for name in judges[0][1].metrics
+    ]
+    return rows, searches
+
+
+def _note(form: Asked, last: bool) -> str:
+    if last:
+        return ""
+    return f"{form.dim} dimensions, fp32" if form.dim else "as trained, fp32"
+
+
+def _measured(dataset: str, metric: str, values: NDArray[np.float64], note: str) -> Measured:
+    e = bootstrap(values)
+    return Measured(dataset, metric, e.value, e.low, e.high, len(values), note)
+
+
+def _check_loss(
+    before: dict[str, NDArray[np.float64]],
+    after: dict[str, NDArray[np.float64]],
+    metrics: Sequence[str],
+) -> None:
+    name = metrics[0]
+    lost, n = float((before[name] - after[name]).sum()), len(before[name])
+    if lost > max(LOST_QUERIES, LOST_SHARE * n):
+        raise ModelError(
+            f"8 bits lose {lost:.1f} of {n} held-out queries ({name} "
+            f"{before[name].mean():.3f} to {after[name].mean():.3f})",
+            f"at most {LOST_QUERIES} query or {100 * LOST_SHARE:g} points",
+            "export without --int8",
+        )
+
+
+def _make(source: Source, asked: Asked, place: Path, check: bool = False) -> Bundle:
+    """The graph of one run, and the bundle that says what it is, without numbers."""
+    place.mkdir()
+    embedder, train = source.embedder, source.train
+    fitted: Projection | None = None
+    if asked.dim:
+        fitted = projection.fit(embedder.embed(train), train.domain, asked.dim, asked.whitening)
+    module = graph.Graph(embedder, fitted)
+    graph.write(module, place / bundles.MODEL)
+    made = _describe(source, module, fitted, place)
+    if check:
+        check_parity(made, module, train)
+    if asked.int8:
+        some = train.take(sample(len(train)))
+        inputs = encoder.load(made, "onnxruntime").inputs(some)
+        quantise(made.model, place / "quantised.onnx", inputs)
+        (place / "quantised.onnx").replace(made.model)
+        made = replace(made, precision="int8")
+    return bundles.save(made, place)
+
+
+def _describe(
+    source: Source, module: graph.Graph, fitted: Projection | None, place: Path
+) -> Bundle:
+    embedder, train = source.embedder, source.train
+    recipe = embedder.recipe
+    seen = {
+        role: str(train.domain[train.role == role][0])
+        for role in ("query", "gallery")
+        if (train.role == role).any()
+    }
+    names = [str(name) for name in np.unique(train.domain)]
+    domains = {name: name for name in names}
+    gallery = seen.get("gallery", names[0])
+    if "edge" in domains and "photo" not in domains:
+        domains["photo"] = "edge"
+        gallery = "photo" if gallery == "edge" else gallery
+    length = None
+    if fitted is not None:
+        length = 1.0
+    elif recipe.fusion.normalise == "l2":
+        length = float(np.sqrt(len(embedder.fusion.parts)))
+    return Bundle(
+        name=source.name,
+        preprocess=embedder.preprocess,
+        features=module.features_dim,
+        dim=module.dim,
+        backbone=recipe.model.backbone,
+        taps=recipe.fusion.taps,
+        query=seen.get("query", names[0]),
+        gallery=gallery,
+        domains=domains,
+        training=source.seen,
+        length=length,
+        domain_input=module.domains if module.takes_domain else (),
+        projection="" if fitted is None else fitted.words,
+        seed=recipe.seed,
+        folder=place,
+    )
+
+
+def check_parity(made: Bundle, module: graph.Graph, manifest: Manifest) -> None:
+    """The graph gives what the network gives, on real images.
+
+    Raises:
+        ModelError: a vector differs by more than `COSINE`, or one of the ten nearest is another,
+            equally near within `TIE` excepted.
+    """
+    some = manifest.take(sample(len(manifest), SEEN))
+    running = encoder.load(made, "onnxruntime")
+    given = running.inputs(some)
+    wanted = _network(module, given)
+    for output, vectors in zip(("features", "embedding"), wanted, strict=True):
+        ours = running.embed(some, output=output)
+        cosine = _cosine(ours, vectors)
+        if cosine.min() < COSINE:
+            raise ModelError(
+                f"{output} of the exported graph differ from the network's "
+                f"(cosine {cosine.min():.6f} of {some.source[int(cosine.argmin())]})",
+                f"each has at least {COSINE}",
+                "export with another version of torch or onnx",
+            )
+        apart, graph_apart = distances(vectors, vectors), distances(ours, ours)
+        order, graph_order = (np.argsort(d, axis=1)[:, :TOP] for d in (apart, graph_apart))
+        rows = np.arange(len(some))[:, None]
+        wrong = np.abs(apart[rows, order] - apart[rows, graph_order]) > TIE
+        if wrong.any():
+            raise ModelError(
+                f"the nearest by {output} of the exported graph differ from the network's, "
+                f"for {some.source[int(np.flatnonzero(wrong.any(axis=1))[0])]}",
+                f"the first {TOP} are the same",
+                "export with another version of torch or onnx",
+            )
+
+
+def _network(module: graph.Graph, inputs: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+    """Features and embeddings by PyTorch."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(inputs["images"]), BATCH):
+            tensors = [torch.from_numpy(v[start : start + BATCH]) for v in inputs.values()]
+            parts.append([output.numpy() for output in module(*tensors)])
+    return [np.concatenate(output) for output in zip(*parts, strict=True)]
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    cosine: NDArray[np.float64] = np.einsum("ij,ij->i", x, y) / np.maximum(lengths, 1e-30)
+    return cosine
+
+
+def _test(made: Bundle, tests: Sequence[str], data: Path | None) -> list[Measured]:
+    """The test splits of some datasets, searched with the finished graph."""
+    rows = []
+    for name in tests:
+        split = open_dataset(name, data).manifest.where(split="test")
+        query, gallery = split.where(role="query"), split.where(role=("gallery", "junk"))
+        if not len(query) or not len(gallery):
+            raise UsageError(
+                f"--test {name}: {len(query)} queries and {len(gallery)} gallery images",
+                "its test split has both",
+                "name another dataset",
+            )
+        protocol = choose_protocol(None, query, gallery)
+        running = encoder.load(made, "onnxruntime")
+        report = evaluate(
+            running.embed(query),
+            running.embed(gallery),
+            query,
+            gallery,
+            dataset=name,
+            protocol=protocol,
+        )
+        wanted = ("acc@1", "acc@10") if protocol == "instance" else ("rank-1", "mAP_step")
+        for metric in wanted:
+            e = report.metrics[metric]
+            rows.append(Measured(f"{name} test", metric, e.value, e.low, e.high, report.queries))
+    return rows

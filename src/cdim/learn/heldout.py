@@ -1,0 +1,94 @@
+"""The searches of a run's held-out part: what an export is judged and calibrated on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.conditions import labels_of
+from cdim.data.manifest import Manifest
+from cdim.evaluation import evaluate
+from cdim.learn.recipe import Recipe
+from cdim.learn.run import load_parts
+from cdim.learn.validation import with_roles
+from cdim.metrics.calibration import Search
+from cdim.metrics.protocol import relevance
+from cdim.metrics.ranking import distances
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Queries and gallery that a network has not seen.
+
+    Args:
+        manifest: the images.
+        protocol: who may match whom.
+        groups: rows of queries and of the gallery they search in the benchmark's way: those of
+            one category, or all.
+    """
+
+    manifest: Manifest
+    protocol: str
+    groups: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is measured, the first of them to choose by."""
+        people = ("mAP_step", "rank-1")
+        return people if self.protocol == "cross-camera" else ("acc@1", "acc@5", "acc@10")
+
+    def measure(self, embeddings: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+        """Each metric's values (q,), query by query; "MRR", the mean reciprocal rank, too."""
+        found: dict[str, list[NDArray[np.float64]]] = {}
+        for query, gallery in self.groups:
+            report = evaluate(
+                embeddings[query],
+                embeddings[gallery],
+                self.manifest.take(query),
+                self.manifest.take(gallery),
+                dataset="validation",
+                protocol=self.protocol,
+            )
+            for name in self.metrics:
+                found.setdefault(name, []).append(report.per_query(name))
+            found.setdefault("MRR", []).append(1 / report.ranks)
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def searches(self, embeddings: NDArray[np.float32]) -> list[Search]:
+        """Every query in the gallery of all categories together, as people search."""
+        query = np.concatenate([q for q, _ in self.groups])
+        gallery = np.concatenate([g for _, g in self.groups])
+        sides = self.manifest.take(query), self.manifest.take(gallery)
+        correct, ignored = relevance(self.protocol, labels_of(*sides))
+        apart = distances(embeddings[query], embeddings[gallery])
+        return [
+            Search(d[~i], c[~i]) for d, c, i in zip(apart, correct, ignored, strict=True) if c.any()
+        ]
+
+
+def held_out(recipe: Recipe, data: Path | None) -> HeldOut | None:
+    """What a recipe holds out of training, or None where it trains on everything.
+
+    Raises:
+        DataError: a dataset cannot be opened.
+    """
+    if not recipe.data.validation:
+        return None
+    manifest = load_parts(recipe.data, data).validation
+    if len(np.unique(manifest.camera)) > 1:
+        manifest = with_roles(manifest)
+        return HeldOut(manifest, "cross-camera", (_sides(manifest, np.full(len(manifest), True)),))
+    groups = [
+        _sides(manifest, manifest.category == category) for category in np.unique(manifest.category)
+    ]
+    return HeldOut(manifest, "instance", tuple(groups))
+
+
+def _sides(
+    manifest: Manifest, chosen: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    gallery = np.isin(manifest.role, ("gallery", "junk"))
+    return np.flatnonzero(chosen & (manifest.role == "query")), np.flatnonzero(chosen & gallery)

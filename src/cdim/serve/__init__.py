@@ -1,0 +1,1 @@
+"""A gallery over HTTP: a REST API, and the page where one draws and finds."""

@@ -1,0 +1,115 @@
+"""What is served and how it is: the gallery, its facets, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from cdim.find.filters import is_date
+from cdim.find.gallery import Gallery
+from cdim.find.items import Value
+from cdim.serve import bodies
+from cdim.serve.limits import MAX_BYTES
+from cdim.serve.models import Facet, GalleryAnswer
+from cdim.serve.served import served
+
+router = APIRouter()
+VALUES = 100
+"""Most values of a field that are told."""
+COUNTED = 1_000
+"""Values of a field that are looked at; a gallery leaves out fields of more."""
+SAMPLE = 200
+"""Items looked at to learn what the fields of too many values hold."""
+
+
+@router.get("/v1/gallery", response_model=GalleryAnswer, tags=["gallery"], summary="What it is")
+def gallery(request: Request) -> dict[str, Any]:
+    """The gallery, its model, and what this request's token may do."""
+    here = served(request)
+    bundle = here.gallery.bundle
+    return {
+        "name": PurePath(str(here.gallery.place).rstrip("/")).name or "gallery",
+        "items": here.gallery.count(),
+        "bundle": bundle.name,
+        "fingerprint": bundle.fingerprint,
+        "dim": bundle.dim,
+        "domains": list(bundle.domains),
+        "query": bundle.query,
+        "gallery": bundle.gallery,
+        "calibrated": bundle.calibration is not None,
+        "may_write": here.access.knows(request.headers),
+        "max_bytes": MAX_BYTES,
+    }
+
+
+@router.get("/v1/facets", response_model=list[Facet], tags=["gallery"], summary="What to filter by")
+def facets(
+    request: Request,
+    where: Annotated[str | None, Query(description="A filter, as a JSON object.")] = None,
+) -> list[dict[str, Any]]:
+    """The fields of the items that pass a filter, with their values or ranges."""
+    chosen = bodies.table(where) if where else None
+    here = served(request).gallery
+    counted = here.facets(chosen, limit=COUNTED)
+    told = {field: _counted(field, counts) for field, counts in counted.items()}
+    for field, values in _sampled(here, chosen).items():
+        if field not in told and (kind := _kind(values)) != "value":
+            told[field] = {"field": field, "kind": kind, "values": []}
+    return [told[field] for field in sorted(told)]
+
+
+@router.get("/healthz", tags=["health"], summary="Whether the server runs")
+def healthz() -> dict[str, str]:
+    """Always answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", tags=["health"], summary="Whether searches are answered at once")
+def readyz(request: Request) -> Response:
+    """503 until the model is loaded."""
+    here = served(request)
+    here.check()
+    return JSONResponse({"ready": here.ready}, 200 if here.ready else 503)
+
+
+@router.get("/metrics", tags=["health"], summary="Prometheus metrics", response_class=Response)
+def metrics(request: Request) -> Response:
+    """Requests by route and status, items, readiness."""
+    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _counted(field: str, counts: Mapping[Value, int]) -> dict[str, Any]:
+    """A field's kind, most frequent values and range."""
+    often = list(counts.items())[:VALUES]
+    told: dict[str, Any] = {
+        "field": field,
+        "kind": _kind(list(counts)),
+        "values": [{"value": value, "count": count} for value, count in often],
+    }
+    if told["kind"] == "number":
+        numbers = [value for value in counts if not isinstance(value, str)]
+        return {**told, "low": min(numbers), "high": max(numbers)}
+    if told["kind"] == "date":
+        days = sorted(str(value)[:10] for value in counts)
+        return {**told, "low": days[0], "high": days[-1]}
+    return told
+
+
+def _sampled(gallery: Gallery, where: dict[str, Any] | None) -> dict[str, list[Value]]:
+    """Values of some items by field; items lie in no order, so that these stand for all."""
+    found: dict[str, list[Value]] = {}
+    for item in gallery.items(where, SAMPLE)[0]:
+        for field, value in item.metadata.items():
+            found.setdefault(field, []).append(value)
+    return found
+
+
+def _kind(values: list[Value]) -> str:
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return "number"
+    return "date" if all(is_date(value) for value in values) else "value"

@@ -1,0 +1,48 @@
+"""The app: routes, page, guards."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from cdim import __version__
+from cdim.find.gallery import Gallery
+from cdim.serve import about, bodies, failures, items, searching
+from cdim.serve.access import Access, Guard
+from cdim.serve.limits import Headed, Limited
+from cdim.serve.metrics import Metrics, Timed
+from cdim.serve.models import NewItem, SearchRequest
+from cdim.serve.served import Served
+
+STATIC = Path(str(resources.files("cdim.serve"))) / "static"
+PUBLIC = frozenset(
+    {"/", "/healthz", "/readyz"} | {f"/{file.name}" for file in STATIC.iterdir() if file.is_file()}
+)
+"""Paths that never need the token: the page's files hold nothing of the gallery."""
+
+
+def build(gallery: Gallery, access: Access) -> ASGIApp:
+    """The app that serves a gallery.
+
+    The model is loaded in the background from now on.
+
+    Args:
+        gallery: open; the caller closes it.
+        access: who may do what.
+    """
+    # Without the framework's own pages of documentation, which fetch scripts from elsewhere.
+    app = FastAPI(title="cdim", version=__version__, docs_url=None, redoc_url=None)
+    here = Served(gallery, access)
+    metrics = Metrics(gallery.count, lambda: here.ready)
+    app.state.served, app.state.metrics = here, metrics
+    for module in (searching, items, about):
+        app.include_router(module.router)
+    bodies.describe(app, SearchRequest, NewItem)
+    failures.install(app)
+    app.mount("/", StaticFiles(directory=STATIC, html=True))
+    here.warm_up()
+    return Headed(Timed(Guard(Limited(app), access), metrics))

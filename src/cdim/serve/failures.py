@@ -1,0 +1,117 @@
+"""How failures look over HTTP: a status and {"error": {"code", "given", "allowed", "todo"}}."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from cdim.errors import CdimError, DataError, GalleryError, ImageError, ModelError, UsageError
+
+_KINDS: dict[type[CdimError], tuple[int, str]] = {
+    UsageError: (422, "usage"),
+    ImageError: (422, "image"),
+    DataError: (422, "data"),
+    ModelError: (422, "model"),
+    GalleryError: (503, "gallery"),
+}
+_ALLOWED = {
+    404: "the paths are those in /openapi.json",
+    405: "the methods of each path are in /openapi.json",
+}
+_SHOWN = 80  # characters of a wrong value that are repeated
+
+
+class Refused(CdimError):
+    """A request that is answered with a status of its own.
+
+    Args:
+        status: of HTTP, 400 to 599.
+        code: a word for programs.
+        given: what was found or given, in words.
+        allowed: what would have been right.
+        todo: what the reader should do next.
+    """
+
+    def __init__(self, status: int, code: str, given: str, allowed: str, todo: str) -> None:
+        super().__init__(given, allowed, todo)
+        self.status = status
+        self.code = code
+
+
+def answer(error: CdimError) -> JSONResponse:
+    """The response that says what went wrong."""
+    if isinstance(error, Refused):
+        status, code = error.status, error.code
+    else:
+        known = (_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)
+        status, code = next(known, (500, "internal"))
+    body = {"code": code, "given": error.given, "allowed": error.allowed, "todo": error.todo}
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"error": _printable(body)}, status, headers)
+
+
+def not_valid(error: ValidationError) -> Refused:
+    """The first thing that a request's model found wrong."""
+    return _first(error.errors(include_url=False, include_context=False))
+
+
+def install(app: FastAPI) -> None:
+    """Makes every failure of the app look alike, those of the framework included."""
+
+    async def on_purpose(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+        if not isinstance(error, CdimError):
+            raise error
+        return answer(error)
+
+    async def of_http(request: Request, error: Exception) -> JSONResponse:
+        if not isinstance(error, HTTPException):
+            raise error
+        return answer(
+            Refused(
+                error.status_code,
+                {404: "not-found", 405: "method"}.get(error.status_code, "http"),
+                f"{request.method} {request.url.path}: {error.detail}",
+                _ALLOWED.get(error.status_code, "requests follow /openapi.json"),
+                "see /openapi.json",
+            )
+        )
+
+    async def of_validation(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+        if not isinstance(error, RequestValidationError):
+            raise error
+        return answer(_first(error.errors()))
+
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+        return answer(
+            Refused(
+                500,
+                "internal",
+                f"the server failed ({type(error).__name__})",
+                "this is a fault of cdim, not of the request",
+                "look at what the server printed, and report it",
+            )
+        )
+
+    app.add_exception_handler(CdimError, on_purpose)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(Exception, unforeseen)
+
+
+def _first(errors: Sequence[Any]) -> Refused:
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the body"
+    shown = repr(first["input"])
+    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
+    return Refused(422, "validation", f"{where} = {shown}", str(first["msg"]), "see /openapi.json")
+
+
+def _printable(body: dict[str, str]) -> dict[str, str]:
+    """Without lone surrogates, which names of files may have and JSON may not."""
+    return {key: text.encode("utf-8", "replace").decode() for key, text in body.items()}

@@ -1,0 +1,105 @@
+"""How much a request may bring, and what every answer forbids browsers to do."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cdim.serve.failures import Refused, answer
+
+MAX_BYTES = 32 * 2**20
+"""Most bytes of a request's body."""
+MAX_VIEWS = 16
+"""Most images, drawings and items that make one query."""
+MAX_STROKES = 4_000
+"""Most strokes of a drawing."""
+MAX_HITS = 200
+"""Most hits of a search."""
+MAX_PAGE = 500
+"""Most items of a page of the list."""
+MAX_ID = 1_000
+"""Most characters of an item's id."""
+
+_SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # Nothing stale after an upgrade or a change; files are asked for by their tags.
+    "Cache-Control": "no-cache",
+}
+
+
+class Headed:
+    """Adds the headers that keep the page to itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands on, and adds them to the answer."""
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _SECURITY.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, headed)
+
+
+class Limited:
+    """Refuses bodies of more than `most` bytes with 413, whether they say their length or not."""
+
+    def __init__(self, app: ASGIApp, most: int = MAX_BYTES) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Counts what is read."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        said = Headers(scope=scope).get("content-length", "")
+        if said.isdecimal() and int(said) > self._most:
+            await self._refuse(scope, receive, send)
+            return
+        taken, refused, started = 0, False, False
+
+        async def counted() -> Message:
+            nonlocal taken, refused
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken <= self._most or started:
+                return message
+            if not refused:
+                refused = True
+                await self._refuse(scope, receive, send)
+            return {"type": "http.disconnect"}
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal started
+            if not refused:
+                started = True
+                await send(message)
+
+        try:
+            await self._app(scope, counted, unless_refused)
+        except Exception:
+            if not refused:
+                raise
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = Refused(
+            413,
+            "too-large",
+            f"a request of more than {self._most} bytes",
+            f"at most {self._most} are taken",
+            "make the image smaller, or send fewer at once",
+        )
+        await answer(refusal)(scope, receive, send)

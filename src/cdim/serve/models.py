@@ -1,0 +1,188 @@
+"""What requests bring and answers give, as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+from cdim.data.drawings import MAX_POINTS
+from cdim.serve.limits import MAX_HITS, MAX_ID, MAX_STROKES, MAX_VIEWS
+
+
+def _id(given: str) -> str:
+    """Ids are parts of URLs, where "." and ".." mean folders."""
+    if given in (".", "..") or any(ord(letter) < 32 for letter in given):
+        raise ValueError('an id is not "." or "..", and has no control characters')
+    return given
+
+
+ItemId = Annotated[str, Field(min_length=1, max_length=MAX_ID), AfterValidator(_id)]
+FieldName = Annotated[str, Field(min_length=1, max_length=200)]
+Metadata = Annotated[
+    dict[FieldName, Any], Field(description="Field to text, finite number, true or false.")
+]
+Point = tuple[FiniteFloat, FiniteFloat]
+Stroke = Annotated[list[Point], Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+_CANVAS = "Of the canvas, as in files of drawings; drawings are centred, so it changes nothing."
+
+
+class View(_Strict):
+    """One view of what is searched for: strokes, an image, or an item of the gallery."""
+
+    strokes: Annotated[list[Stroke], Field(min_length=1, max_length=MAX_STROKES)] | None = Field(
+        None, description="A drawing: strokes in order, each of points [x, y], y downwards."
+    )
+    width: FiniteFloat | None = Field(None, description=_CANVAS)
+    height: FiniteFloat | None = Field(None, description=_CANVAS)
+    image: Base64Bytes | None = Field(None, description="An image file in base64.")
+    domain: str | None = Field(
+        None, description="Of the image, such as photo or sketch; without it, it is guessed."
+    )
+    id: str | None = Field(None, description="An item of the gallery: more like this.")
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> View:
+        given = [name for name in ("strokes", "image", "id") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("a view has one of strokes, image and id")
+        if self.domain is not None and self.image is None:
+            raise ValueError("only images have a domain: strokes are sketches, items are known")
+        if sum(map(len, self.strokes or ())) > MAX_POINTS:
+            raise ValueError(f"a drawing has at most {MAX_POINTS} points")
+        return self
+
+
+class SearchRequest(_Strict):
+    """A search."""
+
+    query: Annotated[list[View], Field(max_length=MAX_VIEWS)] = Field(
+        [], description="Views of one thing; their embeddings are averaged."
+    )
+    weights: list[Annotated[float, Field(ge=0, le=1e6)]] | None = Field(
+        None, description="How much each view counts; equal without."
+    )
+    k: Annotated[int, Field(ge=1, le=MAX_HITS)] = Field(20, description="Most hits.")
+    where: dict[str, Any] | None = Field(
+        None,
+        description="Filter: field to value, list of values, or range {gt, gte, lt, lte}.",
+    )
+    rerank: bool = Field(False, description="Re-rank by k-reciprocal neighbours.")
+    expand: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="Average the query with this many of its nearest and search again."
+    )
+    false_match_rate: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="Only hits this sure: the share of absent things that are matched."
+    )
+
+
+class HitAnswer(BaseModel):
+    """One item that was found."""
+
+    id: str
+    distance: float
+    probability: float | None = Field(description="That it is the same instance; null: unknown.")
+    metadata: dict[str, Any]
+    source: str
+
+
+class SearchAnswer(BaseModel):
+    """What a search found, nearest first."""
+
+    searched: int = Field(description="Items that passed the filter.")
+    distances: str = Field(description="What the distances are, in words.")
+    taken: list[str] = Field(description="The domains the views were taken as.")
+    present: float | None = Field(description="Probability that it is in the gallery at all.")
+    probably_absent: bool
+    hits: list[HitAnswer]
+
+
+class NewItem(_Strict):
+    """An item to add."""
+
+    id: ItemId
+    image: Base64Bytes = Field(description="An image file in base64.")
+    metadata: Metadata = Field(default_factory=dict)
+    domain: str | None = Field(None, description="Of the image; the gallery's without it.")
+
+
+class Upload(_Strict):
+    """An item to add, beside its file."""
+
+    id: ItemId
+    metadata: Metadata = Field(default_factory=dict)
+    domain: str | None = None
+
+
+class Change(_Strict):
+    """A change of an item's metadata: fields given are set, fields given as null are removed."""
+
+    metadata: Metadata
+
+
+class ItemAnswer(BaseModel):
+    """One item."""
+
+    id: str
+    metadata: dict[str, Any]
+    source: str = Field(description="Where its image is; empty for one that was uploaded.")
+
+
+class ItemsAnswer(BaseModel):
+    """A page of the list."""
+
+    items: list[ItemAnswer]
+    after: str | None = Field(description="What to ask the next page with; null at the end.")
+
+
+class FacetValue(BaseModel):
+    """A value of a field."""
+
+    value: StrictBool | StrictInt | StrictFloat | StrictStr
+    count: int
+
+
+class Facet(BaseModel):
+    """A field that items can be filtered by."""
+
+    field: str
+    kind: str = Field(description="value, number or date.")
+    values: list[FacetValue] = Field(
+        description="The most frequent ones; none where there are too many."
+    )
+    low: float | str | None = Field(None, description="The smallest, or first day; null: unknown.")
+    high: float | str | None = Field(None, description="The largest, or last day.")
+
+
+class GalleryAnswer(BaseModel):
+    """What is served."""
+
+    name: str
+    items: int
+    bundle: str = Field(description="The model's name.")
+    fingerprint: str
+    dim: int
+    domains: list[str]
+    query: str = Field(description="The domain that the model is asked with.")
+    gallery: str = Field(description="The domain of the items.")
+    calibrated: bool = Field(description="Whether hits have probabilities.")
+    may_write: bool = Field(description="Whether the token of this request may change items.")
+    max_bytes: int = Field(description="Most bytes of a request.")

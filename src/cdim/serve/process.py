@@ -1,0 +1,79 @@
+"""The server as a process: address, signals, an orderly end."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from cdim.errors import UsageError
+from cdim.find.gallery import Gallery
+from cdim.serve.access import Access
+from cdim.serve.app import PUBLIC, build
+
+PATIENCE = 30
+"""Seconds that running requests have to finish in once the server is told to stop."""
+
+
+def serve(
+    place: str | Path,
+    *,
+    host: str,
+    port: int,
+    token: str | None,
+    model: str | Path | None,
+    announce: Callable[[str, int], None],
+) -> None:
+    """Serves a gallery until SIGTERM or SIGINT; then running requests finish and it is closed.
+
+    Args:
+        place: the gallery's folder or URL.
+        host: the address to bind.
+        port: 0 for any free one.
+        token: what may change the gallery; None makes one on a loopback address.
+        model: a bundle, where the gallery does not keep its own.
+        announce: called with the page's address and the number of items once requests are taken.
+
+    Raises:
+        UsageError: the address cannot be bound, or needs a token.
+        GalleryError: the gallery is missing, damaged, in use, or of another model.
+        ModelError: its bundle is damaged.
+    """
+    access = Access.build(host, token, PUBLIC)
+    with _listen(host, port) as listening, Gallery.open(place, model) as gallery:
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listening.getsockname()[1]}/"
+        # A token that the caller chose is theirs to hand on, and does not belong into a log.
+        announce(f"{address}#token={access.token}" if token is None else address, gallery.count())
+        config = uvicorn.Config(
+            build(gallery, access),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_graceful_shutdown=PATIENCE,
+        )
+        # uvicorn raises the signal again after its orderly end, which would then be none.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        uvicorn.Server(config).run(sockets=[listening])
+        gallery.flush()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OverflowError:
+        why = "ports go up to 65535"
+    except OSError as error:
+        busy = error.errno == errno.EADDRINUSE
+        why = "something else listens there" if busy else str(error.strerror or error)
+    raise UsageError(
+        f"cannot listen on {host}:{port}", why, "take another --port, or stop what uses it"
+    )

@@ -1,0 +1,92 @@
+"""The gallery that is served, and who works on it when."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from cdim.errors import CdimError, UsageError
+from cdim.find.gallery import Gallery
+from cdim.find.items import Item
+from cdim.serve.access import Access
+from cdim.serve.failures import Refused
+
+T = TypeVar("T")
+
+
+class Served:
+    """One gallery, its model, and the turn to use the model.
+
+    The model uses all cores for one batch, so requests take turns with it: side by side they
+    would all be slower. Changes take the same turns.
+
+    Args:
+        gallery: open.
+        access: who may change it.
+    """
+
+    def __init__(self, gallery: Gallery, access: Access) -> None:
+        self.gallery = gallery
+        self.access = access
+        self.ready = False
+        self._failure: CdimError | None = None
+        self._turn = asyncio.Lock()
+
+    def warm_up(self) -> None:
+        """Loads the model beside the server, which answers other requests meanwhile."""
+        threading.Thread(target=self._load, name="cdim-model", daemon=True).start()
+
+    def _load(self) -> None:
+        try:
+            blank = np.full((64, 64), 255, dtype=np.uint8)
+            self.gallery.encoder.encode_pixels([blank], self.gallery.bundle.query)
+        except CdimError as error:
+            self._failure = error
+        else:
+            self.ready = True
+
+    def check(self) -> None:
+        """Whether the model can be used, or will be after a moment.
+
+        Raises:
+            Refused: 503, it could not be loaded.
+        """
+        if self._failure is not None:
+            said = self._failure
+            raise Refused(503, "model", said.given, said.allowed, said.todo)
+
+    async def in_turn(self, request: Request, work: Callable[[], T]) -> T:
+        """Does work that uses the model or changes the gallery.
+
+        Who has gone by the time it is their turn, as a page does at the next stroke, costs none.
+        """
+        async with self._turn:
+            if await request.is_disconnected():
+                raise HTTPException(499, "the client has gone")
+            return await run_in_threadpool(work)
+
+    def item(self, id: str) -> Item:  # noqa: A002 - the field's word
+        """An item.
+
+        Raises:
+            Refused: 404, there is none.
+        """
+        try:
+            return self.gallery.get(id)
+        except UsageError:
+            raise Refused(
+                404, "not-found", f"no item {id!r}", "items are listed at /v1/items", "check the id"
+            ) from None
+
+
+def served(request: Request) -> Served:
+    """What the app of a request serves."""
+    found: Served = request.app.state.served
+    return found

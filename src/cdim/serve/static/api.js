@@ -1,0 +1,84 @@
+// Requests to the server. The token comes in the address's fragment, which browsers never send.
+
+const KEY = "cdim-token";
+
+export class Failure extends Error {
+  constructor(status, error) {
+    super(`${error.given}; ${error.allowed}; ${error.todo}`);
+    Object.assign(this, { status, ...error });
+  }
+}
+
+export function takeToken() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return false;
+  sessionStorage.setItem(KEY, token);
+  history.replaceState(null, "", location.pathname);
+  return true;
+}
+
+export function setToken(token) {
+  sessionStorage.setItem(KEY, token);
+}
+
+// An id as one part of a path: encoded slashes keep "a/../b" from being taken for folders.
+export const part = (id) => encodeURIComponent(id);
+
+async function request(path, { json, ...options } = {}) {
+  const headers = {};
+  const token = sessionStorage.getItem(KEY);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (json !== undefined) {
+    headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(json);
+  }
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure(0, {
+      code: "offline",
+      given: "the server does not answer",
+      allowed: "it runs as long as cdim serve does",
+      todo: "start it again and reload",
+    });
+  }
+  if (response.ok) return response;
+  const said = await response.json().catch(() => null);
+  throw new Failure(response.status, said?.error ?? {
+    code: "http", given: `the server answered ${response.status}`, allowed: "it should not", todo: "reload the page",
+  });
+}
+
+export async function get(path, options) {
+  return (await request(path, options)).json();
+}
+
+export async function send(path, options) {
+  const response = await request(path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+// Pictures come by fetch, not by <img src>: only so can they be asked for with the token.
+const thumbnails = new Map();
+const MOST = 600;
+
+export async function picture(path) {
+  return URL.createObjectURL(await (await request(path)).blob());
+}
+
+export function thumbnail(id) {
+  if (!thumbnails.has(id)) {
+    if (thumbnails.size >= MOST) forgetThumbnail(thumbnails.keys().next().value);
+    const made = picture(`/v1/thumbnails/${part(id)}`);
+    made.catch(() => thumbnails.delete(id));
+    thumbnails.set(id, made);
+  }
+  return thumbnails.get(id);
+}
+
+export function forgetThumbnail(id) {
+  thumbnails.get(id)?.then(URL.revokeObjectURL, () => {});
+  thumbnails.delete(id);
+}

@@ -1,0 +1,38 @@
+// Building elements; text is always text, never markup.
+
+export const $ = (id) => document.getElementById(id);
+
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+export const percent = (share) => share > 0.995 && share < 1 ? ">99 %" : share < 0.005 ? "<1 %" : `${Math.round(share * 100)} %`;
+
+export const many = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
+
+// The end of a path is what tells two items apart.
+export function title(id) {
+  return id.split("/").at(-1) || id;
+}
+
+// Every dialog closes by its cross, by Escape (the browser's own) and by a click beside it.
+export function closable(dialog) {
+  dialog.querySelector(".close").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("pointerdown", (event) => {
+    if (event.target !== dialog) return;
+    const box = dialog.getBoundingClientRect();
+    const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+    if (!inside) dialog.close();
+  });
+}
+
+export function explain(failure) {
+  return `${failure.given}: ${failure.allowed}. ${failure.todo[0].toUpperCase()}${failure.todo.slice(1)}.`;
+}

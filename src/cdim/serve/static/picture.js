@@ -1,0 +1,72 @@
+// The picture in the query: an image that was chosen, dropped or pasted, or an item of the gallery.
+
+import { thumbnail } from "./api.js";
+import { $, title } from "./elements.js";
+
+export class Picture {
+  #changed; #file = null; #like = null; #url = null; #domain = null;
+
+  constructor(changed) {
+    this.#changed = changed;
+    $("choose").addEventListener("click", () => $("file").click());
+    $("file").addEventListener("change", () => {
+      if ($("file").files[0]) this.take($("file").files[0]);
+      $("file").value = "";
+    });
+    $("forget").addEventListener("click", () => {
+      this.forget();
+      $("choose").focus();
+    });
+    $("domain").addEventListener("change", (event) => {
+      this.#domain = event.target.value;
+      changed();
+    });
+  }
+
+  get file() { return this.#file; }
+  get like() { return this.#like; }
+  get any() { return this.#file !== null || this.#like !== null; }
+  get domain() { return this.#domain; } // null: the server guesses
+
+  take(file) {
+    this.#drop();
+    this.#file = file;
+    this.#url = URL.createObjectURL(file);
+    this.#show(file.name || "pasted image", this.#url);
+  }
+
+  async more(id) {
+    this.#drop();
+    this.#like = id;
+    this.#show(`like ${title(id)}`, "");
+    $("chosen-image").src = await thumbnail(id).catch(() => "");
+  }
+
+  forget() {
+    this.#drop();
+    $("choose").hidden = false;
+    $("chosen").hidden = true;
+    this.#changed();
+  }
+
+  // What the server took the image for.
+  taken(domain) {
+    for (const radio of $("domain").querySelectorAll("input")) radio.checked = radio.value === domain;
+  }
+
+  #show(name, url) {
+    $("chosen-name").textContent = name;
+    $("chosen-name").title = name;
+    $("chosen-image").src = url;
+    $("choose").hidden = true;
+    $("chosen").hidden = false;
+    $("domain").classList.toggle("gone", this.#like !== null);
+    this.taken(null);
+    this.#changed();
+  }
+
+  #drop() {
+    if (this.#url) URL.revokeObjectURL(this.#url);
+    this.#file = this.#like = this.#url = this.#domain = null;
+  }
+}

@@ -1,0 +1,391 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.find.conftest import plain, save
+
+from cdim.errors import DataError, GalleryError, ModelError, UsageError
+from cdim.find import content
+from cdim.find.gallery import Gallery
+from cdim.find.indexing import index
+from cdim.find.items import Item
+from cdim.find.sources import Table, listed
+
+RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save(tmp_path / "photos" / "red.png", RED)
+    save(tmp_path / "photos" / "in side" / "green.PNG", GREEN)
+    save(tmp_path / "photos" / "in side" / "deep" / "blue.jpg", BLUE)
+    save(tmp_path / "photos" / ".hidden" / "no.png", BLUE)
+    save(tmp_path / "photos" / "._red.png", BLUE)
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
+    return tmp_path / "photos"
+
+
+NAMES = {"red.png", "in side/green.PNG", "in side/deep/blue.jpg"}
+
+
+def run(gallery, source, *, domain=None, table=None, prefix="", data=None, **options):
+    table = Table() if table is None else table
+    listing = listed(str(source), domain, gallery.bundle.gallery, table, prefix, data)
+    return index(gallery, listing, **options)
+
+
+def told(summary):
+    """What happened, without zeros."""
+    return {k: v for k, v in summary.to_json().items() if v}
+
+
+def names(gallery):
+    return {item.id for item in gallery.items(limit=1000)[0]}
+
+
+def test_a_folder_becomes_a_gallery(gallery, folder):
+    calls, safe = [], []
+    summary = run(gallery, folder, progress=lambda *a: calls.append(a), on_put=safe.extend)
+    assert told(summary) == {"added": 3, "embedded": 3}
+    assert names(gallery) == NAMES == set(safe)
+    assert calls[-1] == (3, 3)
+    item = gallery.get("in side/deep/blue.jpg")
+    assert item.metadata.keys() == {"folder", "date", "width", "height"}
+    assert (item.metadata["folder"], item.metadata["width"]) == ("in side/deep", 8)
+    assert (item.source, item.domain) == (str(folder / item.id), "photo")
+    assert gallery.vectors(["red.png"]).tolist() == [[250, 0, 0]]
+    assert "folder" not in gallery.get("red.png").metadata
+
+
+def test_twice_adds_nothing_and_embeds_nothing(gallery, folder, encoder, monkeypatch):
+    run(gallery, folder)
+    monkeypatch.setattr(content, "read", lambda *a: pytest.fail("was read again"))
+    assert told(run(gallery, folder)) == {"unchanged": 3}
+    assert encoder.seen == 3
+
+
+def test_a_touched_file_is_read_but_not_embedded(gallery, folder, encoder):
+    run(gallery, folder)
+    day = gallery.get("red.png").metadata["date"]
+    os.utime(folder / "red.png", (1e9, 1e9))
+    assert told(run(gallery, folder)) == {"unchanged": 2, "updated": 1}
+    assert gallery.get("red.png").metadata["date"] == "2001-09-09" != day
+    assert told(run(gallery, folder)) == {"unchanged": 3}
+    assert encoder.seen == 3
+
+
+def test_a_changed_file_replaces_its_old_self(gallery, folder, encoder):
+    run(gallery, folder)
+    save(folder / "red.png", (200, 10, 10))
+    summary = told(run(gallery, folder))
+    assert summary == {"replaced": 1, "unchanged": 2, "embedded": 1}
+    assert gallery.vectors(["red.png"]).tolist() == [[200, 10, 10]]
+    assert gallery.count() == 3
+
+
+def test_a_moved_file_keeps_its_vector(gallery, folder, encoder):
+    run(gallery, folder)
+    (folder / "new").mkdir()
+    (folder / "red.png").rename(folder / "new" / "name.png")
+    assert told(run(gallery, folder)) == {"added": 1, "removed": 1, "unchanged": 2, "reused": 1}
+    assert encoder.seen == 3
+    assert names(gallery) == NAMES - {"red.png"} | {"new/name.png"}
+    assert gallery.vectors(["new/name.png"]).tolist() == [[250, 0, 0]]
+    assert gallery.get("new/name.png").metadata["folder"] == "new"
+
+
+def test_swapped_files_swap_their_vectors(gallery, folder, encoder):
+    save(folder / "other.png", (1, 2, 3))
+    run(gallery, folder)
+    (folder / "red.png").rename(folder / "x")
+    (folder / "other.png").rename(folder / "red.png")
+    (folder / "x").rename(folder / "other.png")
+    summary = run(gallery, folder)
+    assert summary.replaced == 2
+    assert gallery.vectors(["red.png", "other.png"]).tolist() == [[1, 2, 3], [250, 0, 0]]
+
+
+def test_equal_content_is_two_items_and_one_embedding(gallery, folder, encoder):
+    shutil.copy(folder / "red.png", folder / "copy.png")
+    assert told(run(gallery, folder)) == {"added": 4, "embedded": 3, "reused": 1}
+    shutil.copy(folder / "red.png", folder / "again.png")
+    assert run(gallery, folder).reused == 1
+    assert encoder.seen == 3
+    assert gallery.vectors(["copy.png", "again.png"]).tolist() == [[250, 0, 0]] * 2
+
+
+def test_what_is_gone_is_removed_unless_kept(gallery, folder):
+    run(gallery, folder)
+    (folder / "red.png").unlink()
+    assert told(run(gallery, folder, keep=True)) == {"unchanged": 2}
+    assert gallery.count() == 3
+    assert told(run(gallery, folder)) == {"unchanged": 2, "removed": 1}
+    assert names(gallery) == NAMES - {"red.png"}
+
+
+def test_an_empty_or_vanished_folder_removes_nothing(gallery, folder):
+    run(gallery, folder)
+    shutil.rmtree(folder)
+    with pytest.raises(DataError, match="no such folder"):
+        run(gallery, folder)
+    folder.mkdir()
+    with pytest.raises(DataError, match="nothing was removed"):
+        run(gallery, folder)
+    assert gallery.count() == 3
+
+
+def test_a_folder_that_cannot_be_listed_loses_nothing(gallery, folder, monkeypatch):
+    run(gallery, folder)
+    scan = os.scandir
+
+    def closed(path):
+        if str(path).endswith("in side"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    summary = run(gallery, folder)
+    assert summary.unreadable == {"in side": "the folder cannot be read (Permission denied)"}
+    assert summary.removed == 0
+    assert names(gallery) == NAMES
+
+
+def test_unreadable_files_are_named_and_do_not_stop(gallery, folder):
+    whole = (folder / "red.png").read_bytes()
+    (folder / "half.png").write_bytes(whole[:40])
+    (folder / "empty.jpg").touch()
+    (folder / "text.png").write_text("no image")
+    (folder / "lost.png").symlink_to(folder / "nowhere.png")
+    os.mkfifo(folder / "pipe.png")
+    summary = run(gallery, folder)
+    assert summary.added == 3
+    bad = {"half.png", "empty.jpg", "text.png", "lost.png", "pipe.png"}
+    assert summary.unreadable.keys() == bad
+    assert all(name in why for name, why in summary.unreadable.items())
+    assert json.loads(json.dumps(summary.to_json()))["unreadable"][0].keys() == {"name", "why"}
+    again = run(gallery, folder)
+    assert (again.unchanged, again.unreadable.keys()) == (3, bad)
+
+
+def test_a_file_that_broke_keeps_its_item(gallery, folder):
+    run(gallery, folder)
+    (folder / "red.png").write_bytes(b"broken")
+    summary = run(gallery, folder)
+    assert summary.unreadable.keys() == {"red.png"}
+    assert gallery.vectors(["red.png"]).tolist() == [[250, 0, 0]]
+
+
+def test_odd_names_and_links(gallery, folder):
+    odd = [
+        "a 'b' \"c\".png",
+        "ü/日本.png",
+        "new\nline.png",
+        "-x.png",
+        "%2e.png",
+        "x" * 240 + ".png",
+    ]
+    for name in odd:
+        save(folder / name, RED)
+    save(folder / "a.mat#3.png", GREEN)
+    save(folder / "b.zip!c.png", GREEN)
+    (folder / "link.png").symlink_to(folder / "red.png")
+    (folder / "loop").symlink_to(folder)
+    raw = os.fsencode(str(folder)) + b"/caf\xe9.png"
+    shutil.copy(os.fsencode(str(folder / "red.png")), raw)
+    summary = run(gallery, folder)
+    assert names(gallery) == NAMES | set(odd) | {"a.mat#3.png", "b.zip!c.png", "link.png"}
+    assert list(summary.unreadable.values()) == ["its name is not UTF-8: rename it"]
+    assert gallery.vectors(["a.mat#3.png"]).tolist() == [[0, 250, 0]]
+    assert run(gallery, folder).unchanged == gallery.count()
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_dates_come_from_the_camera_and_damaged_ones_do_no_harm(gallery, folder):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2019:05:17 10:20:30"
+    save(folder / "taken.jpg", RED, exif=exif)
+    exif.get_ifd(0x8769)[0x9003] = "yesterday"
+    save(folder / "odd.jpg", GREEN, exif=exif)
+    data = bytearray((folder / "taken.jpg").read_bytes())
+    at = data.index(b"Exif") + 14
+    data[at : at + 8] = b"\xff" * 8
+    (folder / "damaged.jpg").write_bytes(data)
+    os.utime(folder / "odd.jpg", (1e9, 1e9))
+    summary = run(gallery, folder)
+    assert gallery.get("taken.jpg").metadata["date"] == "2019-05-17"
+    assert gallery.get("odd.jpg").metadata["date"] == "2001-09-09"
+    assert "damaged.jpg" in names(gallery) or "damaged.jpg" in summary.unreadable
+    assert gallery.count({"date": {"lte": "2019-05-17"}}) >= 2
+
+
+def test_another_domain_embeds_again(gallery, folder, encoder):
+    run(gallery, folder)
+    assert told(run(gallery, folder, domain="sketch")) == {"replaced": 3, "embedded": 3}
+    assert gallery.get("red.png").domain == "sketch"
+    with pytest.raises(ModelError, match="domain"):
+        run(gallery, folder, domain="smell")
+    assert gallery.count() == 3
+
+
+def test_two_folders_in_one_gallery(gallery, folder, tmp_path):
+    run(gallery, folder)
+    save(tmp_path / "second" / "red.png", BLUE)
+    save(tmp_path / "second" / "own.png", BLUE)
+    with pytest.raises(GalleryError, match="--prefix") as error:
+        run(gallery, tmp_path / "second")
+    assert str(folder) in str(error.value)
+    assert str(tmp_path / "second") in str(error.value)
+    assert gallery.count() == 3
+    assert run(gallery, tmp_path / "second", prefix="2/").added == 2
+    assert names(gallery) == NAMES | {"2/red.png", "2/own.png"}
+    assert told(run(gallery, folder)) == {"unchanged": 3}
+
+
+def test_an_item_added_by_itself_is_not_overwritten_or_removed(gallery, folder):
+    gallery.add([plain(GREEN)], ["red.png"])
+    gallery.add([plain(GREEN)], ["own"])
+    with pytest.raises(GalleryError, match="added by itself"):
+        run(gallery, folder)
+    gallery.remove(["red.png"])
+    run(gallery, folder)
+    assert names(gallery) == NAMES | {"own"}
+
+
+def test_a_folder_that_was_renamed_keeps_its_vectors(gallery, folder, encoder, tmp_path):
+    run(gallery, folder)
+    folder.rename(tmp_path / "renamed")
+    (tmp_path / "renamed" / "red.png").unlink()
+    assert told(run(gallery, tmp_path / "renamed")) == {"unchanged": 2, "removed": 1}
+    assert encoder.seen == 3
+    item = gallery.get("in side/green.PNG")
+    assert item.source == str(tmp_path / "renamed" / "in side" / "green.PNG")
+    assert told(run(gallery, tmp_path / "renamed")) == {"unchanged": 2}
+
+
+def table(tmp_path, text):
+    (tmp_path / "more.csv").write_text(text, encoding="utf-8")
+    return Table.read(tmp_path / "more.csv")
+
+
+def test_a_table_tells_more(gallery, folder, tmp_path, encoder):
+    text = (
+        "path,price,maker,bought,date\n"
+        'red.png,10,"Smith, Sons",2024-01-02,1999-01-01\n'
+        f"{folder}/in side/green.PNG,2.5,,,\n"
+        "missing.png,1,a,b,c\n"
+    )
+    summary = run(gallery, folder, table=table(tmp_path, text))
+    assert told(summary) == {"added": 3, "embedded": 3, "unmatched": ["missing.png"]}
+    red = gallery.get("red.png").metadata
+    assert red["price"] == 10
+    assert red["maker"] == "Smith, Sons"
+    assert red["date"] == "1999-01-01"
+    assert gallery.count({"bought": {"gte": "2024-01-01"}}) == 1
+    green = gallery.get("in side/green.PNG").metadata
+    assert green["price"] == 2.5
+    assert "maker" not in green
+    changed = run(gallery, folder, table=table(tmp_path, "id,price\nred.png,11\n"))
+    assert told(changed) == {"updated": 2, "unchanged": 1}
+    assert gallery.get("red.png").metadata["price"] == 11
+    assert encoder.seen == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["", "price\n1\n", "id,id\na,b\n", "id,price\na\n", 'id\n"a', "path,a,a\nx,1,2\n"]
+)
+def test_tables_that_are_none(tmp_path, text):
+    with pytest.raises(DataError):
+        table(tmp_path, text)
+
+
+def test_tables_with_names_that_metadata_may_not_have(tmp_path):
+    with pytest.raises(UsageError, match="digest"):
+        table(tmp_path, "id,digest\na,b\n")
+    with pytest.raises(DataError, match="cannot read"):
+        Table.read(tmp_path / "missing.csv")
+
+
+def test_a_dataset_gives_its_gallery(gallery, encoder):
+    summary = run(gallery, "synthetic:18")
+    assert told(summary) == {"added": 18, "embedded": 18}
+    items = gallery.items()[0]
+    assert Counter(item.metadata["domain"] for item in items) == {"photo": 18}
+    assert {"instance", "category"} <= items[0].metadata.keys()
+    assert all(item.id.startswith("synthetic:") for item in items)
+    assert told(run(gallery, "synthetic:18")) == {"unchanged": 18}
+    assert encoder.seen == 18
+
+
+def test_a_csv_without_roles_gives_all(gallery, folder, tmp_path, encoder):
+    (tmp_path / "set.csv").write_text(
+        "source,instance,price,domain\n"
+        "photos/red.png,7,12,photo\n"
+        "photos/in side/green.PNG,8,,sketch\n"
+        "photos/gone.png,9,1,photo\n"
+    )
+    summary = run(gallery, tmp_path / "set.csv")
+    assert summary.added == 2
+    assert summary.unreadable.keys() == {"photos/gone.png"}
+    red = gallery.get("photos/red.png")
+    assert dict(red.metadata) == {"instance": "7", "domain": "photo", "price": 12}
+    assert red.domain == "photo"
+    assert gallery.get("photos/in side/green.PNG").domain == "sketch"
+    assert run(gallery, tmp_path / "set.csv", domain="photo").replaced == 1
+
+
+def test_members_of_a_zip_have_stamps_too(gallery, folder, tmp_path, monkeypatch):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(folder / "red.png", "red.png")
+    (tmp_path / "set.csv").write_text("source,instance\na.zip!red.png,1\n")
+    assert run(gallery, tmp_path / "set.csv").added == 1
+    monkeypatch.setattr(content, "read", lambda *a: pytest.fail("was read again"))
+    assert told(run(gallery, tmp_path / "set.csv")) == {"unchanged": 1}
+
+
+def test_more_images_than_a_batch_agree_with_a_naive_loop(gallery, folder, encoder):
+    rng = np.random.default_rng(1)
+    colours = {f"many/{i}.png": tuple(map(int, rng.integers(0, 256, 3))) for i in range(150)}
+    for name, colour in colours.items():
+        save(folder / name, colour)
+    assert run(gallery, folder).added == 153
+    assert gallery.vectors(list(colours)).tolist() == [
+        list(map(float, c)) for c in colours.values()
+    ]
+
+
+def test_what_was_put_stays_when_the_model_fails(place, folder, encoder):
+    for i in range(100):
+        save(folder / f"{i}.png", (i, i, 0))
+    with Gallery.open(place, encoder, create=True) as gallery:
+        embed, safe = encoder.encode_pixels, []
+
+        def failing(pixels, domain):
+            if encoder.seen >= 64:
+                raise KeyboardInterrupt
+            return embed(pixels, domain)
+
+        encoder.encode_pixels = failing
+        with pytest.raises(KeyboardInterrupt):
+            run(gallery, folder, on_put=safe.extend)
+        encoder.encode_pixels = embed
+    with Gallery.open(place, encoder) as gallery:
+        assert names(gallery) == set(safe)
+        assert len(safe) == 64
+        assert run(gallery, folder).added == 103 - 64
+
+
+def test_the_item_knows_its_root_and_stamp(gallery, folder):
+    run(gallery, folder)
+    item = gallery.get("red.png")
+    assert item.root == str(folder)
+    size, _, _ = item.stamp.split(":")
+    assert int(size) == (folder / "red.png").stat().st_size
+    assert Item("a").stamp == ""

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import tomli_w
+from onnx import numpy_helper
+
+from cdim import bundle, encoder
+from cdim.data import images
+from cdim.data.catalogue import open_dataset
+from cdim.errors import CdimError, ModelError, UsageError
+from cdim.evaluation import evaluate
+from cdim.find.gallery import Gallery
+from cdim.find.items import Look
+from cdim.learn import export as exporting
+from cdim.learn.embedder import load_run
+from cdim.learn.export import export
+from cdim.learn.run import train
+
+
+@pytest.fixture(scope="session")
+def runs(small, tmp_path_factory):
+    """A run on everything, and two folds of it."""
+    folder = tmp_path_factory.mktemp("runs")
+    table = small(
+        data={"train": ["synthetic:60"], "validation": 0.0},
+        fusion={"taps": ["pool5"]},
+        loop={"steps": 2},
+    )
+    (folder / "all.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
+    train(folder / "all.toml", out=folder / "all", device="cpu")
+    for fold in (0, 1):
+        held = ("data.validation=0.5", f"data.fold={fold}")
+        train(folder / "all.toml", held, out=folder / f"fold-{fold}", device="cpu")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(runs, tmp_path_factory):
+    """The run as a bundle of 16 dimensions, measured and calibrated on its folds."""
+    out = tmp_path_factory.mktemp("bundles") / "short"
+    folds = [runs / "fold-0", runs / "fold-1"]
+    return export(runs / "all", out, folds=folds, dim=16, tests=["synthetic:60"])
+
+
+def test_a_bundle_says_what_it_is(exported):
+    assert (exported.dim, exported.length) == (16, 1.0)
+    assert exported.features == 256 + 256  # pool5 is one cell at this size
+    assert (exported.query, exported.gallery) == ("sketch", "photo")
+    assert exported.domain_input == ("photo", "sketch")
+    assert [t.name for t in exported.training] == ["synthetic:60"]
+    assert exported == bundle.load(exported.folder)
+    assert {p.name for p in exported.folder.iterdir()} == {
+        "model.onnx",
+        "bundle.json",
+        "README.md",
+        "reliability.svg",
+    }
+
+
+def test_its_numbers_are_of_all_folds_with_the_cost_of_being_short(exported):
+    first = [m for m in exported.metrics if m.metric == "acc@1"]
+    assert [(m.dataset, m.note, m.queries) for m in first] == [
+        ("validation, 2 folds", "", 40),
+        ("validation, 2 folds", "as trained, fp32", 40),
+        ("synthetic:60 test", "", 20),
+    ]
+    assert all(m.low <= m.value <= m.high for m in exported.metrics)
+    assert exported.calibration is not None
+
+
+def test_its_test_numbers_are_those_of_the_encoder(exported):
+    rows = open_dataset("synthetic:60").manifest.where(split="test")
+    sides = rows.where(role="query"), rows.where(role="gallery")
+    model = encoder.load(exported)
+    report = evaluate(*(model.embed(side) for side in sides), *sides, dataset="x")
+    said = next(m for m in exported.metrics if m.dataset == "synthetic:60 test")
+    assert said.value == pytest.approx(report.metrics["acc@1"].value)
+
+
+@pytest.fixture(scope="session")
+def plain(runs, tmp_path_factory):
+    """The run as it is."""
+    return export(runs / "all", tmp_path_factory.mktemp("bundles") / "plain")
+
+
+def test_without_held_out_images_there_are_no_probabilities(plain):
+    assert plain.calibration is None
+    assert plain.metrics == ()
+    assert plain.length == pytest.approx(np.sqrt(2))
+    assert plain.domain_input == ()
+
+
+def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_root, tmp_path):
+    rows = open_dataset("qmul-shoe", data_root).manifest.where(split="test")
+    query, gallery = rows.where(role="query"), rows.where(role="gallery")
+    network = load_run(runs / "all", "cpu")
+    model = encoder.load(replace(plain, domains={"sketch": "sketch", "edge": "edge"}))
+    wanted = evaluate(
+        network.embed(query), network.embed(gallery), query, gallery, dataset="run"
+    )
+    same = evaluate(model.embed(query), model.embed(gallery), query, gallery, dataset="bundle")
+    assert same.ranks.tolist() == wanted.ranks.tolist()
+    ranks = []
+    with Gallery.open(tmp_path / "gallery", model, create=True) as shelf:
+        pixels = [images.read(source, gallery.root) for source in gallery.source]
+        shelf.add(pixels, gallery.instance.tolist(), domain="edge")
+        for source, instance in zip(query.source, query.instance, strict=True):
+            found = shelf.search(Look(images.read(source, query.root), "sketch"), k=len(gallery))
+            ranks.append([hit.item.id for hit in found.hits].index(instance) + 1)
+    # An untrained network finds little; near-ties may swap places, first ones included.
+    assert np.abs(np.array(ranks) - wanted.ranks).max() <= 1
+    assert np.mean(np.array(ranks) == wanted.ranks) > 0.98
+
+
+def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
+    source = exporting._open(runs / "all", None)
+    module = exporting.graph.Graph(source.embedder)
+    exporting.check_parity(plain, module, source.train)
+    shutil.copytree(plain.folder, tmp_path / "b")
+    model = onnx.load(str(tmp_path / "b" / "model.onnx"))
+    weights = next(t for t in model.graph.initializer if "fc7" in t.name and len(t.dims) == 2)
+    changed = numpy_helper.to_array(weights) + np.float32(0.05)
+    weights.CopyFrom(numpy_helper.from_array(changed, weights.name))
+    onnx.save(model, str(tmp_path / "b" / "model.onnx"))
+    with pytest.raises(ModelError, match=r"differ from the network's \(cosine 0\."):
+        exporting.check_parity(bundle.load(tmp_path / "b"), module, source.train)
+
+
+def test_eight_bits_are_accepted_where_they_cost_little(runs, tmp_path, monkeypatch):
+    folds = [runs / "fold-0", runs / "fold-1"]
+    monkeypatch.setattr(exporting, "LOST_SHARE", 0.5)
+    made = export(runs / "all", tmp_path / "small", folds=folds, int8=True)
+    whole = export(runs / "all", tmp_path / "whole", folds=folds)
+    assert made.precision == "int8"
+    assert made.model.stat().st_size < 0.5 * whole.model.stat().st_size
+    assert [m.note for m in made.metrics if m.metric == "acc@1"] == ["", "as trained, fp32"]
+    photo = images.read("synthetic:shoe/0/1/photo")
+    one, other = (encoder.load(m).encode(photo, "photo")[0] for m in (made, whole))
+    assert 0.95 < one @ other / 2 < 0.999999
+
+
+def test_eight_bits_that_lose_queries_are_refused(runs, tmp_path, monkeypatch):
+    def broken(source, target, inputs):
+        model = onnx.load(str(source))
+        for tensor in model.graph.initializer:
+            if len(tensor.dims) == 4:
+                array = numpy_helper.to_array(tensor)
+                tensor.CopyFrom(numpy_helper.from_array(np.zeros_like(array), tensor.name))
+        onnx.save(model, str(target))
+
+    monkeypatch.setattr(exporting, "quantise", broken)
+    with pytest.raises(ModelError, match=r"8 bits lose .* of 40 held-out queries.*--int8"):
+        export(
+            runs / "all",
+            tmp_path / "b",
+            folds=[runs / "fold-0", runs / "fold-1"],
+            int8=True,
+        )
+    assert not (tmp_path / "b").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"int8": True}, "--int8 with nothing held out"),
+        ({"dim": 1000}, "can be told apart"),
+        ({"folds": ["all"]}, "held out nothing"),
+        ({"tests": ["quadrant"]}, "quadrant"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(runs, tmp_path, options, message):
+    if "folds" in options:
+        options = {"folds": [runs / name for name in options["folds"]]}
+    with pytest.raises(CdimError, match=message):
+        export(runs / "all", tmp_path / "b", **options)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_bundle_is_not_overwritten(runs, tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "mine.txt").write_text("keep")
+    with pytest.raises(UsageError, match="not overwritten"):
+        export(runs / "all", tmp_path / "b")
+    assert (tmp_path / "b" / "mine.txt").read_text() == "keep"
+
+
+def test_a_fold_of_another_network_is_refused(runs, small, tmp_path):
+    table = small(data={"train": ["synthetic:60"], "validation": 0.5}, loop={"steps": 1})
+    (tmp_path / "other.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
+    train(tmp_path / "other.toml", out=tmp_path / "other", device="cpu")
+    with pytest.raises(UsageError, match=r"another \[fusion\]"):
+        export(runs / "all", tmp_path / "b", folds=[tmp_path / "other"])
+
+
+def test_earlier_stages_are_named_as_training_data(runs, small, tmp_path):
+    shutil.copytree(runs / "all", tmp_path / "runs" / "first")
+    table = small(
+        data={"train": ["synthetic:9"], "validation": 0.0},
+        model={"start": "first"},
+        fusion={"taps": ["pool5"]},
+        loop={"steps": 1},
+    )
+    (tmp_path / "second.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
+    train(tmp_path / "second.toml", out=tmp_path / "runs" / "second", device="cpu")
+    made = export(tmp_path / "runs" / "second", tmp_path / "b")
+    assert [t.name for t in made.training] == ["synthetic:9", "synthetic:60"]
+    shutil.rmtree(tmp_path / "runs" / "first")
+    with pytest.raises(ModelError, match="'first'.*started from"):
+        export(tmp_path / "runs" / "second", tmp_path / "c")

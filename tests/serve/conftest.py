@@ -1,0 +1,203 @@
+"""A gallery of made-up drawings with a quick model, and clients to ask it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import socket
+import threading
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+from starlette.testclient import TestClient
+
+from cdim import bundle as bundles
+from cdim.bundle import Bundle
+from cdim.data import strokes, synthetic
+from cdim.data.drawings import centred
+from cdim.data.preprocess import Preprocess
+from cdim.find.gallery import Gallery
+from cdim.metrics.calibration import Calibration
+from cdim.serve.access import Access
+from cdim.serve.app import PUBLIC, build
+
+TOKEN = "a-token-of-the-tests"
+CELLS = 16
+
+
+class QuickEncoder:
+    """Compares where the ink is; knows no difference between domains."""
+
+    def __init__(self, bundle):
+        self.bundle = bundle
+
+    def encode_pixels(self, pixels, domain):
+        self.bundle.taken_as(domain)
+        return np.stack([self._one(image) for image in pixels])
+
+    def _one(self, image):
+        grey = Image.fromarray(image).convert("L").resize((128, 128), Image.Resampling.BOX)
+        ink = 255 - np.asarray(grey.resize((CELLS, CELLS), Image.Resampling.BOX), dtype=np.float32)
+        ink = ink.ravel() + 1e-3
+        return ink / np.linalg.norm(ink)
+
+
+@pytest.fixture(scope="session")
+def quick_bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundle")
+    (folder / "model.onnx").write_bytes(b"no graph: the tests bring an encoder of their own")
+    made = Bundle(
+        name="quick",
+        preprocess=Preprocess(),
+        features=CELLS * CELLS,
+        dim=CELLS * CELLS,
+        backbone="none",
+        taps=(),
+        query="sketch",
+        gallery="photo",
+        domains={"sketch": "sketch", "edge": "edge", "photo": "photo"},
+        training=(),
+        length=1.0,
+        calibration=Calibration(
+            slope=10.0, other=0.0, rivals=1.0, bias=7.0, near=12.0, mean=0.0, lead=0.0, size=0.0
+        ),
+    )
+    return bundles.save(made, folder)
+
+
+@pytest.fixture(scope="session")
+def drawings():
+    """Strokes of 36 made-up products by item id."""
+    rows = [row for row in synthetic.manifest(36) if row.domain == "sketch"]
+    return {
+        f"{row.category}/{row.instance.rpartition('/')[2]}.png": centred(
+            list(synthetic.strokes(row.source).lines), row.source
+        )
+        for row in rows
+    }
+
+
+@pytest.fixture(scope="session")
+def pictures(drawings, tmp_path_factory):
+    """The drawings as files, by item id."""
+    root = tmp_path_factory.mktemp("pictures")
+    for name, drawing in drawings.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(strokes.draw(drawing)).save(root / name)
+    return {name: root / name for name in drawings}
+
+
+@pytest.fixture(scope="session")
+def filled(quick_bundle, pictures, tmp_path_factory):
+    """A gallery's folder, to be copied."""
+    place = tmp_path_factory.mktemp("filled") / "shop"
+    metadata = [
+        {
+            "category": name.partition("/")[0],
+            "price": 10 * number,
+            "date": f"2024-{1 + number % 12:02d}-15T10:00:00",
+            "new": number % 2 == 0,
+        }
+        for number, name in enumerate(pictures)
+    ]
+    with Gallery.open(place, QuickEncoder(quick_bundle), create=True) as opened:
+        opened.add(list(pictures.values()), list(pictures), metadata)
+    return place
+
+
+@pytest.fixture(scope="session")
+def shop(filled, quick_bundle):
+    """36 drawings with metadata, to be read only."""
+    with Gallery.open(filled, QuickEncoder(quick_bundle)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def gallery(filled, quick_bundle, tmp_path):
+    """A copy of them, to be changed."""
+    shutil.copytree(filled, tmp_path / "shop")
+    with Gallery.open(tmp_path / "shop", QuickEncoder(quick_bundle)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def empty_gallery(quick_bundle, tmp_path):
+    with Gallery.open(tmp_path / "empty", QuickEncoder(quick_bundle), create=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def token():
+    return TOKEN
+
+
+@pytest.fixture
+def client_of():
+    """Makes a client of a gallery's app."""
+
+    def make(gallery, host="127.0.0.1", **options):
+        app = build(gallery, Access.build(host, TOKEN, PUBLIC))
+        return TestClient(app, base_url="http://localhost", **options)
+
+    return make
+
+
+@pytest.fixture
+def client(shop, client_of):
+    """Who asks on this machine, without the token."""
+    return client_of(shop)
+
+
+@pytest.fixture
+def writer(gallery, client_of):
+    """Who asks on this machine with the token."""
+    return client_of(gallery, headers={"Authorization": f"Bearer {TOKEN}"})
+
+
+@pytest.fixture
+def live():
+    """Makes a server in a thread, with real sockets; gives its address."""
+    with ExitStack() as closing:
+
+        def start(gallery):
+            app = build(gallery, Access.build("127.0.0.1", TOKEN, PUBLIC))
+            config = uvicorn.Config(app, log_level="error", ws="none")
+            server = uvicorn.Server(config)
+            listening = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+            thread.start()
+
+            def stop():
+                server.should_exit = True
+                thread.join()
+
+            closing.callback(stop)
+            return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        yield start
+
+
+@pytest.fixture
+def png():
+    """Makes an image file of a size and grey value."""
+
+    def make(width=40, height=30, value=128):
+        file = io.BytesIO()
+        Image.new("L", (width, height), value).save(file, "PNG")
+        return file.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def asked_strokes():
+    """Makes of a drawing what the API takes."""
+
+    def make(drawing):
+        lines = [np.asarray(line, dtype=float).tolist() for line in drawing.lines]
+        return {"strokes": lines, "width": 256, "height": 256}
+
+    return make

@@ -1,0 +1,140 @@
+"""Who may do what, and what browsers are told."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdim.errors import UsageError
+from cdim.serve.access import Access
+from cdim.serve.app import PUBLIC
+
+READS = [
+    ("GET", "/v1/gallery"),
+    ("GET", "/v1/items"),
+    ("GET", "/v1/items/shoe/0.png"),
+    ("GET", "/v1/thumbnails/shoe/0.png"),
+    ("GET", "/v1/images/shoe/0.png"),
+    ("GET", "/v1/facets"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+    ("POST", "/v1/search"),
+]
+WRITES = [
+    ("POST", "/v1/items"),
+    ("DELETE", "/v1/items/shoe/0.png"),
+    ("PATCH", "/v1/items/shoe/0.png"),
+    ("PUT", "/v1/items/shoe/0.png"),
+]
+OPEN = ["/", "/index.html", "/app.js", "/style.css", "/healthz"]
+
+
+def test_on_this_machine_reading_is_free_and_changes_are_not(client, shop):
+    search = {"query": [{"id": "shoe/0.png"}]}
+    for method, path in READS:
+        body = search if method == "POST" else None
+        assert client.request(method, path, json=body).status_code == 200, path
+    for method, path in WRITES:
+        answer = client.request(method, path, json={})
+        assert answer.status_code == 401, path
+        assert answer.json()["error"]["code"] == "token"
+        assert answer.headers["www-authenticate"] == "Bearer"
+    assert shop.count() == 36
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["Bearer wrong", "Bearer", "Bearer ", "Basic {}", "{}", "Bearer {}x", "Bearer x{}", "bearer  "],
+)
+def test_other_tokens_do_nothing(client, shop, token, value):
+    headers = {"Authorization": value.format(token)}
+    assert client.delete("/v1/items/shoe/0.png", headers=headers).status_code == 401
+    assert not client.get("/v1/gallery", headers=headers).json()["may_write"]
+
+
+def test_on_other_addresses_everything_needs_the_token(client_of, shop, token):
+    stranger = client_of(shop, host="0.0.0.0")
+    for method, path in READS + WRITES:
+        assert stranger.request(method, path).status_code == 401, path
+    for path in OPEN:
+        assert stranger.get(path).status_code == 200, path
+    assert stranger.get("/readyz").status_code in (200, 503)
+    friend = client_of(shop, host="0.0.0.0", headers={"Authorization": f"Bearer {token}"})
+    assert friend.get("/v1/gallery").json()["may_write"]
+    assert friend.get("/v1/gallery", headers={"Host": "photos.example"}).status_code == 200
+
+
+def test_an_address_others_reach_is_not_served_without_a_token():
+    for host in ("0.0.0.0", "::", "192.168.1.5", "photos.example", ""):
+        with pytest.raises(UsageError, match="CDIM_TOKEN"):
+            Access.build(host, None, PUBLIC)
+    assert len(Access.build("::1", None, PUBLIC).token) >= 32
+    made = {Access.build("127.0.0.1", None, PUBLIC).token for _ in range(5)}
+    assert len(made) == 5
+
+
+@pytest.mark.parametrize("token", ["", "two words", "tab\t", "ümlaut", "\x00"])
+def test_tokens_that_no_header_holds(token):
+    with pytest.raises(UsageError):
+        Access.build("127.0.0.1", token, PUBLIC)
+
+
+def test_the_token_is_not_shown_by_accident():
+    assert "geheim" not in repr(Access.build("127.0.0.1", "geheim", PUBLIC))
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]:8000", 200),
+        ("evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example:8000", 403),
+        ("[::1].evil", 403),
+        ("", 403),
+    ],
+)
+def test_foreign_names_of_this_machine_are_refused(client, host, status):
+    answer = client.get("/v1/gallery", headers={"Host": host})
+    assert answer.status_code == status
+    page = client.get("/", headers={"Host": host})
+    assert page.status_code == status
+
+
+def test_what_browsers_are_forbidden(client):
+    for path in ("/", "/v1/gallery", "/v1/items/nobody", "/app.js"):
+        headers = client.get(path, headers={"Origin": "http://evil.example"}).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in headers
+    refused = client.get("/v1/gallery", headers={"Host": "evil.example"})
+    assert "content-security-policy" in refused.headers
+
+
+def test_the_page_brings_no_inline_code_and_nothing_from_elsewhere(client):
+    html = client.get("/").text
+    assert "http://" not in html.replace('xmlns="http://www.w3.org', "")
+    assert "https://" not in html
+    assert " style=" not in html
+    assert "<style" not in html
+    assert " onclick=" not in html
+    assert all("src=" in tag.split(">")[0] for tag in html.split("<script")[1:])
+
+
+@given(
+    method=st.sampled_from(["POST", "PUT", "PATCH", "DELETE", "TRACE", "x"]),
+    path=st.text().map(lambda rest: f"/{rest}"),
+)
+def test_nothing_but_a_search_passes_without_the_token(method, path):
+    access = Access.build("127.0.0.1", "geheim", PUBLIC)
+    headers = {"host": "localhost"}
+    if (method, path) != ("POST", "/v1/search"):
+        with pytest.raises(Exception, match="Bearer TOKEN"):
+            access.check(method, path, headers)

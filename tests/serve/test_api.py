@@ -1,0 +1,375 @@
+"""The REST API over a real gallery with a quick model."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+
+from cdim.find.queries import read_query
+
+ODD = "a b/ü?#\"'<x>&/日本/thumbnail"
+
+
+def failure(response, status, code):
+    """The error of a response, checked for its form."""
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
+    assert error.keys() == {"code", "given", "allowed", "todo"}
+    assert error["code"] == code
+    assert all(error.values())
+    assert "Traceback" not in response.text
+    return error
+
+
+def test_what_is_served(client, shop):
+    told = client.get("/v1/gallery").json()
+    assert told["name"] == "shop"
+    assert told["items"] == shop.count() == 36
+    assert told["bundle"] == "quick"
+    assert told["calibrated"]
+    assert not told["may_write"]
+
+
+def test_a_drawing_finds_its_picture_as_python_does(
+    client, shop, drawings, asked_strokes, tmp_path
+):
+    name, drawing = list(drawings.items())[7]
+    view = asked_strokes(drawing)
+    answer = client.post("/v1/search", json={"query": [view], "k": 10})
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["hits"][0]["id"] == name
+    assert told["taken"] == ["sketch"]
+    file = tmp_path / "drawing.json"
+    file.write_text(json.dumps(view), encoding="utf-8")
+    found = shop.search(read_query(file, None, shop.bundle), 10)
+    assert told == found.to_json()
+
+
+def test_an_image_as_base64_and_as_a_file_find_the_same(client, pictures):
+    name, path = list(pictures.items())[3]
+    data = path.read_bytes()
+    view = {"image": base64.b64encode(data).decode(), "domain": "sketch"}
+    by_json = client.post("/v1/search", json={"query": [view], "k": 5}).json()
+    by_form = client.post(
+        "/v1/search",
+        data={"search": json.dumps({"k": 5}), "domain": "sketch"},
+        files={"image": ("x.png", data)},
+    ).json()
+    assert by_json == by_form
+    assert by_form["hits"][0]["id"] == name
+    assert len(by_form["hits"]) == 5
+
+
+def test_more_like_an_item_and_a_blend(client, pictures, drawings, asked_strokes):
+    one, *_, other = pictures
+    like = client.post("/v1/search", json={"query": [{"id": one}], "k": 36}).json()
+    assert one not in [hit["id"] for hit in like["hits"]]
+    assert len(like["hits"]) == 35
+    views = [asked_strokes(drawings[one]), {"id": other}]
+    blend = {"query": views, "weights": [1, 0], "k": 3}
+    assert client.post("/v1/search", json=blend).json()["hits"][0]["id"] == one
+
+
+def test_filters_mean_the_same_everywhere(client, drawings, shop, asked_strokes):
+    where = {"category": ["shoe", "bag"], "price": {"gte": 50, "lt": 250}, "new": True}
+    expected = {item.id for item in shop.items(where)[0]}
+    assert 0 < len(expected) < 36
+    view = asked_strokes(next(iter(drawings.values())))
+    found = client.post("/v1/search", json={"query": [view], "k": 50, "where": where}).json()
+    listed = client.get("/v1/items", params={"where": json.dumps(where)}).json()
+    assert {hit["id"] for hit in found["hits"]} == {i["id"] for i in listed["items"]} == expected
+    assert found["searched"] == len(expected)
+
+
+def test_pages_hold_every_item_once(client, pictures):
+    seen, after = [], None
+    while True:
+        told = client.get(
+            "/v1/items", params={"limit": 10, "after": after} if after else "limit=10"
+        )
+        seen += [item["id"] for item in told.json()["items"]]
+        after = told.json()["after"]
+        if after is None:
+            break
+    assert sorted(seen) == sorted(pictures)
+
+
+def test_facets_say_of_what_kind_a_field_is(client):
+    told = {facet["field"]: facet for facet in client.get("/v1/facets").json()}
+    assert told["category"]["kind"] == told["new"]["kind"] == "value"
+    assert {v["value"] for v in told["new"]["values"]} == {True, False}
+    assert (told["price"]["kind"], told["price"]["low"], told["price"]["high"]) == (
+        "number",
+        0,
+        350,
+    )
+    assert (told["date"]["kind"], told["date"]["low"]) == ("date", "2024-01-15")
+
+
+def test_a_number_of_too_many_values_can_still_be_filtered_by(client, monkeypatch):
+    monkeypatch.setattr("cdim.find.collection.MOST_VALUES", 20)
+    told = {facet["field"]: facet for facet in client.get("/v1/facets").json()}
+    assert told["price"] == {
+        "field": "price", "kind": "number", "values": [], "low": None, "high": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["new.png", ODD, ODD + "/image", "a/../b", "x" * 1000])
+def test_an_item_s_life(writer, gallery, png, name):
+    at = f"/v1/items/{quote(name, safe='')}"
+    made = writer.post(
+        "/v1/items",
+        data={"id": name, "metadata": json.dumps({"colour": "red", "price": 3})},
+        files={"image": ("upload.png", png())},
+    )
+    assert made.status_code == 201, made.text
+    assert made.json() == {"id": name, "metadata": {"colour": "red", "price": 3}, "source": ""}
+    assert writer.get(at).json() == made.json()
+    changed = writer.patch(at, json={"metadata": {"price": None, "size": 4.5}})
+    assert changed.json()["metadata"] == {"colour": "red", "size": 4.5}
+    thumbnail = writer.get(f"/v1/thumbnails/{quote(name, safe='')}")
+    assert thumbnail.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(thumbnail.content)).size == (40, 30)
+    assert writer.delete(at).status_code == 204
+    failure(writer.get(at), 404, "not-found")
+    failure(writer.delete(at), 404, "not-found")
+    assert gallery.count() == 36
+
+
+def test_an_id_that_is_taken_is_kept_unless_replaced(writer, gallery, pictures, png):
+    name = next(iter(pictures))
+    before = gallery.get(name)
+    new = {"id": name, "image": base64.b64encode(png()).decode(), "metadata": {"v": 2}}
+    failure(writer.post("/v1/items", json=new), 409, "taken")
+    assert gallery.get(name) == before
+    assert writer.post("/v1/items?replace=true", json=new).status_code == 201
+    assert gallery.get(name).metadata == {"v": 2}
+    assert gallery.count() == 36
+
+
+def test_the_picture_of_an_item_is_its_file_written_anew(writer, gallery, pictures, png):
+    name = next(iter(pictures))
+    told = writer.get(f"/v1/images/{quote(name, safe='')}")
+    assert told.headers["content-type"] == "image/jpeg"
+    assert Image.open(io.BytesIO(told.content)).size == (256, 256)
+    gallery.add([png()], ["from memory"])
+    failure(writer.get("/v1/images/from memory"), 404, "no-image")
+
+
+def test_a_source_that_is_no_image_stays_on_the_machine(writer, gallery, pictures, tmp_path):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(next(iter(pictures.values())).read_bytes())
+    gallery.add([copy], ["copy"])
+    copy.write_text("root:x:0:0", encoding="utf-8")
+    response = writer.get("/v1/images/copy")
+    failure(response, 422, "image")
+    assert "root:x" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"query": []}, "0 views"),
+        ({"query": [{}]}, "one of strokes, image and id"),
+        ({"query": [{"strokes": [[[0, 0]]], "id": "x"}]}, "one of"),
+        ({"query": [{"id": "x", "domain": "photo"}]}, "only images have a domain"),
+        ({"query": [{"strokes": [[]]}]}, "at least 1"),
+        ({"query": [{"strokes": [[[0, 0, 0]]]}]}, "2 items"),
+        ({"query": [{"image": "AAAA"}]}, "cannot be decoded"),
+        ({"query": [{"image": "AAAA", "domain": "opera"}]}, ""),
+        ({"query": [{"id": "nobody"}]}, "no item 'nobody'"),
+        ({"query": [{"id": "x"}] * 17}, "at most 16"),
+        ({"query": [{"id": "x"}], "k": 0}, "greater than or equal to 1"),
+        ({"query": [{"id": "x"}], "k": 10**9}, "less than or equal to 200"),
+        ({"query": [{"id": "x"}], "kk": 3}, "Extra inputs"),
+        ({"query": [{"id": "shoe/0.png"}], "weights": [1, 2]}, "weight"),
+        ({"query": [{"id": "shoe/0.png"}], "weights": [0]}, "weight"),
+        ({"query": [{"id": "shoe/0.png"}], "where": {"a": {"near": 3}}}, "gte"),
+        ({"query": [{"id": "shoe/0.png"}], "where": {"a": None}}, "a value is text"),
+        ([], "object"),
+    ],
+)
+def test_searches_that_cannot_be(client, search, said):
+    response = client.post("/v1/search", json=search)
+    assert response.status_code == 422, response.text
+    assert said in response.text
+    failure(response, 422, response.json()["error"]["code"])
+
+
+def test_too_many_points(client):
+    line = [[n % 200, n % 100] for n in range(60_000)]
+    view = {"strokes": [line, line], "width": 256, "height": 256}
+    error = failure(client.post("/v1/search", json={"query": [view]}), 422, "validation")
+    assert "100000 points" in error["allowed"]
+    assert len(error["given"]) < 200
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b'{"query": [{"id": "\\ud800"}]}', b"[" * 9999]
+)
+def test_a_body_that_is_no_json(client, content):
+    headers = {"Content-Type": "application/json"}
+    failure(client.post("/v1/search", content=content, headers=headers), 422, "validation")
+
+
+def test_bodies_of_other_kinds(client):
+    failure(client.post("/v1/search", content=b"x"), 415, "media-type")
+    failure(client.post("/v1/search", data={"query": "x"}), 415, "media-type")
+    broken = client.post(
+        "/v1/search", content=b"no boundary", headers={"Content-Type": "multipart/form-data"}
+    )
+    failure(broken, 400, "http")
+    failure(client.post("/v1/search", files={"picture": ("x", b"y")}), 422, "validation")
+    text = client.post("/v1/search", files={"search": ("x", b"{}"), "image": ("x", b"y")})
+    failure(text, 422, "validation")
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "a\nb", "x" * 1001])
+def test_ids_that_cannot_be(writer, png, name):
+    made = writer.post("/v1/items", data={"id": name}, files={"image": ("x.png", png())})
+    failure(made, 422, "validation")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{",
+        "[]",
+        '{"a": null}',
+        '{"a": [1]}',
+        '{"a": 1e999}',
+        '{"": 1}',
+        '{"n": 9223372036854775808}',
+        '{"id": 1}',
+    ],
+)
+def test_metadata_that_cannot_be(writer, gallery, png, metadata):
+    made = writer.post(
+        "/v1/items", data={"id": "x", "metadata": metadata}, files={"image": ("x.png", png())}
+    )
+    assert made.status_code == 422, made.text
+    failure(made, 422, made.json()["error"]["code"])
+    assert gallery.count() == 36
+
+
+def test_an_upload_that_is_no_image(writer, gallery):
+    made = writer.post("/v1/items", data={"id": "x"}, files={"image": ("x.png", b"not an image")})
+    failure(made, 422, "image")
+    failure(writer.post("/v1/items", data={"id": "x"}), 415, "media-type")
+    failure(writer.post("/v1/items", files={"id": (None, "x")}), 422, "validation")
+    empty = writer.post("/v1/items", data={"id": "x"}, files={"image": ("x.png", b"")})
+    failure(empty, 422, "image")
+    assert gallery.count() == 36
+
+
+def test_too_many_pixels(writer, png):
+    bomb = png(9000, 9000)
+    assert len(bomb) < 2**20
+    made = writer.post("/v1/items", data={"id": "bomb"}, files={"image": ("x.png", bomb)})
+    assert "pixels" in failure(made, 422, "image")["given"]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_too_many_bytes(writer, gallery, counted):
+    parts = [b"x" * 2**20] * 33
+    body = b"".join(parts) if counted else iter(parts)
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    failure(writer.post("/v1/items", content=body, headers=headers), 413, "too-large")
+    json_body = b"".join(parts) if counted else iter(parts)
+    headers = {"Content-Type": "application/json"}
+    failure(writer.post("/v1/search", content=json_body, headers=headers), 413, "too-large")
+    assert writer.get("/v1/gallery").status_code == 200
+
+
+def test_unknown_paths_and_methods(client, writer):
+    failure(client.get("/v1/nothing"), 404, "not-found")
+    failure(client.get("/../../etc/passwd"), 404, "not-found")
+    failure(client.get("/%2e%2e/app.py"), 404, "not-found")
+    failure(writer.put("/v1/gallery"), 405, "method")
+    failure(writer.post("/nothing"), 405, "method")
+    failure(client.get("/v1/items", params={"limit": 0}), 422, "validation")
+    failure(client.get("/v1/items", params={"after": "x"}), 422, "usage")
+    failure(client.get("/v1/items", params={"where": "{"}), 422, "validation")
+    failure(client.get("/v1/items", params={"where": '{"a": {}}'}), 422, "usage")
+
+
+def test_openapi_is_whole(client):
+    said = client.get("/openapi.json").json()
+    assert {"/v1/search", "/v1/items", "/v1/items/{id}", "/v1/facets"} <= said["paths"].keys()
+    names = set(said["components"]["schemas"])
+    text = json.dumps(said)
+    used = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert used <= names
+    assert {"SearchRequest", "View", "NewItem"} <= used
+
+
+def test_health_and_metrics(client):
+    assert client.get("/healthz").json() == {"status": "ok"}
+    client.get("/v1/items/nobody")
+    text = client.get("/metrics").text
+    assert "cdim_items 36.0" in text
+    counted = (
+        'cdim_request_seconds_count{method="GET",route="/v1/items/{id:path}",status="404"} 1.0'
+    )
+    assert counted in text
+    assert "nobody" not in text
+
+
+def test_ready_once_the_model_is_loaded(gallery, monkeypatch, client_of):
+    import threading
+
+    loaded = threading.Event()
+    quick = gallery.encoder.encode_pixels
+
+    def slow(pixels, domain):
+        loaded.wait(10)
+        return quick(pixels, domain)
+
+    monkeypatch.setattr(gallery.encoder, "encode_pixels", slow)
+    client = client_of(gallery)
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/v1/gallery").status_code == 200
+    loaded.set()
+    for _ in range(100):
+        if client.get("/readyz").status_code == 200:
+            break
+    assert client.get("/readyz").json() == {"ready": True}
+
+
+def test_a_model_that_cannot_be_loaded(gallery, monkeypatch, drawings, client_of):
+    from cdim.errors import ModelError
+
+    def broken(pixels, domain):
+        raise ModelError("a graph in pieces", "it is whole", "export again")
+
+    monkeypatch.setattr(gallery.encoder, "encode_pixels", broken)
+    client = client_of(gallery)
+    for _ in range(100):
+        said = client.get("/readyz")
+        if "pieces" in said.text:
+            break
+    failure(said, 503, "model")
+    failure(client.post("/v1/search", json={"query": [{"id": "shoe/0.png"}]}), 503, "model")
+
+
+def test_a_fault_of_cdim_is_told_without_its_insides(gallery, monkeypatch, client_of):
+    def broken(where=None):
+        raise RuntimeError("secret insides")
+
+    client = client_of(gallery, raise_server_exceptions=False)
+    monkeypatch.setattr(gallery, "count", broken)
+    response = client.get("/v1/gallery")
+    failure(response, 500, "internal")
+    assert "secret" not in response.text
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_token_is_told_nowhere(writer, token):
+    for path in ("/v1/gallery", "/metrics", "/openapi.json", "/", "/app.js"):
+        assert token not in writer.get(path).text
