@@ -147,7 +147,7 @@ def table(points: dict[str, list[Point]]) -> str:
 
 def curve(points: dict[str, list[Point]], title: str) -> str:
     """An SVG of acc@10 and acc@1 against the share drawn, readable on light and dark."""
-    left, top, width, height = 46, 34, 520, 280
+    left, top, width, height = 52, 34, 520, 280
 
     def x(share: float) -> float:
         return left + width * share
@@ -179,10 +179,11 @@ def curve(points: dict[str, list[Point]], title: str) -> str:
             band += [(x(p.share), y(e.high)) for p, e in zip(measured, found, strict=True)][::-1]
             parts.append(f'<polygon class="{shade}" points="{_at(band)}"/>')
             parts.append(f'<polyline class="{shade}{dashed}" points="{line}"/>')
-            parts.append(
-                f'<text class="{shade}" x="{x(1) + 8}" y="{y(found[-1].value) + 4:.1f}">'
-                f"{name}, {metric.replace('_', '@')}</text>"
-            )
+            # The placements end close to each other: the better one's name goes above.
+            best = max(points, key=lambda other: getattr(points[other][-1], metric).value)
+            where = f'x="{x(1) + 8}" y="{y(found[-1].value) + (-2 if name == best else 12):.1f}"'
+            label = f"{name}, {metric.replace('_', '@')}"
+            parts.append(f'<text class="{shade}" {where}>{label}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 

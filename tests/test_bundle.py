@@ -29,7 +29,7 @@ def test_what_is_saved_is_loaded(tmp_path):
     made = replace(
         made,
         metrics=(Measured("x test", "acc@1", 0.5, 0.4, 0.6, 100, "a note"),),
-        calibration=Calibration(1.0, 2.0, 0.5, 1.0, (0.1, 0.2)),
+        calibration=Calibration(1.0, 2.0, 0.5, 1.0, 3.0, 2.0, 1.0, 0.1, -0.1, (0.1, 0.2)),
         length=1.5,
         seed=3,
     )
@@ -69,6 +69,7 @@ def test_nowhere_is_no_bundle(tmp_path):
         ({"dim": "three"}, "dim = 'three'"),
         ({"distance": "cosine"}, "distance = 'cosine'"),
         ({"preprocess": {"channels": 2}}, "channels = 2"),
+        ({"domains": {"photo": "edge"}, "edge_maps": 0}, "edge maps of version 0"),
     ],
 )
 def test_a_record_that_is_wrong_is_named(folder, keys, message):

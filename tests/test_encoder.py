@@ -122,7 +122,7 @@ def test_the_engine_is_chosen_and_named(folder, monkeypatch):
     assert encoder.load(folder).engine == "onnxruntime"
     with pytest.raises(MissingExtra, match=r"cdim\[openvino\]"):
         encoder.load(folder, "openvino")
-    with pytest.raises(UsageError, match="'onnxrumtime'.*did you mean"):
+    with pytest.raises(UsageError, match=r"'onnxrumtime'.*did you mean"):
         encoder.load(folder, "onnxrumtime")
 
 
@@ -163,7 +163,7 @@ def test_what_is_no_image_is_named(folder, source, error, message):
 def test_an_empty_folder_and_an_unknown_domain_are_errors(folder, tmp_path):
     with pytest.raises(DataError, match="no images"):
         encoder.load(folder).encode(tmp_path)
-    with pytest.raises(ModelError, match="'skech'.*did you mean 'sketch'"):
+    with pytest.raises(ModelError, match=r"'skech'.*did you mean 'sketch'"):
         encoder.load(folder).encode(np.zeros((4, 4), dtype=np.uint8), "skech")
 
 

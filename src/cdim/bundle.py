@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cdim import strict
+from cdim.data import edges
 from cdim.data.preprocess import Preprocess
 from cdim.errors import ModelError, nearest
 from cdim.metrics.calibration import Calibration
@@ -28,7 +29,7 @@ FORMAT = 1
 MODEL, RECORD, CARD = "model.onnx", "bundle.json", "README.md"
 DOCUMENT = strict.Document("bundle", ModelError)
 # What decides how an image becomes a vector, beside the graph.
-_VECTORS = ("preprocess", "domains", "domain_input", "distance")
+_VECTORS = ("preprocess", "domains", "domain_input", "distance", "edge_maps")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Bundle:
         calibration: from distances to probabilities, or None where there was no data to fit it.
         precision: "fp32", or "int8" for quantised weights and activations.
         projection: how the embedding was made shorter, in words; "" where it was not.
+        edge_maps: version of `cdim.data.edges` that makes edge maps of photos.
         seed: of the training.
         fingerprint: SHA-256 of the graph and all that decides how images become vectors.
         folder: where it was read from.
@@ -113,6 +115,7 @@ class Bundle:
     calibration: Calibration | None = None
     precision: Literal["fp32", "int8"] = "fp32"
     projection: str = ""
+    edge_maps: int = edges.VERSION
     seed: int | None = None
     fingerprint: str = ""
     folder: Path = field(default_factory=Path, compare=False)
@@ -177,6 +180,12 @@ def load(place: str | Path) -> Bundle:
             "export the run again",
         )
     found: Bundle = strict.build(Bundle, {**table, "folder": folder}, DOCUMENT)
+    if "edge" in found.domains.values() and found.edge_maps != edges.VERSION:
+        raise ModelError(
+            f"{folder} goes with edge maps of version {found.edge_maps}",
+            f"this version of cdim makes those of version {edges.VERSION}",
+            "export the run again, and index galleries anew",
+        )
     if not found.model.is_file():
         raise ModelError(f"{folder} has no {MODEL}", "a bundle is whole", "export the run again")
     return found

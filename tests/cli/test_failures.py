@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-from PIL import Image
 
 from cdim.learn import run
 
@@ -36,9 +35,12 @@ def one_line(done, *words):
         (["eval", "missing", "qmul-shoe"], ["--data", "CDIM_DATA"]),
         (["eval", "missing", "qmul-shoe", "--data", "nowhere"], ["nowhere", "--data"]),
         (["eval", "missing", "synthetic", "--split", "tset"], ["tset", "test"]),
-        (["search", "missing", "q.png", "--model", "missing"], ["missing"]),
-        (["search", "missing", "q.png"], ["--model"]),
-        (["search", "missing", "--model", "m"], ["QUERY"]),
+        (["search", "missing", "q.png"], ["missing", "cdim index"]),
+        (["search", "missing", "q.png", "--model", "nothing"], ["nothing", "demo"]),
+        (["search", "missing"], ["missing"]),
+        (["index", ".", "-o", "missing"], ["missing", "--model"]),
+        (["serve", "missing"], ["missing", "cdim index"]),
+        (["export", "missing", "-o", "out"], ["missing", "cdim train"]),
         (["data", "check", "missing.csv"], ["missing.csv"]),
         (["data", "check", "."], ["images"]),
     ],
@@ -57,13 +59,6 @@ def test_an_unknown_recipe_key_names_the_nearest(call, tiny_recipe, tmp_path):
     done = call("train", tiny_recipe, "--set", "loss.marign=0.2", "--out", tmp_path / "run")
     one_line(done, "loss.marign", "did you mean 'margin'")
     assert not (tmp_path / "run").exists()
-
-
-def test_half_a_picture_as_query(call, tiny_run, tmp_path):
-    Image.new("RGB", (64, 64)).save(tmp_path / "whole.jpg")
-    data = (tmp_path / "whole.jpg").read_bytes()
-    (tmp_path / "half.jpg").write_bytes(data[: len(data) // 2])
-    one_line(call("search", tmp_path, tmp_path / "half.jpg", "--model", tiny_run), "half.jpg")
 
 
 def test_a_run_is_not_overwritten(call, tiny_recipe, tiny_run):

@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.bundles import mean_colours
 from tests.find.conftest import Counting, save
 
+from cdim.data import catalogue  # noqa: F401 - so that no child spends its life on importing it
 from cdim.find import indexing, store
 from cdim.find.gallery import Gallery
 from cdim.find.sources import Table, listed
@@ -39,13 +40,13 @@ def test_nothing_acknowledged_is_lost_in_fifty_kills(tmp_path):
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["kills"] == KILLS
-    assert told["while indexing"] > KILLS / 5
-    assert told["acknowledged"] > KILLS
+    assert told["while indexing"] >= KILLS // 3
+    assert told["acknowledged"] >= KILLS
 
 
 def child(place, folder, bundle, out):
     """Opens, tells what is there, indexes and tells what is safe; every line a JSON value."""
-    indexing.BATCH, indexing.FLUSH = 3, 7  # many moments of every kind
+    indexing.BATCH, indexing.FLUSH = 2, 5  # many moments of every kind
     store.HNSW_FROM = 1
 
     def tell(value):
@@ -92,8 +93,8 @@ class Round:
         save(self.folder / "new.tmp.png", self.colours[name])
         os.replace(self.folder / "new.tmp.png", self.folder / name)
 
-    def run(self, wait):
-        """One child, killed after `wait` seconds (None: never); returns its lines."""
+    def run(self, wait, heard=0):
+        """One child, killed `wait` seconds after that many lines (None: never); its lines."""
         read, write = os.pipe()
         before = dict(self.colours)
         pid = os.fork()
@@ -106,11 +107,12 @@ class Round:
                 os.write(2, repr(error).encode())
                 os._exit(1)
         os.close(write)
-        if wait is not None:
-            time.sleep(wait)
-            os.kill(pid, signal.SIGKILL)
         with os.fdopen(read, "rb") as pipe:
-            lines = [json.loads(line) for line in pipe if line.endswith(b"\n")]
+            first = [pipe.readline() for _ in range(heard)]
+            if wait is not None:
+                time.sleep(wait)
+                os.kill(pid, signal.SIGKILL)
+            lines = [json.loads(line) for line in [*first, *pipe] if line.endswith(b"\n")]
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         assert code in ((0,) if wait is None else (0, -signal.SIGKILL)), code
         self.check(lines[0] if lines else None, before)
@@ -138,7 +140,8 @@ def main(home, kills):
     inside = acknowledged = 0
     for number in range(kills):
         rounds.change_folder()
-        lines = rounds.run(rounds.random.uniform(0.0, 0.5) * (1 + number % 3))
+        heard = number % 3  # nothing; the gallery is open; the first images are safe
+        lines = rounds.run(rounds.random.uniform(0.0, 0.1 if heard else 0.4), heard)
         inside += len(lines) > 1
         acknowledged += sum(map(len, lines[1:]))
     first, *_, last = rounds.run(None)

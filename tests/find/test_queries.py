@@ -117,6 +117,7 @@ def test_lines_on_white_are_a_drawing_at_any_size_and_in_any_file():
     assert is_drawing(lines)
     assert is_drawing(np.dstack([lines] * 3))
     assert is_drawing(np.asarray(Image.fromarray(lines).resize((1200, 900))))
+    assert is_drawing(np.where(lines[..., None] < 255, [0, 60, 200], 255).astype(np.uint8))
     file = io.BytesIO()
     Image.fromarray(lines).save(file, "JPEG", quality=60)
     assert is_drawing(np.asarray(Image.open(file)))
@@ -128,17 +129,16 @@ def test_lines_on_white_are_a_drawing_at_any_size_and_in_any_file():
         photo(),
         np.full((40, 40), 128, np.uint8),
         255 - sketch(),
-        np.where(sketch()[..., None] < 255, np.array([255, 0, 0]), 255).astype(np.uint8),
         np.pad(np.zeros((60, 60), np.uint8), 90, constant_values=255),
     ],
-    ids=["noise", "grey", "white on black", "coloured lines", "a black thing on white"],
+    ids=["noise", "grey", "white on black", "a black thing on white"],
 )
 def test_what_is_not_taken_for_a_drawing(pixels):
     assert not is_drawing(pixels)
 
 
 def test_made_up_drawings_and_photos_are_told_apart():
-    made = synthetic.manifest(40)
+    made = synthetic.manifest(20)
     for domain in ("sketch", "photo"):
         rows = made.where(domain=domain)
         wrong = [is_drawing(read(s)) != (domain == "sketch") for s in rows.source]
@@ -149,9 +149,9 @@ def test_real_drawings_and_photos_are_told_apart(data_root):
     wrong = total = 0
     for category in ("shoe", "chair"):
         everything = qmul.rgb_manifest(data_root, category).where(split="train")
-        chosen = everything.take(range(0, len(everything), 4))
+        chosen = everything.take(range(0, len(everything), 8))
         for source, domain in zip(chosen.source, chosen.domain, strict=True):
             wrong += is_drawing(read(source, chosen.root)) != (domain == "sketch")
             total += 1
-    assert total > 240
-    assert wrong < 0.01 * total
+    assert total > 120
+    assert wrong <= 1

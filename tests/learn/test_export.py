@@ -100,9 +100,7 @@ def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_r
     query, gallery = rows.where(role="query"), rows.where(role="gallery")
     network = load_run(runs / "all", "cpu")
     model = encoder.load(replace(plain, domains={"sketch": "sketch", "edge": "edge"}))
-    wanted = evaluate(
-        network.embed(query), network.embed(gallery), query, gallery, dataset="run"
-    )
+    wanted = evaluate(network.embed(query), network.embed(gallery), query, gallery, dataset="run")
     same = evaluate(model.embed(query), model.embed(gallery), query, gallery, dataset="bundle")
     assert same.ranks.tolist() == wanted.ranks.tolist()
     ranks = []
@@ -211,5 +209,5 @@ def test_earlier_stages_are_named_as_training_data(runs, small, tmp_path):
     made = export(tmp_path / "runs" / "second", tmp_path / "b")
     assert [t.name for t in made.training] == ["synthetic:9", "synthetic:60"]
     shutil.rmtree(tmp_path / "runs" / "first")
-    with pytest.raises(ModelError, match="'first'.*started from"):
+    with pytest.raises(ModelError, match=r"'first'.*started from"):
         export(tmp_path / "runs" / "second", tmp_path / "c")

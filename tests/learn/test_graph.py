@@ -61,7 +61,7 @@ def test_features_too_long_are_averaged_over_the_finest_grid_that_fits(recipe, t
 
 def test_features_that_fit_in_no_way_are_refused(recipe, monkeypatch):
     monkeypatch.setattr(graph, "MOST_FEATURES", 100)
-    with pytest.raises(RecipeError, match="fusion.taps.*at most 100"):
+    with pytest.raises(RecipeError, match=r"fusion.taps.*at most 100"):
         graph.Graph(Embedder(recipe(fusion={"taps": ["pool5"]})))
 
 

@@ -9,7 +9,6 @@ from cdim.errors import UsageError
 from cdim.learn import projection
 
 
-
 def vectors(n=40, d=12, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, d)) * np.linspace(3, 0.1, d)
@@ -67,5 +66,5 @@ def test_few_images_span_few_dimensions():
 def test_an_unknown_domain_is_refused():
     x, names = vectors()
     fitted = projection.fit(x, names, 3, 0.5)
-    with pytest.raises(UsageError, match="'photo'.*edge, sketch"):
+    with pytest.raises(UsageError, match=r"'photo'.*edge, sketch"):
         projection.apply(fitted, x[:1], ["photo"])

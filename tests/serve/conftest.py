@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import uvicorn
 from PIL import Image
+from playwright.sync_api import expect, sync_playwright
 from starlette.testclient import TestClient
 
 from cdim import bundle as bundles
@@ -26,6 +27,7 @@ from cdim.serve.app import PUBLIC, build
 
 TOKEN = "a-token-of-the-tests"
 CELLS = 16
+WIDE = {"width": 1280, "height": 860}
 
 
 class QuickEncoder:
@@ -62,7 +64,15 @@ def quick_bundle(tmp_path_factory):
         training=(),
         length=1.0,
         calibration=Calibration(
-            slope=10.0, other=0.0, rivals=1.0, bias=7.0, near=12.0, mean=0.0, lead=0.0, size=0.0
+            slope=10.0,
+            other=0.0,
+            rivals=1.0,
+            bias=7.0,
+            near=12.0,
+            mean=0.0,
+            lead=0.0,
+            fade=0.0,
+            size=0.0,
         ),
     )
     return bundles.save(made, folder)
@@ -70,11 +80,15 @@ def quick_bundle(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def drawings():
-    """Strokes of 36 made-up products by item id."""
+    """Strokes of 36 made-up products by item id, of few points, as the browser draws slowly."""
     rows = [row for row in synthetic.manifest(36) if row.domain == "sketch"]
     return {
         f"{row.category}/{row.instance.rpartition('/')[2]}.png": centred(
-            list(synthetic.strokes(row.source).lines), row.source
+            [
+                line[sorted({*range(0, len(line), 6), len(line) - 1})]
+                for line in synthetic.strokes(row.source).lines
+            ],
+            row.source,
         )
         for row in rows
     }
@@ -181,6 +195,22 @@ def live():
 
 
 @pytest.fixture
+def failure():
+    """Checks the form of a failed response, and gives its error."""
+
+    def check(response, status, code):
+        assert response.status_code == status, response.text
+        error = response.json()["error"]
+        assert error.keys() == {"code", "given", "allowed", "todo"}
+        assert error["code"] == code
+        assert all(error.values())
+        assert "Traceback" not in response.text
+        return error
+
+    return check
+
+
+@pytest.fixture
 def png():
     """Makes an image file of a size and grey value."""
 
@@ -201,3 +231,74 @@ def asked_strokes():
         return {"strokes": lines, "width": 256, "height": 256}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def browser():
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    with sync_playwright() as play:
+        started = play.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser, live, token):
+    """Opens the page of a gallery; fails on errors in the console and on requests elsewhere."""
+    complaints, contexts = [], []
+
+    def go(gallery, with_token=True, **options):
+        base = live(gallery)
+        context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: (
+                complaints.append(said.text)
+                if said.type in ("error", "warning") and "status of 4" not in said.text
+                else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith((base, "blob:", "data:"))
+                else complaints.append(asked.url)
+            ),
+        )
+        page.goto(base + (f"/#token={token}" if with_token else "/"))
+        expect(page.locator("#about")).to_contain_text("item")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def draw():
+    """Draws strokes of a 256 x 256 canvas on the page with the mouse."""
+
+    def with_mouse(page, lines):
+        box = page.locator("#canvas").bounding_box()
+        scale = box["width"] / 256
+        for line in lines:
+            points = [
+                (box["x"] + x * scale, box["y"] + y * scale) for x, y in np.asarray(line).tolist()
+            ]
+            page.mouse.move(*points[0])
+            page.mouse.down()
+            for point in points[1:]:
+                page.mouse.move(*point)
+            page.mouse.up()
+
+    return with_mouse

@@ -15,17 +15,6 @@ from cdim.find.queries import read_query
 ODD = "a b/ü?#\"'<x>&/日本/thumbnail"
 
 
-def failure(response, status, code):
-    """The error of a response, checked for its form."""
-    assert response.status_code == status, response.text
-    error = response.json()["error"]
-    assert error.keys() == {"code", "given", "allowed", "todo"}
-    assert error["code"] == code
-    assert all(error.values())
-    assert "Traceback" not in response.text
-    return error
-
-
 def test_what_is_served(client, shop):
     told = client.get("/v1/gallery").json()
     assert told["name"] == "shop"
@@ -121,7 +110,7 @@ def test_a_number_of_too_many_values_can_still_be_filtered_by(client, monkeypatc
 
 
 @pytest.mark.parametrize("name", ["new.png", ODD, ODD + "/image", "a/../b", "x" * 1000])
-def test_an_item_s_life(writer, gallery, png, name):
+def test_an_item_s_life(writer, gallery, png, name, failure):
     at = f"/v1/items/{quote(name, safe='')}"
     made = writer.post(
         "/v1/items",
@@ -142,7 +131,7 @@ def test_an_item_s_life(writer, gallery, png, name):
     assert gallery.count() == 36
 
 
-def test_an_id_that_is_taken_is_kept_unless_replaced(writer, gallery, pictures, png):
+def test_an_id_that_is_taken_is_kept_unless_replaced(writer, gallery, pictures, png, failure):
     name = next(iter(pictures))
     before = gallery.get(name)
     new = {"id": name, "image": base64.b64encode(png()).decode(), "metadata": {"v": 2}}
@@ -153,7 +142,7 @@ def test_an_id_that_is_taken_is_kept_unless_replaced(writer, gallery, pictures, 
     assert gallery.count() == 36
 
 
-def test_the_picture_of_an_item_is_its_file_written_anew(writer, gallery, pictures, png):
+def test_the_picture_of_an_item_is_its_file_written_anew(writer, gallery, pictures, png, failure):
     name = next(iter(pictures))
     told = writer.get(f"/v1/images/{quote(name, safe='')}")
     assert told.headers["content-type"] == "image/jpeg"
@@ -162,7 +151,9 @@ def test_the_picture_of_an_item_is_its_file_written_anew(writer, gallery, pictur
     failure(writer.get("/v1/images/from memory"), 404, "no-image")
 
 
-def test_a_source_that_is_no_image_stays_on_the_machine(writer, gallery, pictures, tmp_path):
+def test_a_source_that_is_no_image_stays_on_the_machine(
+    writer, gallery, pictures, tmp_path, failure
+):
     copy = tmp_path / "copy.png"
     copy.write_bytes(next(iter(pictures.values())).read_bytes())
     gallery.add([copy], ["copy"])
@@ -170,133 +161,6 @@ def test_a_source_that_is_no_image_stays_on_the_machine(writer, gallery, picture
     response = writer.get("/v1/images/copy")
     failure(response, 422, "image")
     assert "root:x" not in response.text
-
-
-@pytest.mark.parametrize(
-    ("search", "said"),
-    [
-        ({"query": []}, "0 views"),
-        ({"query": [{}]}, "one of strokes, image and id"),
-        ({"query": [{"strokes": [[[0, 0]]], "id": "x"}]}, "one of"),
-        ({"query": [{"id": "x", "domain": "photo"}]}, "only images have a domain"),
-        ({"query": [{"strokes": [[]]}]}, "at least 1"),
-        ({"query": [{"strokes": [[[0, 0, 0]]]}]}, "2 items"),
-        ({"query": [{"image": "AAAA"}]}, "cannot be decoded"),
-        ({"query": [{"image": "AAAA", "domain": "opera"}]}, ""),
-        ({"query": [{"id": "nobody"}]}, "no item 'nobody'"),
-        ({"query": [{"id": "x"}] * 17}, "at most 16"),
-        ({"query": [{"id": "x"}], "k": 0}, "greater than or equal to 1"),
-        ({"query": [{"id": "x"}], "k": 10**9}, "less than or equal to 200"),
-        ({"query": [{"id": "x"}], "kk": 3}, "Extra inputs"),
-        ({"query": [{"id": "shoe/0.png"}], "weights": [1, 2]}, "weight"),
-        ({"query": [{"id": "shoe/0.png"}], "weights": [0]}, "weight"),
-        ({"query": [{"id": "shoe/0.png"}], "where": {"a": {"near": 3}}}, "gte"),
-        ({"query": [{"id": "shoe/0.png"}], "where": {"a": None}}, "a value is text"),
-        ([], "object"),
-    ],
-)
-def test_searches_that_cannot_be(client, search, said):
-    response = client.post("/v1/search", json=search)
-    assert response.status_code == 422, response.text
-    assert said in response.text
-    failure(response, 422, response.json()["error"]["code"])
-
-
-def test_too_many_points(client):
-    line = [[n % 200, n % 100] for n in range(60_000)]
-    view = {"strokes": [line, line], "width": 256, "height": 256}
-    error = failure(client.post("/v1/search", json={"query": [view]}), 422, "validation")
-    assert "100000 points" in error["allowed"]
-    assert len(error["given"]) < 200
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\xfe", b'{"query": [{"id": "\\ud800"}]}', b"[" * 9999]
-)
-def test_a_body_that_is_no_json(client, content):
-    headers = {"Content-Type": "application/json"}
-    failure(client.post("/v1/search", content=content, headers=headers), 422, "validation")
-
-
-def test_bodies_of_other_kinds(client):
-    failure(client.post("/v1/search", content=b"x"), 415, "media-type")
-    failure(client.post("/v1/search", data={"query": "x"}), 415, "media-type")
-    broken = client.post(
-        "/v1/search", content=b"no boundary", headers={"Content-Type": "multipart/form-data"}
-    )
-    failure(broken, 400, "http")
-    failure(client.post("/v1/search", files={"picture": ("x", b"y")}), 422, "validation")
-    text = client.post("/v1/search", files={"search": ("x", b"{}"), "image": ("x", b"y")})
-    failure(text, 422, "validation")
-
-
-@pytest.mark.parametrize("name", [".", "..", "", "a\nb", "x" * 1001])
-def test_ids_that_cannot_be(writer, png, name):
-    made = writer.post("/v1/items", data={"id": name}, files={"image": ("x.png", png())})
-    failure(made, 422, "validation")
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        "{",
-        "[]",
-        '{"a": null}',
-        '{"a": [1]}',
-        '{"a": 1e999}',
-        '{"": 1}',
-        '{"n": 9223372036854775808}',
-        '{"id": 1}',
-    ],
-)
-def test_metadata_that_cannot_be(writer, gallery, png, metadata):
-    made = writer.post(
-        "/v1/items", data={"id": "x", "metadata": metadata}, files={"image": ("x.png", png())}
-    )
-    assert made.status_code == 422, made.text
-    failure(made, 422, made.json()["error"]["code"])
-    assert gallery.count() == 36
-
-
-def test_an_upload_that_is_no_image(writer, gallery):
-    made = writer.post("/v1/items", data={"id": "x"}, files={"image": ("x.png", b"not an image")})
-    failure(made, 422, "image")
-    failure(writer.post("/v1/items", data={"id": "x"}), 415, "media-type")
-    failure(writer.post("/v1/items", files={"id": (None, "x")}), 422, "validation")
-    empty = writer.post("/v1/items", data={"id": "x"}, files={"image": ("x.png", b"")})
-    failure(empty, 422, "image")
-    assert gallery.count() == 36
-
-
-def test_too_many_pixels(writer, png):
-    bomb = png(9000, 9000)
-    assert len(bomb) < 2**20
-    made = writer.post("/v1/items", data={"id": "bomb"}, files={"image": ("x.png", bomb)})
-    assert "pixels" in failure(made, 422, "image")["given"]
-
-
-@pytest.mark.parametrize("counted", [True, False])
-def test_too_many_bytes(writer, gallery, counted):
-    parts = [b"x" * 2**20] * 33
-    body = b"".join(parts) if counted else iter(parts)
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    failure(writer.post("/v1/items", content=body, headers=headers), 413, "too-large")
-    json_body = b"".join(parts) if counted else iter(parts)
-    headers = {"Content-Type": "application/json"}
-    failure(writer.post("/v1/search", content=json_body, headers=headers), 413, "too-large")
-    assert writer.get("/v1/gallery").status_code == 200
-
-
-def test_unknown_paths_and_methods(client, writer):
-    failure(client.get("/v1/nothing"), 404, "not-found")
-    failure(client.get("/../../etc/passwd"), 404, "not-found")
-    failure(client.get("/%2e%2e/app.py"), 404, "not-found")
-    failure(writer.put("/v1/gallery"), 405, "method")
-    failure(writer.post("/nothing"), 405, "method")
-    failure(client.get("/v1/items", params={"limit": 0}), 422, "validation")
-    failure(client.get("/v1/items", params={"after": "x"}), 422, "usage")
-    failure(client.get("/v1/items", params={"where": "{"}), 422, "validation")
-    failure(client.get("/v1/items", params={"where": '{"a": {}}'}), 422, "usage")
 
 
 def test_openapi_is_whole(client):
@@ -342,7 +206,7 @@ def test_ready_once_the_model_is_loaded(gallery, monkeypatch, client_of):
     assert client.get("/readyz").json() == {"ready": True}
 
 
-def test_a_model_that_cannot_be_loaded(gallery, monkeypatch, drawings, client_of):
+def test_a_model_that_cannot_be_loaded(gallery, monkeypatch, drawings, client_of, failure):
     from cdim.errors import ModelError
 
     def broken(pixels, domain):
@@ -358,7 +222,7 @@ def test_a_model_that_cannot_be_loaded(gallery, monkeypatch, drawings, client_of
     failure(client.post("/v1/search", json={"query": [{"id": "shoe/0.png"}]}), 503, "model")
 
 
-def test_a_fault_of_cdim_is_told_without_its_insides(gallery, monkeypatch, client_of):
+def test_a_fault_of_cdim_is_told_without_its_insides(gallery, monkeypatch, client_of, failure):
     def broken(where=None):
         raise RuntimeError("secret insides")
 

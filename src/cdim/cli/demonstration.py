@@ -30,6 +30,8 @@ def demo(out: Path) -> None:
 
     Takes seconds: the model comes with cdim. A second call finds the gallery as it is.
     """
+    from PIL import Image
+
     from cdim.data.catalogue import open_dataset
     from cdim.data.images import read
     from cdim.find import indexing, page, sources
@@ -38,31 +40,31 @@ def demo(out: Path) -> None:
     from cdim.metrics.significance import bootstrap
 
     products = open_dataset(PRODUCTS).manifest
+    photos = products.where(role="gallery")
+    photo = dict(zip(photos.instance.tolist(), photos.source, strict=True))
     asked = products.where(role="query").take(range(SKETCHES))
-    photo = dict(zip(*_photos(products.where(role="gallery")), strict=True))
     folder = out / "gallery"
     with Gallery.open(folder, MODEL, create=True) as gallery:
-        listing = sources.listed(PRODUCTS, None, gallery.bundle.gallery)
+        listing = sources.listed(PRODUCTS, None, gallery.bundle.gallery, sources.Table())
         with progress_bar("photos") as progress:
             indexing.index(gallery, listing, progress=progress)
-        answers = []
+        searches, right = [], []
         with progress_bar("sketches") as progress:
             for done, row in enumerate(asked, start=1):
                 look = Look(read(row.source), row.domain)
-                answers.append(gallery.search(look, k=10))
+                found = gallery.search(look, k=10)
+                searches.append(page.Search((str(row.source),), (look,), found))
+                right.append(found.hits[0].item.id == photo[row.instance])
                 progress(done, len(asked))
-        right = [
-            found.hits[0].item.id == photo[row.instance]
-            for row, found in zip(asked, answers, strict=True)
-        ]
-        sketches = _save(asked.take(range(SHOWN)), out / "sketches")
-        page.write(gallery, list(zip(map(str, sketches), answers, strict=False)), out / "found.html")
+        page.write(searches[:SHOWN], gallery, out / "found.html")
         first = bootstrap(right)
         click.echo(
             f"{gallery.count()} photos in {folder}, searched with {len(asked)} sketches: the "
             f"sketched product itself comes first for {first.value:.1%} (95 % interval "
             f"{first.low:.1%} to {first.high:.1%}; chance is {1 / gallery.count():.1%})"
         )
+    sketch = out / "sketch.png"
+    Image.fromarray(read(asked.source[0])).save(sketch)
     click.echo(f"look at some of them: {out / 'found.html'}")
-    click.echo(f"search yourself: cdim search {folder} {sketches[0]}")
+    click.echo(f"search yourself: cdim search {folder} {sketch}")
     click.echo(f"draw in a browser: cdim serve {folder}")

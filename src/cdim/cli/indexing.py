@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from cdim.find.indexing import Summary
 
 STOPPED = "stopped; what was indexed stays; the same command goes on from there"
-AGAIN = 5.0  # seconds until a watched folder that could not be indexed is tried again
+AGAIN = 2.0  # seconds until a watched folder that could not be indexed is tried again
+GRAPH = "building the search graph of a large gallery; Ctrl-C works when it is done"
+PATIENCE = 2.0  # seconds before that is said
 SHOWN = 20  # unreadable files that are named
 
 
@@ -79,7 +82,8 @@ def index(
             summary, count = run.once(gallery), gallery.count()
             encoder = gallery.encoder if watch else None
         _report(summary, place, count, as_json)
-        if encoder is not None:
+    if encoder is not None:
+        with suppress(KeyboardInterrupt):  # how watching ends; what was indexed stays
             run.watch(encoder, as_json)
 
 
@@ -114,7 +118,12 @@ class _Run:
         )
         with progress_bar("images") as progress:
             summary = indexing.index(gallery, listing, keep=self.keep, progress=progress)
-        gallery.optimise()
+        note = threading.Timer(PATIENCE, click.echo, [GRAPH], {"err": True})
+        note.start()
+        try:
+            gallery.optimise()
+        finally:
+            note.cancel()
         return summary
 
     def watch(self, encoder: Embeds, as_json: bool) -> None:

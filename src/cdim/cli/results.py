@@ -116,8 +116,10 @@ def paired(
     from cdim.comparison import compare, compare_sets
     from cdim.data.catalogue import open_dataset
 
-    ours = [load_run(run, device, how) for run in runs]
-    sides = [ours, [load_run(run, device) for run in others]]
+    sides = [
+        [load_run(run, device, how) for run in runs],
+        [load_run(run, device) for run in others],
+    ]
     judged = []
     for name in datasets:
         opened = open_dataset(name, data)

@@ -14,6 +14,8 @@ from PIL import Image
 
 from cdim.data.strokes import DRAWING_SIZE
 
+VERSION = 1
+"""Changes whenever the same photo gives another edge map."""
 SIZE = 256
 """Height and width of an edge map, in pixels."""
 LOOK = 128  # pixels of the longer side when a photo's margins are looked for

@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
-from scipy.io.matlab import MatReadError
 
 from cdim.errors import DataError, ImageError
 
 MAX_BYTES = 2 * 2**30
 """Largest file of arrays that is opened."""
 
-# What SciPy raises on files that are damaged or not MATLAB v5 at all.
+# What SciPy raises on files that are damaged or not MATLAB v5 at all, beside its MatReadError.
 _NOT_MATLAB = (
     OSError,
     ValueError,
@@ -32,7 +30,6 @@ _NOT_MATLAB = (
     NotImplementedError,
     struct.error,
     zlib.error,
-    MatReadError,
 )
 
 
@@ -108,11 +105,15 @@ def mat_array(content: bytes, key: str, name: str) -> NDArray[np.uint8]:
     Raises:
         DataError: no MATLAB v5 file, no such variable, or not of uint8.
     """
+    # Imported here: it takes longer to start than a search.
+    import scipy.io
+    from scipy.io.matlab import MatReadError
+
     try:
         # SciPy's stubs know of paths only.
         stream: Any = io.BytesIO(content)
         found: dict[str, Any] = scipy.io.loadmat(stream, variable_names=[key])
-    except _NOT_MATLAB as error:
+    except (*_NOT_MATLAB, MatReadError) as error:
         raise DataError(
             f"cannot read {name} ({error})", "a MATLAB v5 file is needed", "fetch the file again"
         ) from None
@@ -134,5 +135,7 @@ def mat_array(content: bytes, key: str, name: str) -> NDArray[np.uint8]:
 
 def mat_keys(content: bytes) -> list[str]:
     """The names of a MATLAB v5 file's variables."""
+    import scipy.io
+
     stream: Any = io.BytesIO(content)
     return [str(name) for name, *_ in scipy.io.whosmat(stream)]

@@ -111,21 +111,23 @@ class Collection:
         return self.store.count(filters.read(where))
 
     def facets(self, where: Where | None = None, limit: int = 20) -> dict[str, dict[Value, int]]:
-        """Fields with at most `MOST_VALUES` different values, and how often items have which.
+        """Fields of at most `MOST_VALUES` different values in all, and how often items have which.
 
         Args:
             where: which items are counted.
             limit: values a field, the most frequent first.
         """
         conditions = filters.read(where)
-        found = {
-            field: self.store.facet(field, conditions, max(limit, MOST_VALUES + 1))
+        few = [
+            field
             for field in self.store.fields()
-        }
+            if len(self.store.facet(field, (), MOST_VALUES + 1, exact=False)) <= MOST_VALUES
+        ]
+        found = {field: self.store.facet(field, conditions, limit) for field in few}
         return {
-            field: {json.loads(word): n for word, n in list(words.items())[:limit]}
+            field: {json.loads(word): n for word, n in words.items()}
             for field, words in found.items()
-            if 0 < len(words) <= MOST_VALUES
+            if words
         }
 
     def items(

@@ -35,22 +35,20 @@ class EdgeStore:
     def __init__(self, folder: Path, dim: int, create: bool = False) -> None:
         self._folder = folder
         with self._failing():
-            config = _config(dim)
-            if create:
-                self._shard = edge.EdgeShard.create(str(folder), config)
-                self._index(store.FIELDS)
-            else:
-                self._shard = edge.EdgeShard.load(str(folder), config)
+            self._shard = (
+                edge.EdgeShard.create(str(folder), _config(dim))
+                if create
+                else edge.EdgeShard.load(str(folder))
+            )
             self._indexed = {store.bare(key) for key in self._shard.info().payload_schema}
+            if create:
+                self._index(store.FIELDS, "keyword")
 
     def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
         """See `Store.put`."""
         with self._failing():
-            for field in {field for item in items for field in item.metadata}:
-                key = store.path("words", field)
-                if store.bare(key) not in self._indexed:
-                    self._index(key)
-                    self._indexed.add(store.bare(key))
+            for key, kind in store.indices(items).items():
+                self._index(key, kind)
             for start in range(0, len(items), CHUNK):
                 rows = slice(start, start + CHUNK)
                 points = [
@@ -122,13 +120,15 @@ class EdgeStore:
         with self._failing():
             return self._shard.count(edge.CountRequest(exact=True, filter=_filter(where)))
 
-    def facet(self, field: str, where: Sequence[Condition], limit: int) -> dict[str, int]:
+    def facet(
+        self, field: str, where: Sequence[Condition], limit: int, exact: bool = True
+    ) -> dict[str, int]:
         """See `Store.facet`."""
-        return self._facet(store.path("words", field), where, limit)
+        return self._facet(store.path("words", field), where, limit, exact)
 
     def fields(self) -> list[str]:
         """See `Store.fields`."""
-        return sorted(self._facet(store.FIELDS, (), store.MAX_FIELDS))
+        return sorted(self._facet(store.FIELDS, (), store.MAX_FIELDS, True))
 
     def optimise(self) -> None:
         """See `Store.optimise`."""
@@ -145,13 +145,17 @@ class EdgeStore:
         with self._failing():
             self._shard.close()
 
-    def _index(self, key: str) -> None:
-        keyword = edge.PayloadSchemaType.Keyword
-        self._shard.update(edge.UpdateOperation.create_field_index(key, keyword))
+    def _index(self, key: str, kind: str) -> None:
+        if store.bare(key) not in self._indexed:
+            known = getattr(edge.PayloadSchemaType, kind.capitalize())
+            self._shard.update(edge.UpdateOperation.create_field_index(key, known))
+            self._indexed.add(store.bare(key))
 
-    def _facet(self, key: str, where: Sequence[Condition], limit: int) -> dict[str, int]:
+    def _facet(
+        self, key: str, where: Sequence[Condition], limit: int, exact: bool
+    ) -> dict[str, int]:
         with self._failing():
-            request = edge.FacetRequest(key, limit=limit, exact=True, filter=_filter(where))
+            request = edge.FacetRequest(key, limit=limit, exact=exact, filter=_filter(where))
             # Values that only removed items had are still listed.
             return {str(hit.value): hit.count for hit in self._shard.facet(request) if hit.count}
 

@@ -120,8 +120,8 @@ class ServerStore:
     def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
         """See `Store.put`."""
         with self._failing():
-            for field in {field for item in items for field in item.metadata}:
-                self._index(store.path("words", field))
+            for key, kind in store.indices(items).items():
+                self._index(key, kind)
             for start in range(0, len(items), CHUNK):
                 rows = slice(start, start + CHUNK)
                 points = [
@@ -196,13 +196,15 @@ class ServerStore:
         with self._failing():
             return self._client.count(self._name, self._filter(where), exact=True).count
 
-    def facet(self, field: str, where: Sequence[Condition], limit: int) -> dict[str, int]:
+    def facet(
+        self, field: str, where: Sequence[Condition], limit: int, exact: bool = True
+    ) -> dict[str, int]:
         """See `Store.facet`."""
-        return self._facet(store.path("words", field), where, limit)
+        return self._facet(store.path("words", field), where, limit, exact)
 
     def fields(self) -> list[str]:
         """See `Store.fields`."""
-        return sorted(self._facet(store.FIELDS, (), store.MAX_FIELDS))
+        return sorted(self._facet(store.FIELDS, (), store.MAX_FIELDS, True))
 
     def optimise(self) -> None:
         """See `Store.optimise`: a server does so by itself."""
@@ -226,18 +228,20 @@ class ServerStore:
             optimizers_config=self._models.OptimizersConfigDiff(indexing_threshold=store.HNSW_FROM),
             metadata={MARK: strict.plain(Record.of(bundle))},
         )
-        self._index(store.FIELDS)
+        self._index(store.FIELDS, "keyword")
 
-    def _index(self, key: str) -> None:
+    def _index(self, key: str, kind: str) -> None:
         if store.bare(key) not in self._indexed:
-            keyword = self._models.PayloadSchemaType.KEYWORD
-            self._client.create_payload_index(self._name, key, keyword, wait=True)
+            known = self._models.PayloadSchemaType(kind)
+            self._client.create_payload_index(self._name, key, known, wait=True)
             self._indexed.add(store.bare(key))
 
-    def _facet(self, key: str, where: Sequence[Condition], limit: int) -> dict[str, int]:
+    def _facet(
+        self, key: str, where: Sequence[Condition], limit: int, exact: bool
+    ) -> dict[str, int]:
         with self._failing():
             found = self._client.facet(
-                self._name, key, facet_filter=self._filter(where), limit=limit, exact=True
+                self._name, key, facet_filter=self._filter(where), limit=limit, exact=exact
             )
         return {str(hit.value): hit.count for hit in found.hits}
 

@@ -19,12 +19,12 @@ import base64
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.find.filters import Condition, word
+from cdim.find.filters import Condition, is_date, word
 from cdim.find.items import Item
 
 TEXTS = ("id", "source", "digest", "domain", "root", "stamp")
@@ -32,8 +32,8 @@ FIELDS, THUMBNAIL = "fields", "thumb"
 LIST = [*TEXTS, "meta"]
 """Parts of the payload that answers carry."""
 MAX_FIELDS = 1000
-HNSW_FROM = 40_000
-"""Kilobytes of vectors from which a search graph is built: 20,000 vectors of 512 dimensions."""
+HNSW_FROM = 200_000
+"""Kilobytes of vectors from which a search graph is built: 100,000 vectors of 512 dimensions."""
 HNSW_M, HNSW_CONSTRUCT, HNSW_EF = 16, 128, 128
 """Edges a point and candidates while building and searching the graph."""
 _NAMES = uuid.UUID("6b7a4bb3-3b55-5d2b-9f5b-5f7f0d2a7c11")
@@ -96,8 +96,13 @@ class Store(Protocol):
     def count(self, where: Sequence[Condition]) -> int:
         """How many items pass."""
 
-    def facet(self, field: str, where: Sequence[Condition], limit: int) -> dict[str, int]:
-        """How often a field has which word (see `filters.word`), the most frequent first."""
+    def facet(
+        self, field: str, where: Sequence[Condition], limit: int, exact: bool = True
+    ) -> dict[str, int]:
+        """How often a field has which word (see `filters.word`), the most frequent first.
+
+        Not `exact`, it is quick for fields of many values, and may count removed items.
+        """
 
     def fields(self) -> list[str]:
         """Names of all metadata fields, sorted."""
@@ -120,6 +125,19 @@ def point_id(item_id: str) -> str:
 def path(part: str, field: str) -> str:
     """The path of a metadata field in the payload."""
     return f'{part}."{field}"'
+
+
+def indices(items: Sequence[Item]) -> dict[str, Literal["keyword", "float", "datetime"]]:
+    """The indices that filters and facets of items want: paths of the payload and their kinds."""
+    found: dict[str, Literal["keyword", "float", "datetime"]] = {}
+    for item in items:
+        for field, value in item.metadata.items():
+            found[path("words", field)] = "keyword"
+            if is_date(value):
+                found[path("meta", field)] = "datetime"
+            elif not isinstance(value, str | bool):
+                found[path("meta", field)] = "float"
+    return found
 
 
 def bare(key: str) -> str:

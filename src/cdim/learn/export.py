@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ from cdim.learn.projection import Projection
 from cdim.learn.quantise import quantise, sample
 from cdim.learn.recipe import Recipe, read
 from cdim.learn.run import load_parts
-from cdim.metrics import calibration
+from cdim.metrics import calibration_fit
+from cdim.metrics.cross_fit import cross_fit
 from cdim.metrics.ranking import distances
 from cdim.metrics.significance import bootstrap
 
@@ -42,6 +44,7 @@ SEEN = 200
 """Training images that graph and network are compared on."""
 BATCH = 32
 TOP = 10
+OUTPUTS: tuple[encoder.Output, ...] = ("features", "embedding")
 COSINE = 0.9999
 TIE = 1e-5
 LOST_QUERIES, LOST_SHARE = 1, 0.005
@@ -49,7 +52,7 @@ LOST_QUERIES, LOST_SHARE = 1, 0.005
 _MEANT = 0.5  # strength of whitening where nothing is held out to choose it on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """A run that is exported, or speaks for one.
 
@@ -66,6 +69,11 @@ class Source:
     train: Manifest
     held: HeldOut | None
     seen: tuple[TrainingSet, ...]
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """Embeddings (n, d) of what it learned from."""
+        return self.embedder.embed(self.train)
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,8 @@ def export(
         made = replace(made, metrics=(*metrics, *_test(made, tests, data)))
         reliability = None
         if searches:
-            reliability = calibration.cross_fit(searches)
-            fitted = calibration.fit([s for part in searches for s in part])
+            reliability = cross_fit(searches)
+            fitted = calibration_fit.fit([s for part in searches for s in part])
             made = replace(made, calibration=fitted)
         made = bundles.save(made, work / "bundle")
         model_card.write(made, work / "bundle", reliability)
@@ -196,10 +204,9 @@ def _choose_whitening(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> flo
     """The strength that finds the held-out instances best, all folds together."""
     scores: dict[float, list[NDArray[np.float64]]] = {}
     for source, held in judges:
-        seen = source.embedder.embed(source.train)
         unseen = source.embedder.embed(held.manifest)
         for strength in projection.WHITENING:
-            fitted = projection.fit(seen, source.train.domain, dim, strength)
+            fitted = projection.fit(source.vectors, source.train.domain, dim, strength)
             short = projection.apply(fitted, unseen, held.manifest.domain)
             scores.setdefault(strength, []).append(held.measure(short)["MRR"])
     means = {strength: np.concatenate(parts).mean() for strength, parts in scores.items()}
@@ -208,7 +215,7 @@ def _choose_whitening(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> flo
 
 def _judge(
     judges: Sequence[tuple[Source, HeldOut]], asked: Asked, work: Path
-) -> tuple[list[Measured], list[list[calibration.Search]]]:
+) -> tuple[list[Measured], list[list[calibration_fit.Search]]]:
     """What is asked for, measured on all folds together, beside what it was made from.
 
     Raises:
@@ -234,7 +241,7 @@ def _judge(
     if not judges:
         return [], []
     if asked.int8:
-        _check_loss(*pooled[-2:], judges[0][1].metrics)
+        _check_loss(pooled[-2], pooled[-1], judges[0][1].metrics)
     where = "validation" if len(judges) == 1 else f"validation, {len(judges)} folds"
     notes = [_note(form, last=form == asked) for form in forms]
     rows = [
@@ -278,7 +285,7 @@ def _make(source: Source, asked: Asked, place: Path, check: bool = False) -> Bun
     embedder, train = source.embedder, source.train
     fitted: Projection | None = None
     if asked.dim:
-        fitted = projection.fit(embedder.embed(train), train.domain, asked.dim, asked.whitening)
+        fitted = projection.fit(source.vectors, train.domain, asked.dim, asked.whitening)
     module = graph.Graph(embedder, fitted)
     graph.write(module, place / bundles.MODEL)
     made = _describe(source, module, fitted, place)
@@ -344,7 +351,7 @@ def check_parity(made: Bundle, module: graph.Graph, manifest: Manifest) -> None:
     running = encoder.load(made, "onnxruntime")
     given = running.inputs(some)
     wanted = _network(module, given)
-    for output, vectors in zip(("features", "embedding"), wanted, strict=True):
+    for output, vectors in zip(OUTPUTS, wanted, strict=True):
         ours = running.embed(some, output=output)
         cosine = _cosine(ours, vectors)
         if cosine.min() < COSINE:

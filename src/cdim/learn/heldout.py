@@ -14,7 +14,7 @@ from cdim.evaluation import evaluate
 from cdim.learn.recipe import Recipe
 from cdim.learn.run import load_parts
 from cdim.learn.validation import with_roles
-from cdim.metrics.calibration import Search
+from cdim.metrics.calibration_fit import Search
 from cdim.metrics.protocol import relevance
 from cdim.metrics.ranking import distances
 
@@ -65,7 +65,9 @@ class HeldOut:
         correct, ignored = relevance(self.protocol, labels_of(*sides))
         apart = distances(embeddings[query], embeddings[gallery])
         return [
-            Search(d[~i], c[~i]) for d, c, i in zip(apart, correct, ignored, strict=True) if c.any()
+            Search(d[~i], c[~i])
+            for d, c, i in zip(apart, correct, ignored, strict=True)
+            if c.any() and not c[~i].all()
         ]
 
 

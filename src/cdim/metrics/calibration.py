@@ -5,9 +5,11 @@ confused with. So a query's nearest hits are compared with each other and with a
 distances to the gallery, which needs no labels. Two questions are answered one after the other.
 
 Is it here at all? A logistic function of how near the best hit is (d_1), how far it leads the
-next (d_2 - d_1), the sample's mean m and the number of items n:
+next (d_2 - d_1) and the sample's mean m, all of which tell less in larger galleries of n items,
+where something is always near:
 
-    present = 1 / (1 + exp(-(bias - near d_1 + mean m + lead (d_2 - d_1) + size log n)))
+    evidence = bias - near d_1 + mean m + lead (d_2 - d_1)
+    present = 1 / (1 + exp(-(evidence n^-fade + size log n)))
 
 Which one is it, if it is here? A softmax over the gallery, whose far part the sample stands for:
 
@@ -35,7 +37,7 @@ from cdim.errors import UsageError
 RIVALS = 10
 """Hits that compete with each other: pass at least so many, and P does not depend on k."""
 
-_LARGEST = 700.0  # exp of it is still a float
+_LARGEST = 600.0  # exp of it, times any number of items, is still a float
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Calibration:
         near: how much the best hit's distance speaks against it, at least 0.
         mean: how much the mean distance to the gallery speaks for it, 0 to `near`.
         lead: how much the best hit's lead speaks for it, at least 0.
+        fade: how fast all of this loses weight as the gallery grows, at least 0.
         size: of the logarithm of the number of items.
         false_matches: probabilities of the best hit where the instance was not there, ascending:
             what `threshold` reads.
@@ -62,6 +65,7 @@ class Calibration:
     near: float
     mean: float
     lead: float
+    fade: float
     size: float
     false_matches: tuple[float, ...] = ()
 
@@ -99,15 +103,18 @@ def judge(
         return Judged(np.zeros(0), 0.0)
     lead = float(near[1] - near[0]) if len(near) > 1 else 0.0
     fit = calibration
-    score = fit.bias - fit.near * float(near[0]) + fit.mean * float(sample.mean())
-    present = _logistic(score + fit.lead * lead + fit.size * math.log(items))
+    evidence = fit.bias - fit.near * float(near[0]) + fit.mean * float(sample.mean())
+    evidence = (evidence + fit.lead * lead) * items**-fit.fade
+    present = _logistic(evidence + fit.size * math.log(items))
     far, count = beyond(near, sample, items)
-    # Weights relative to the best hit's, so that none overflows.
-    weight = np.exp(-fit.slope * (near - near[0]))
-    log_rest = fit.other + math.log(count) + log_mean_exp(-fit.slope * (far - near[0]))
-    rest = math.exp(min(log_rest, _LARGEST))
+    # Relative to the best hit's weight, and in logarithms, so that none overflows or vanishes.
+    score = -fit.slope * (near - near[0])
+    rest = fit.other + math.log(count) + log_mean_exp(-fit.slope * (far - near[0]))
+    weight = np.exp(score)
     others = weight[:RIVALS].sum() - np.where(np.arange(len(near)) < RIVALS, weight, 0.0)
-    return Judged(present * weight / (weight + rest + fit.rivals * others), present)
+    rivals = fit.rivals * others * np.exp(np.minimum(-score, _LARGEST))
+    against = np.exp(np.minimum(rest - score, _LARGEST)) + rivals
+    return Judged(present / (1.0 + against), present)
 
 
 def threshold(calibration: Calibration, false_match_rate: float) -> float:

@@ -1,4 +1,4 @@
-"""Fits a calibration to validation searches, and judges it on searches it was not fitted to.
+"""Fits a calibration to validation searches.
 
 Every search is seen with its target and with the target taken out, in its whole gallery and in
 random parts of it, so that the size of a gallery has its say. The numbers maximise the likelihood:
@@ -10,14 +10,13 @@ and on log(slope) keeps them finite where a model makes no mistakes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim.errors import UsageError
-from cdim.metrics.calibration import RIVALS, Calibration, Judged, beyond, judge, threshold
-from cdim.metrics.reliability import Bin, auroc, expected_calibration_error, reliability
+from cdim.metrics.calibration import RIVALS, Calibration, Judged, beyond, judge
 
 SAMPLE = 256
 """Distances that stand for a gallery, as in a search."""
@@ -28,7 +27,6 @@ _MOST = 1000  # queries the fit looks at
 _PRIOR = 1e-3
 _QUANTILES = 200
 _TINY, _LARGEST = 1e-12, 700.0
-_RATES = (0.01, 0.05, 0.1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,55 +61,13 @@ class Search:
             raise UsageError("a distance is not finite", "distances are from 0", "check the input")
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """What a threshold did on searches it was not read from.
-
-    Args:
-        rate: the wished false-match rate.
-        threshold: the probability.
-        false: share of the searches without a target whose best hit was accepted.
-        right: share of those with a target whose best hit was accepted and right.
-    """
-
-    rate: float
-    threshold: float
-    false: float
-    right: float
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """How far a calibration can be trusted: its searches held out in turn, in whole galleries.
-
-    Args:
-        hits: said and true, of the nearest `RIVALS` hits with the target there and without.
-        best: the same of the nearest hit alone.
-        present: the same of "it is in this gallery".
-        ece_hits, ece_best, ece_present: expected calibration errors, 0 to 1.
-        auroc: of `present`, 0 to 1.
-        accepted: what thresholds for some false-match rates did.
-        searches: how many there were, each with its target and without.
-    """
-
-    hits: tuple[Bin, ...]
-    best: tuple[Bin, ...]
-    present: tuple[Bin, ...]
-    ece_hits: float
-    ece_best: float
-    ece_present: float
-    auroc: float
-    accepted: tuple[Accepted, ...]
-    searches: int
-
-
 def fit(searches: Sequence[Search]) -> Calibration:
     """The calibration under which these searches are likeliest.
 
     Raises:
         UsageError: no searches, or all distances 0.
     """
-    chosen = _spread(searches)
+    chosen = spread(searches)
     groups = [_views(search) for search in chosen]
     views = [view for group in groups for view in group]
     weights = np.array([1 / len(group) / len(groups) for group in groups for _ in group])
@@ -123,74 +79,17 @@ def fit(searches: Sequence[Search]) -> Calibration:
             "hold out more queries",
         )
     there = np.array([view.there for view in views])
-    slope, other, rivals = _fit_which([v for v in views if v.there], 2 * weights[there], unit)
-    bias, near, mean, lead, size = _fit_present(views, weights, unit)
-    rough = Calibration(slope, other, rivals, bias, near, mean, lead, size)
-    false = [_judge(rough, _part(s.distances[~s.correct], None)).probabilities[0] for s in chosen]
+    which = _fit_which([v for v in views if v.there], 2 * weights[there], unit)
+    fitted = Calibration(*which, *_fit_present(views, weights, unit))
+    without = [_part(search.distances[~search.correct], None) for search in chosen]
+    false = np.array([view.judged(fitted).probabilities[0] for view in without])
     if len(false) > _QUANTILES:
         false = np.quantile(false, np.linspace(0, 1, _QUANTILES + 1), method="higher")[1:]
-    return Calibration(
-        slope, other, rivals, bias, near, mean, lead, size, tuple(float(p) for p in np.sort(false))
-    )
-
-
-def cross_fit(parts: Sequence[Sequence[Search]]) -> Reliability:
-    """Judges the calibration of each part's searches that is fitted on all other parts.
-
-    Args:
-        parts: searches that share nothing between parts, such as one part a fold; a single part
-            is divided into five.
-
-    Raises:
-        UsageError: as `fit`, or fewer than two searches.
-    """
-    folds = [list(part) for part in parts if len(part)]
-    if len(folds) == 1:
-        folds = [part for k in range(5) if (part := folds[0][k::5])]
-    if len(folds) < 2:
-        raise UsageError(
-            f"{sum(map(len, folds))} searches",
-            "one part of them judges what is fitted on the others",
-            "hold out more queries",
-        )
-    seen: list[tuple[_View, Judged, int]] = []
-    limits = []
-    for k, fold in enumerate(folds):
-        fitted = fit([s for j, other in enumerate(folds) if j != k for s in other])
-        limits.append([threshold(fitted, rate) for rate in _RATES])
-        views = (view for search in _spread(fold) for view in _whole(search))
-        seen += [(view, _judge(fitted, view), k) for view in views]
-    hits = [np.concatenate([j.probabilities for _, j, _ in seen])]
-    hits.append(np.concatenate([v.correct for v, _, _ in seen]))
-    best = np.array([j.probabilities[0] for _, j, _ in seen])
-    right = np.array([v.correct[0] for v, _, _ in seen])
-    present = np.array([j.present for _, j, _ in seen])
-    there = np.array([v.there for v, _, _ in seen])
-    bars = np.array([limits[k] for _, _, k in seen])
-    accepted = [
-        Accepted(
-            rate,
-            float(bars[:, column].mean()),
-            float((best >= bars[:, column])[~there].mean()),
-            float(((best >= bars[:, column]) & right)[there].mean()),
-        )
-        for column, rate in enumerate(_RATES)
-    ]
-    return Reliability(
-        hits=reliability(*hits),
-        best=reliability(best, right),
-        present=reliability(present, there),
-        ece_hits=expected_calibration_error(*hits),
-        ece_best=expected_calibration_error(best, right),
-        ece_present=expected_calibration_error(present, there),
-        auroc=auroc(present, there),
-        accepted=tuple(accepted),
-        searches=len(seen) // 2,
-    )
+    return replace(fitted, false_matches=tuple(np.sort(false).tolist()))
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
+class View:
     """A search as `judge` sees it: nearest hits (r,), which are right, a sample, the items.
 
     `there` says whether the instance is in the gallery, found or not.
@@ -202,19 +101,19 @@ class _View:
     items: int
     there: bool
 
+    def judged(self, calibration: Calibration) -> Judged:
+        """What `judge` makes of it."""
+        return judge(calibration, self.near, self.sample, self.items)
 
-def _judge(calibration: Calibration, view: _View) -> Judged:
-    return judge(calibration, view.near, view.sample, view.items)
 
-
-def _spread(searches: Sequence[Search]) -> list[Search]:
+def spread(searches: Sequence[Search]) -> list[Search]:
     """At most `_MOST` of them, evenly from all."""
     if len(searches) <= _MOST:
         return list(searches)
     return [searches[i] for i in np.linspace(0, len(searches) - 1, _MOST).astype(np.int64)]
 
 
-def _whole(search: Search) -> list[_View]:
+def whole(search: Search) -> list[View]:
     """The whole gallery, with the target and without."""
     return [
         _part(search.distances, search.correct),
@@ -222,7 +121,7 @@ def _whole(search: Search) -> list[_View]:
     ]
 
 
-def _views(search: Search) -> list[_View]:
+def _views(search: Search) -> list[View]:
     """The whole gallery and parts of it, each with the target and without.
 
     A part keeps what is right, so that it stays as often there, and at least ten times as many
@@ -231,7 +130,7 @@ def _views(search: Search) -> list[_View]:
     rng = np.random.default_rng(0)
     right = search.distances[search.correct]
     others = rng.permutation(search.distances[~search.correct])
-    views = _whole(search)
+    views = whole(search)
     size = _SMALLEST * len(right)
     while size < len(others):
         correct = np.arange(len(right) + size) < len(right)
@@ -241,20 +140,20 @@ def _views(search: Search) -> list[_View]:
     return views
 
 
-def _part(distances: NDArray[np.floating], correct: NDArray[np.bool_] | None) -> _View:
+def _part(distances: NDArray[np.floating], correct: NDArray[np.bool_] | None) -> View:
     values = distances.astype(np.float64)
     true = np.zeros(len(values), np.bool_) if correct is None else correct
     rng = np.random.default_rng(1)
     sample = rng.permutation(values)[:SAMPLE]
     # A wrong item as far as a right one counts as nearer, as in every measure of cdim.
     nearest = np.lexsort((true, values))[:RIVALS]
-    return _View(values[nearest], true[nearest], sample, len(values), correct is not None)
+    return View(values[nearest], true[nearest], sample, len(values), correct is not None)
 
 
 def _fit_which(
-    views: Sequence[_View], weights: NDArray[np.float64], unit: float
+    views: Sequence[View], weights: NDArray[np.float64], unit: float
 ) -> tuple[float, float, float]:
-    """Slope, other and rivals; `views` have their targets, and `unit` is a usual distance."""
+    """Slope, other and rivals; all `views` have their targets, `unit` is a usual distance."""
     from scipy.optimize import minimize
 
     near, far, count = _stacked(views, unit)
@@ -280,37 +179,37 @@ def _fit_which(
 
 
 def _fit_present(
-    views: Sequence[_View], weights: NDArray[np.float64], unit: float
-) -> tuple[float, float, float, float, float]:
-    """Bias, near, mean, lead and size."""
+    views: Sequence[View], weights: NDArray[np.float64], unit: float
+) -> tuple[float, float, float, float, float, float]:
+    """Bias, near, mean, lead, fade and size."""
     from scipy.optimize import minimize
 
     best = np.array([view.near[0] for view in views]) / unit
     mean = np.array([view.sample.mean() for view in views]) / unit
     second = np.array([view.near[min(1, len(view.near) - 1)] for view in views]) / unit
     items = np.log([view.items for view in views])
-    columns = np.stack([np.ones(len(views)), -best, mean - best, second - best, items], axis=1)
+    # near d_1 and mean m as two columns whose weights are at least 0, so that mean <= near.
+    columns = np.stack([np.ones(len(views)), -best, mean - best, second - best], axis=1)
     scale = np.maximum(columns.std(axis=0), _TINY)
     scale[0] = 1.0
+    columns /= scale
+    usual = float(items.mean())
     sign = np.where([view.there for view in views], 1.0, -1.0)
-    signed = columns / scale * sign[:, None]
-    prior = np.array([0.0, *[_PRIOR] * 4])
 
-    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        score = signed @ parameters
-        doubt = weights * np.exp(-np.logaddexp(0.0, score))
-        value = weights @ np.logaddexp(0.0, -score) + prior @ parameters**2
-        return float(value), 2 * prior * parameters - doubt @ signed
+    def loss(parameters: NDArray[np.float64]) -> float:
+        *linear, fade, size = parameters
+        score = (columns @ linear) * np.exp(-fade * (items - usual)) + size * items
+        return float(weights @ np.logaddexp(0.0, -sign * score) + _PRIOR * parameters @ parameters)
 
-    bounds = [(None, None), (0.0, None), (0.0, None), (0.0, None), (None, None)]
-    found = minimize(loss, np.zeros(5), jac=True, method="L-BFGS-B", bounds=bounds).x / scale
-    bias, near, mean_less_near, lead, size = found.tolist()
-    both = (near + mean_less_near) / unit
-    return bias, both, mean_less_near / unit, lead / unit, size
+    bounds = [(None, None), (0.0, None), (0.0, None), (0.0, None), (0.0, 2.0), (None, None)]
+    *linear, fade, size = minimize(loss, np.zeros(6), method="L-BFGS-B", bounds=bounds).x
+    bias, near, beside, lead = np.exp(fade * usual) * np.array(linear) / scale
+    distances = [float(weight) / unit for weight in (near + beside, beside, lead)]
+    return float(bias), distances[0], distances[1], distances[2], float(fade), float(size)
 
 
 def _stacked(
-    views: Sequence[_View], unit: float
+    views: Sequence[View], unit: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Hits (v, r), inf where there are fewer, the far sample (v, f), and what it stands for."""
     near = np.full((len(views), RIVALS), np.inf)

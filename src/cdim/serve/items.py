@@ -110,22 +110,27 @@ def thumbnail(request: Request, id: str) -> Response:  # noqa: A002
 
 
 @router.get("/images/{id:path}", summary="An item's picture", response_class=Response)
-def image(request: Request, id: str) -> Response:  # noqa: A002
+async def image(request: Request, id: str) -> Response:  # noqa: A002
     """The item's own file, decoded and written anew: nothing but an image leaves the machine."""
-    item = served(request).item(id)
-    if not item.source:
-        raise Refused(
-            404,
-            "no-image",
-            f"{item.id!r} was given from memory",
-            "only items of indexed files have a picture",
-            "take its thumbnail",
-        )
-    picture = Image.fromarray(read(item.source))
-    picture.thumbnail((PICTURE, PICTURE))
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=88)
-    return Response(out.getvalue(), media_type="image/jpeg")
+    here = served(request)
+
+    def written() -> bytes:
+        item = here.item(id)
+        if not item.source:
+            raise Refused(
+                404,
+                "no-image",
+                f"{item.id!r} was given from memory",
+                "only items of indexed files have a picture",
+                "take its thumbnail",
+            )
+        picture = Image.fromarray(read(item.source))
+        picture.thumbnail((PICTURE, PICTURE))
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=88)
+        return out.getvalue()
+
+    return Response(await here.decoding(written), media_type="image/jpeg")
 
 
 async def _read(request: Request) -> tuple[NewItem | Upload, bytes]:

@@ -45,10 +45,6 @@ def serve(
     """
     access = Access.build(host, token, PUBLIC)
     with _listen(host, port) as listening, Gallery.open(place, model) as gallery:
-        name = f"[{host}]" if ":" in host else host
-        address = f"http://{name}:{listening.getsockname()[1]}/"
-        # A token that the caller chose is theirs to hand on, and does not belong into a log.
-        announce(f"{address}#token={access.token}" if token is None else address, gallery.count())
         config = uvicorn.Config(
             build(gallery, access),
             log_level="warning",
@@ -58,10 +54,20 @@ def serve(
             ws="none",
             timeout_graceful_shutdown=PATIENCE,
         )
-        # uvicorn raises the signal again after its orderly end, which would then be none.
+        server = uvicorn.Server(config)
+
+        def stop(*_: object) -> None:
+            server.should_exit = True
+
+        # uvicorn has handlers of its own while it runs; after its orderly end it raises the
+        # signal again, which would then be none.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        uvicorn.Server(config).run(sockets=[listening])
+            signal.signal(number, stop)
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{listening.getsockname()[1]}/"
+        # A token that the caller chose is theirs to hand on, and does not belong into a log.
+        announce(f"{address}#token={access.token}" if token is None else address, gallery.count())
+        server.run(sockets=[listening])
         gallery.flush()
 
 

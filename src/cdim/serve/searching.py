@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
 
 from cdim.bundle import Bundle
 from cdim.data import drawings
@@ -51,7 +50,7 @@ async def search(request: Request) -> dict[str, Any]:
             _image(data, domain, bundle) for data in images
         ]
 
-    query = await run_in_threadpool(look)
+    query = await here.decoding(look)
 
     def find() -> Found:
         return here.gallery.search(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -38,6 +39,7 @@ class Served:
         self.ready = False
         self._failure: CdimError | None = None
         self._turn = asyncio.Lock()
+        self._decoding = asyncio.Semaphore(os.cpu_count() or 1)
 
     def warm_up(self) -> None:
         """Loads the model beside the server, which answers other requests meanwhile."""
@@ -61,6 +63,11 @@ class Served:
         if self._failure is not None:
             said = self._failure
             raise Refused(503, "model", said.given, said.allowed, said.todo)
+
+    async def decoding(self, work: Callable[[], T]) -> T:
+        """Does work that decodes images: as many at once as there are cores, for their pixels."""
+        async with self._decoding:
+            return await run_in_threadpool(work)
 
     async def in_turn(self, request: Request, work: Callable[[], T]) -> T:
         """Does work that uses the model or changes the gallery.

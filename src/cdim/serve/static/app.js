@@ -57,6 +57,7 @@ async function search() {
   running = mine;
   $("results").setAttribute("aria-busy", "true");
   try {
+    if (!gallery) await learn();
     const asked = question();
     const answer = await (asked ? find(asked, mine.signal) : browse(mine.signal));
     if (running !== mine) return;
@@ -106,9 +107,10 @@ function showFound(found) {
   const sure = first?.probability == null ? "" : `, ${percent(first.probability)}`;
   const absent = found.probably_absent && first;
   $("absent").hidden = !absent;
-  $("absent").replaceChildren(element("strong", {}, "Probably not in this gallery"), ` ${percent(found.present ?? 0)} that it is`);
+  $("absent").replaceChildren(element("strong", {}, "Probably not in this gallery"), ` · ${percent(found.present ?? 0)} likely`);
+  $("detail").textContent = `of ${many(found.searched, "item")}`;
   $("status").textContent = !first ? "no hits" :
-    `${absent ? "probably not here; " : ""}first of ${many(found.searched, "item")}: ${first.id}${sure}`;
+    `${absent ? "probably not in this gallery; " : ""}first of ${many(found.searched, "item")}: ${first.id}${sure}`;
   blank(found.hits.length);
 }
 
@@ -119,7 +121,8 @@ function showItems({ items, after }, before = []) {
   $("heading").textContent = !gallery.items ? "Welcome" : filters.where ? "Filtered" : "Everything";
   results.show([...before, ...items]);
   const shown = results.shown.length;
-  $("status").textContent = after ? `${shown.toLocaleString("en")} shown, there are more` : shown ? many(shown, "item") : "";
+  const told = after ? `${shown.toLocaleString("en")} shown, there are more` : shown ? many(shown, "item") : "";
+  $("detail").textContent = $("status").textContent = told;
   blank(shown);
 }
 
@@ -149,7 +152,7 @@ function failed(failure) {
   const box = $("failure");
   box.replaceChildren(element("strong", {}, "That did not work."), ` ${explain(failure)}`);
   box.hidden = false;
-  $("status").textContent = "";
+  $("detail").textContent = $("status").textContent = "";
 }
 
 function update() {

@@ -1,0 +1,132 @@
+"""What cannot be is said in one way, and changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"query": []}, "0 views"),
+        ({"query": [{}]}, "one of strokes, image and id"),
+        ({"query": [{"strokes": [[[0, 0]]], "id": "x"}]}, "one of"),
+        ({"query": [{"id": "x", "domain": "photo"}]}, "only images have a domain"),
+        ({"query": [{"strokes": [[]]}]}, "at least 1"),
+        ({"query": [{"strokes": [[[0, 0, 0]]]}]}, "2 items"),
+        ({"query": [{"image": "AAAA"}]}, "cannot be decoded"),
+        ({"query": [{"image": "AAAA", "domain": "opera"}]}, ""),
+        ({"query": [{"id": "nobody"}]}, "no item 'nobody'"),
+        ({"query": [{"id": "x"}] * 17}, "at most 16"),
+        ({"query": [{"id": "x"}], "k": 0}, "greater than or equal to 1"),
+        ({"query": [{"id": "x"}], "k": 10**9}, "less than or equal to 200"),
+        ({"query": [{"id": "x"}], "kk": 3}, "Extra inputs"),
+        ({"query": [{"id": "shoe/0.png"}], "weights": [1, 2]}, "weight"),
+        ({"query": [{"id": "shoe/0.png"}], "weights": [0]}, "weight"),
+        ({"query": [{"id": "shoe/0.png"}], "where": {"a": {"near": 3}}}, "gte"),
+        ({"query": [{"id": "shoe/0.png"}], "where": {"a": None}}, "a value is text"),
+        ([], "object"),
+    ],
+)
+def test_searches_that_cannot_be(client, search, said, failure):
+    response = client.post("/v1/search", json=search)
+    assert response.status_code == 422, response.text
+    assert said in response.text
+    failure(response, 422, response.json()["error"]["code"])
+
+
+def test_too_many_points(client, failure):
+    line = [[n % 200, n % 100] for n in range(60_000)]
+    view = {"strokes": [line, line], "width": 256, "height": 256}
+    error = failure(client.post("/v1/search", json={"query": [view]}), 422, "validation")
+    assert "100000 points" in error["allowed"]
+    assert len(error["given"]) < 200
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b'{"query": [{"id": "\\ud800"}]}', b"[" * 9999]
+)
+def test_a_body_that_is_no_json(client, content, failure):
+    headers = {"Content-Type": "application/json"}
+    failure(client.post("/v1/search", content=content, headers=headers), 422, "validation")
+
+
+def test_bodies_of_other_kinds(client, failure):
+    failure(client.post("/v1/search", content=b"x"), 415, "media-type")
+    failure(client.post("/v1/search", data={"query": "x"}), 415, "media-type")
+    broken = client.post(
+        "/v1/search", content=b"no boundary", headers={"Content-Type": "multipart/form-data"}
+    )
+    failure(broken, 400, "http")
+    failure(client.post("/v1/search", files={"picture": ("x", b"y")}), 422, "validation")
+    text = client.post("/v1/search", files={"search": ("x", b"{}"), "image": ("x", b"y")})
+    failure(text, 422, "validation")
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "a\nb", "x" * 1001])
+def test_ids_that_cannot_be(writer, png, name, failure):
+    made = writer.post("/v1/items", data={"id": name}, files={"image": ("x.png", png())})
+    failure(made, 422, "validation")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "{",
+        "[]",
+        '{"a": null}',
+        '{"a": [1]}',
+        '{"a": 1e999}',
+        '{"": 1}',
+        '{"n": 9223372036854775808}',
+        '{"id": 1}',
+    ],
+)
+def test_metadata_that_cannot_be(writer, gallery, png, metadata, failure):
+    made = writer.post(
+        "/v1/items", data={"id": "x", "metadata": metadata}, files={"image": ("x.png", png())}
+    )
+    assert made.status_code == 422, made.text
+    failure(made, 422, made.json()["error"]["code"])
+    assert gallery.count() == 36
+
+
+def test_an_upload_that_is_no_image(writer, gallery, failure):
+    made = writer.post("/v1/items", data={"id": "x"}, files={"image": ("x.png", b"not an image")})
+    failure(made, 422, "image")
+    failure(writer.post("/v1/items", data={"id": "x"}), 415, "media-type")
+    failure(writer.post("/v1/items", files={"id": (None, "x")}), 422, "validation")
+    empty = writer.post("/v1/items", data={"id": "x"}, files={"image": ("x.png", b"")})
+    failure(empty, 422, "image")
+    assert gallery.count() == 36
+
+
+def test_too_many_pixels(writer, png, failure):
+    bomb = png(9000, 9000)
+    assert len(bomb) < 2**20
+    made = writer.post("/v1/items", data={"id": "bomb"}, files={"image": ("x.png", bomb)})
+    assert "pixels" in failure(made, 422, "image")["given"]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_too_many_bytes(writer, gallery, counted, failure):
+    parts = [b"x" * 2**20] * 33
+    body = b"".join(parts) if counted else iter(parts)
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    failure(writer.post("/v1/items", content=body, headers=headers), 413, "too-large")
+    json_body = b"".join(parts) if counted else iter(parts)
+    headers = {"Content-Type": "application/json"}
+    failure(writer.post("/v1/search", content=json_body, headers=headers), 413, "too-large")
+    assert writer.get("/v1/gallery").status_code == 200
+
+
+def test_unknown_paths_and_methods(client, writer, failure):
+    failure(client.get("/v1/nothing"), 404, "not-found")
+    failure(client.get("/../../etc/passwd"), 404, "not-found")
+    failure(client.get("/%2e%2e/app.py"), 404, "not-found")
+    failure(writer.put("/v1/gallery"), 405, "method")
+    failure(writer.post("/nothing"), 405, "method")
+    failure(client.get("/v1/items", params={"limit": 0}), 422, "validation")
+    failure(client.get("/v1/items", params={"after": "x"}), 422, "usage")
+    failure(client.get("/v1/items", params={"where": "{"}), 422, "validation")
+    failure(client.get("/v1/items", params={"where": '{"a": {}}'}), 422, "usage")
