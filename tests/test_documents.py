@@ -28,6 +28,8 @@ def shell_lines(text):
 def calls(line):
     """The cdim commands of a shell line, also inside loops and backticks."""
     for part in re.split(r"[;&|`]|\bdo\b", line):
+        if "cdim " not in part:  # such as one of the lines of a long JSON argument
+            continue
         words = shlex.split(part, comments=True)
         while words and re.fullmatch(r"\w+=.*", words[0]):
             words = words[1:]

@@ -65,9 +65,9 @@ def test_a_bundle_says_what_it_is(exported):
 def test_its_numbers_are_of_all_folds_with_the_cost_of_being_short(exported):
     first = [m for m in exported.metrics if m.metric == "acc@1"]
     assert [(m.dataset, m.note, m.queries) for m in first] == [
-        ("validation, 2 folds", "", 40),
-        ("validation, 2 folds", "as trained, fp32", 40),
-        ("synthetic:60 test", "", 20),
+        ("validation, 2 folds", "", 42),
+        ("validation, 2 folds", "as trained, fp32", 42),
+        ("synthetic:60 test", "", 18),
     ]
     assert all(m.low <= m.value <= m.high for m in exported.metrics)
     assert exported.calibration is not None
@@ -152,7 +152,7 @@ def test_eight_bits_that_lose_queries_are_refused(runs, tmp_path, monkeypatch):
         onnx.save(model, str(target))
 
     monkeypatch.setattr(exporting, "quantise", broken)
-    with pytest.raises(ModelError, match=r"8 bits lose .* of 40 held-out queries.*--int8"):
+    with pytest.raises(ModelError, match=r"8 bits lose .* of 42 held-out queries.*--int8"):
         export(
             runs / "all",
             tmp_path / "b",

@@ -31,8 +31,9 @@ def test_a_phone(visit, draw, shop, drawings):
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     strokes_on(page, len(drawing.lines) + 1)
     assert page.evaluate("scrollY") == 0
-    small = page.locator("button:visible").evaluate_all(
-        "all => all.filter(b => b.getBoundingClientRect().height < 32).map(b => b.id)"
+    small = page.evaluate(
+        """() => [...document.querySelectorAll("button")].filter((b) => b.checkVisibility()
+            && b.getBoundingClientRect().height < 32).map((b) => b.outerHTML)"""
     )
     assert small == []
 

@@ -35,6 +35,9 @@ class Graph(nn.Module):
         RecipeError: features that do not fit however they are pooled.
     """
 
+    means: Tensor
+    matrix: Tensor
+
     def __init__(self, embedder: Embedder, projection: Projection | None = None) -> None:
         super().__init__()
         self.embedder = embedder
