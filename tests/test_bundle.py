@@ -29,7 +29,7 @@ def test_what_is_saved_is_loaded(tmp_path):
     made = replace(
         made,
         metrics=(Measured("x test", "acc@1", 0.5, 0.4, 0.6, 100, "a note"),),
-        calibration=Calibration(1.0, 2.0, 0.5, 1.0, 3.0, 2.0, 1.0, 0.1, -0.1, (0.1, 0.2)),
+        calibration=Calibration(1.0, 2.0, 0.5, 1.0, 3.0, 2.0, 1.0, 0.1, -0.1, 1.4, (0.1, 0.2)),
         length=1.5,
         seed=3,
     )

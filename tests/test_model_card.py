@@ -19,7 +19,9 @@ from cdim.metrics.calibration import Calibration, threshold
 from cdim.metrics.cross_fit import Accepted, Reliability
 from cdim.metrics.reliability import Bin
 
-FIT = Calibration(3.0, -0.5, 1.0, 2.0, 4.0, 1.5, 2.0, 0.2, -0.1, tuple(np.arange(1, 100) / 100))
+FIT = Calibration(
+    3.0, -0.5, 1.0, 2.0, 4.0, 1.5, 2.0, 0.2, -0.1, 1.3, tuple(np.arange(1, 100) / 100)
+)
 TABLE = (Bin(0.0, 0.1, 900, 0.04, 0.05), Bin(0.5, 0.6, 90, 0.55, 0.5), Bin(0.9, 1.0, 1, 0.97, 1.0))
 RELIABLE = Reliability(
     TABLE,

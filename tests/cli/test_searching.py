@@ -48,6 +48,7 @@ def calibrated(tmp_path_factory):
         lead=0.0,
         fade=0.0,
         size=0.0,
+        usual=1.0,
         false_matches=tuple(np.linspace(0.01, 0.9, 99).tolist()),
     )
     return fill(folder / "gallery", mean_colours(folder / "bundle", calibration=fit))

@@ -161,7 +161,7 @@ def test_expansion_and_re_ranking_of_few_items(three):
 
 @pytest.fixture
 def judged(place, tmp_path):
-    fit = Calibration(0.05, 0.0, 1.0, 1.0, 0.02, 0.01, 0.01, 0.1, -0.1, (0.1, 0.3, 0.5, 0.9))
+    fit = Calibration(0.05, 0.0, 1.0, 1.0, 0.02, 0.01, 0.01, 0.1, -0.1, 150.0, (0.1, 0.3, 0.5, 0.9))
     made = Counting(mean_colours(tmp_path / "calibrated", calibration=fit))
     with Gallery.open(place, made, create=True) as gallery:
         vectors = RNG.uniform(0, 255, (400, 3)).astype(np.float32)
@@ -301,7 +301,7 @@ def test_another_model_is_refused_and_the_same_with_new_numbers_taken(place, enc
     with pytest.raises(GalleryError, match="mean colours") as error:
         Gallery.open(place, other.folder)
     assert "cdim index SOURCE -o NEW --model" in str(error.value)
-    fit = Calibration(0.05, 0.0, 1.0, 1.0, 0.02, 0.01, 0.01, 0.1, -0.1)
+    fit = Calibration(0.05, 0.0, 1.0, 1.0, 0.02, 0.01, 0.01, 0.1, -0.1, 150.0)
     refitted = mean_colours(tmp_path / "refitted", calibration=fit)
     with Gallery.open(place, refitted) as gallery:
         assert gallery.bundle.calibration == fit

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cdim.errors import UsageError
 from cdim.metrics.calibration import RIVALS, Calibration, judge, threshold
 
-ONE = Calibration(3.0, -0.5, 1.0, 2.0, 4.0, 1.5, 2.0, 0.2, -0.1)
+ONE = Calibration(3.0, -0.5, 1.0, 2.0, 4.0, 1.5, 2.0, 0.2, -0.1, 1.3)
 MANY = replace(ONE, rivals=0.0)
 weights = st.floats(0, 50)
 distances = st.lists(st.floats(0, 1e3), min_size=1, max_size=30).map(sorted)
@@ -33,13 +33,15 @@ def calibrations(draw: st.DrawFn) -> Calibration:
         lead=draw(weights),
         fade=draw(st.floats(0, 2)),
         size=draw(st.floats(-2, 2)),
+        usual=draw(st.floats(0, 1e3)),
     )
 
 
 def naive(fit: Calibration, near: Any, sample: Any, items: int) -> tuple[list[float], float]:
     """The docstring's formula, term by term."""
+    sample = [*sample, *[fit.usual] * 8]
     m = sum(sample) / len(sample)
-    lead = near[1] - near[0] if len(near) > 1 else 0
+    lead = near[1] - near[0] if len(near) > 1 else max(fit.usual - near[0], 0)
     evidence = fit.bias - fit.near * near[0] + fit.mean * m + fit.lead * lead
     present = 1 / (1 + math.exp(-(evidence * items**-fit.fade + fit.size * math.log(items))))
     r = min(RIVALS, len(near))
@@ -119,6 +121,12 @@ def test_the_gallery_has_its_say() -> None:
     assert judge(ONE, ahead, far, 1000).present > alone.present
 
 
+def test_a_gallery_of_one_is_judged_by_usual_distances() -> None:
+    close, far = judge(ONE, [0.1], [0.1], 1), judge(ONE, [1.2], [1.2], 1)
+    assert close.present > 0.7 > 0.5 > far.present
+    assert close.probabilities[0] > 0.5 > far.probabilities[0]
+
+
 def test_no_hits_are_surely_absent() -> None:
     got = judge(ONE, [], [1.0], 0)
     assert (got.probabilities.tolist(), got.present) == ([], 0.0)
@@ -175,7 +183,14 @@ def test_rates_out_of_range_are_refused(rate: float) -> None:
 @given(st.floats(1e-3, 1e3))
 def test_another_unit_of_distance_changes_nothing(unit: float) -> None:
     near, sample = np.array([0.4, 0.7, 0.8]), np.linspace(0.4, 2, 50)
-    scaled = replace(ONE, slope=3.0 / unit, near=4.0 / unit, mean=1.5 / unit, lead=2.0 / unit)
+    scaled = replace(
+        ONE,
+        slope=3.0 / unit,
+        near=4.0 / unit,
+        mean=1.5 / unit,
+        lead=2.0 / unit,
+        usual=1.3 * unit,
+    )
     a, b = judge(ONE, near, sample, 50), judge(scaled, near * unit, sample * unit, 50)
     assert a.probabilities == pytest.approx(b.probabilities)
     assert a.present == pytest.approx(b.present)

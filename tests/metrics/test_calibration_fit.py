@@ -58,6 +58,20 @@ def test_it_holds_in_galleries_of_other_sizes() -> None:
         assert expected_calibration_error(present, there) < 0.1
 
 
+def test_it_is_of_use_from_the_first_item_on() -> None:
+    fitted = fit(made(300, 60))
+    for items in (1, 2, 5):
+        there = [np.sort(s.distances[s.correct]) for s in made(50, 10, seed=4)]
+        other = [s.distances[~s.correct] for s in made(50, 10, seed=5)]
+        right = [np.sort([*t, *o[: items - 1]]) for t, o in zip(there, other, strict=True)]
+        wrong = [np.sort(o[:items]) for o in other]
+        means = [
+            np.mean([judge(fitted, near, near, items).present for near in nears])
+            for nears in (right, wrong)
+        ]
+        assert means[0] > 0.55 > 0.45 > means[1]
+
+
 def test_thresholds_keep_their_rates_on_other_searches() -> None:
     fitted = fit(made(300, 60))
     absent = [whole(search)[1] for search in made(1000, 60, seed=3)]

@@ -73,6 +73,7 @@ def quick_bundle(tmp_path_factory):
             lead=0.0,
             fade=0.0,
             size=0.0,
+            usual=1.0,
         ),
     )
     return bundles.save(made, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,17 +59,27 @@ class HeldOut:
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def searches(self, embeddings: NDArray[np.float32]) -> list[Search]:
-        """Every query in the gallery of all categories together, as people search."""
-        query = np.concatenate([q for q, _ in self.groups])
-        gallery = np.concatenate([g for _, g in self.groups])
-        sides = self.manifest.take(query), self.manifest.take(gallery)
-        correct, ignored = relevance(self.protocol, labels_of(*sides))
+        """Every query in the gallery of its group, and in that of all groups together.
+
+        People have both: a shop of shoes alone, and one of everything.
+        """
+        everything = tuple(np.concatenate(side) for side in zip(*self.groups, strict=True))
+        galleries = [*self.groups, everything] if len(self.groups) > 1 else self.groups
+        return [s for query, gallery in galleries for s in self._search(embeddings, query, gallery)]
+
+    def _search(
+        self,
+        embeddings: NDArray[np.float32],
+        query: NDArray[np.int64],
+        gallery: NDArray[np.int64],
+    ) -> Iterator[Search]:
+        """The searches that can find something right and something wrong."""
+        labels = labels_of(self.manifest.take(query), self.manifest.take(gallery))
+        correct, ignored = relevance(self.protocol, labels)
         apart = distances(embeddings[query], embeddings[gallery])
-        return [
-            Search(d[~i], c[~i])
-            for d, c, i in zip(apart, correct, ignored, strict=True)
-            if c.any() and not c[~i].all()
-        ]
+        for row, right, out in zip(apart, correct, ignored, strict=True):
+            if right.any() and not right[~out].all():
+                yield Search(row[~out], right[~out])
 
 
 def held_out(recipe: Recipe, data: Path | None) -> HeldOut | None:

@@ -17,6 +17,9 @@ Which one is it, if it is here? A softmax over the gallery, whose far part the s
     rest = exp(other) (n - r + 1) (mean of exp(-slope d) over the sample's d >= d_r)
     P_i = present w_i / (w_i + rest + rivals (w_1 + ... + w_r - w_i)),    r = min(RIVALS, hits)
 
+A few distances to usual items of the validation searches are added to every sample: they hardly
+count among many, and stand in for a gallery that has next to nothing to compare with.
+
 With rivals = 1 at most one item shows the instance; with 0 each hit is judged alone, as where a
 person is in a gallery many times. P falls with the distance and never exceeds `present`.
 
@@ -37,6 +40,9 @@ from cdim.errors import UsageError
 RIVALS = 10
 """Hits that compete with each other: pass at least so many, and P does not depend on k."""
 
+STAND_INS = 8
+"""Usual items added to every sample, without which a gallery of few would be its own yardstick."""
+
 _LARGEST = 600.0  # exp of it, times any number of items, is still a float
 
 
@@ -54,6 +60,7 @@ class Calibration:
         lead: how much the best hit's lead speaks for it, at least 0.
         fade: how fast all of this loses weight as the gallery grows, at least 0.
         size: of the logarithm of the number of items.
+        usual: distance of an item that is something else.
         false_matches: probabilities of the best hit where the instance was not there, ascending:
             what `threshold` reads.
     """
@@ -67,6 +74,7 @@ class Calibration:
     lead: float
     fade: float
     size: float
+    usual: float
     false_matches: tuple[float, ...] = ()
 
 
@@ -89,8 +97,7 @@ def judge(
 
     Args:
         calibration: the fitted numbers.
-        nearest: (k,) distances of the nearest items, ascending. Pass at least `RIVALS`, or all:
-            a single hit of many items shows no lead, and is judged with more caution.
+        nearest: (k,) distances of the nearest items, ascending. Pass at least `RIVALS`, or all.
         background: (s,) distances to a fair sample of the gallery, at least one.
         items: how many were searched, at least k.
 
@@ -101,10 +108,10 @@ def judge(
     near, sample = _distances(nearest, background, items)
     if not len(near):
         return Judged(np.zeros(0), 0.0)
-    lead = float(near[1] - near[0]) if len(near) > 1 else 0.0
     fit = calibration
+    sample = np.append(sample, np.full(STAND_INS, fit.usual))
     evidence = fit.bias - fit.near * float(near[0]) + fit.mean * float(sample.mean())
-    evidence = (evidence + fit.lead * lead) * items**-fit.fade
+    evidence = (evidence + fit.lead * lead(near, fit.usual)) * items**-fit.fade
     present = _logistic(evidence + fit.size * math.log(items))
     far, count = beyond(near, sample, items)
     # Relative to the best hit's weight, and in logarithms, so that none overflows or vanishes.
@@ -158,6 +165,11 @@ def beyond(
     rivals = near[:RIVALS]
     far = sample[sample >= rivals[-1]]
     return (far if len(far) else rivals[-1:]), items - len(rivals) + 1
+
+
+def lead(near: NDArray[np.float64], usual: float) -> float:
+    """How much nearer the first hit is than the second, or than a usual item if it is alone."""
+    return max(float(near[1] if len(near) > 1 else usual) - float(near[0]), 0.0)
 
 
 def log_mean_exp(values: NDArray[np.float64]) -> float:

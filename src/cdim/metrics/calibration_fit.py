@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.errors import UsageError
-from cdim.metrics.calibration import RIVALS, Calibration, Judged, beyond, judge
+from cdim.metrics.calibration import RIVALS, STAND_INS, Calibration, Judged, beyond, judge, lead
 
 SAMPLE = 256
 """Distances that stand for a gallery, as in a search."""
@@ -71,7 +71,8 @@ def fit(searches: Sequence[Search]) -> Calibration:
     groups = [_views(search) for search in chosen]
     views = [view for group in groups for view in group]
     weights = np.array([1 / len(group) / len(groups) for group in groups for _ in group])
-    unit = float(np.mean([view.sample.mean() for view in views])) if views else 0.0
+    usual = [group[1].sample.mean() for group in groups]  # whole galleries without the target
+    unit = float(np.mean(usual)) if usual else 0.0
     if unit <= 0:
         raise UsageError(
             f"{len(searches)} searches with distances of mean {unit:g}",
@@ -80,7 +81,7 @@ def fit(searches: Sequence[Search]) -> Calibration:
         )
     there = np.array([view.there for view in views])
     which = _fit_which([v for v in views if v.there], 2 * weights[there], unit)
-    fitted = Calibration(*which, *_fit_present(views, weights, unit))
+    fitted = Calibration(*which, *_fit_present(views, weights, unit), unit)
     without = [_part(search.distances[~search.correct], None) for search in chosen]
     false = np.array([view.judged(fitted).probabilities[0] for view in without])
     if len(false) > _QUANTILES:
@@ -153,7 +154,7 @@ def _part(distances: NDArray[np.floating], correct: NDArray[np.bool_] | None) ->
 def _fit_which(
     views: Sequence[View], weights: NDArray[np.float64], unit: float
 ) -> tuple[float, float, float]:
-    """Slope, other and rivals; all `views` have their targets, `unit` is a usual distance."""
+    """Slope, other and rivals; all `views` have their targets, `unit` is the usual distance."""
     from scipy.optimize import minimize
 
     near, far, count = _stacked(views, unit)
@@ -185,11 +186,12 @@ def _fit_present(
     from scipy.optimize import minimize
 
     best = np.array([view.near[0] for view in views]) / unit
-    mean = np.array([view.sample.mean() for view in views]) / unit
-    second = np.array([view.near[min(1, len(view.near) - 1)] for view in views]) / unit
+    leads = np.array([lead(view.near, unit) for view in views]) / unit
+    sums = np.array([view.sample.sum() for view in views]) / unit + STAND_INS
+    mean = sums / np.array([len(view.sample) + STAND_INS for view in views])
     items = np.log([view.items for view in views])
     # near d_1 and mean m as two columns whose weights are at least 0, so that mean <= near.
-    columns = np.stack([np.ones(len(views)), -best, mean - best, second - best], axis=1)
+    columns = np.stack([np.ones(len(views)), -best, mean - best, leads], axis=1)
     scale = np.maximum(columns.std(axis=0), _TINY)
     scale[0] = 1.0
     columns /= scale
@@ -203,8 +205,8 @@ def _fit_present(
 
     bounds = [(None, None), (0.0, None), (0.0, None), (0.0, None), (0.0, 2.0), (None, None)]
     *linear, fade, size = minimize(loss, np.zeros(6), method="L-BFGS-B", bounds=bounds).x
-    bias, near, beside, lead = np.exp(fade * usual) * np.array(linear) / scale
-    distances = [float(weight) / unit for weight in (near + beside, beside, lead)]
+    bias, near, beside, ahead = np.exp(fade * usual) * np.array(linear) / scale
+    distances = [float(weight) / unit for weight in (near + beside, beside, ahead)]
     return float(bias), distances[0], distances[1], distances[2], float(fade), float(size)
 
 
@@ -217,7 +219,9 @@ def _stacked(
     count = np.empty(len(views))
     for row, view in enumerate(views):
         near[row, : len(view.near)] = view.near / unit
-        rest, count[row] = beyond(view.near, view.sample, view.items)
+        rest, count[row] = beyond(
+            view.near, np.append(view.sample, np.full(STAND_INS, unit)), view.items
+        )
         middles = (np.arange(_FAR) + 0.5) * len(rest) / _FAR
         far[row] = np.sort(rest)[middles.astype(np.int64)] / unit
     return near, far, count
