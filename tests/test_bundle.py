@@ -69,7 +69,12 @@ def test_nowhere_is_no_bundle(tmp_path):
         ({"dim": "three"}, "dim = 'three'"),
         ({"distance": "cosine"}, "distance = 'cosine'"),
         ({"preprocess": {"channels": 2}}, "channels = 2"),
-        ({"domains": {"photo": "edge"}, "edge_maps": 0}, "edge maps of version 0"),
+        ({"domains": {"photo": "edge", "sketch": "edge"}, "edge_maps": 0}, "maps of version 0"),
+        ({"query": "drawing"}, "query = 'drawing'"),
+        ({"domains": {"photo": 5, "sketch": "sketch"}}, "domains.photo = 5"),
+        ({"domains": {"photo": "x", "sketch": "sketch"}}, "domains = "),
+        ({"domain_input": ["x"]}, "domain_input = "),
+        ({"dim": 0}, "dim = 0"),
     ],
 )
 def test_a_record_that_is_wrong_is_named(folder, keys, message):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdim import encoder
+from cdim import bundle, encoder
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, ImageError, MissingExtra, ModelError, UsageError
 from tests.bundles import mean_colours
@@ -150,6 +150,8 @@ def test_several_threads_may_share_an_encoder(model):
         (3, UsageError, "int for an image"),
         (np.zeros((4, 4)), UsageError, "float64"),
         (np.zeros((4, 4, 4), dtype=np.uint8), UsageError, r"\(4, 4, 4\)"),
+        (np.zeros((0, 4), dtype=np.uint8), UsageError, "not empty"),
+        ("a" * 5000, ImageError, "aaa"),
         (b"no image", ImageError, "the image"),
         ("nowhere.png", ImageError, r"nowhere\.png"),
         (Image.new("F", (4, 4)), UsageError, "PIL image of mode F"),
@@ -158,6 +160,27 @@ def test_several_threads_may_share_an_encoder(model):
 def test_what_is_no_image_is_named(folder, source, error, message):
     with pytest.raises(error, match=message):
         encoder.load(folder).encode(source)
+
+
+def test_a_pil_image_that_breaks_off_is_an_error(folder, tmp_path):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (60, 60, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        encoder.load(folder).encode(Image.open(io.BytesIO(data[: len(data) // 2])))
+
+
+def test_an_output_that_does_not_exist_is_an_error(folder):
+    with pytest.raises(UsageError, match="'embeddings'"):
+        encoder.load(folder).encode(np.zeros((4, 4), dtype=np.uint8), output="embeddings")
+
+
+def test_files_that_do_not_go_together_are_refused(tmp_path):
+    made = mean_colours(tmp_path / "b")
+    data = made.model.read_bytes()
+    made.model.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ModelError, match="another fingerprint"):
+        encoder.load(tmp_path / "b")
 
 
 def test_an_empty_folder_and_an_unknown_domain_are_errors(folder, tmp_path):
@@ -172,7 +195,7 @@ def test_a_damaged_graph_is_an_error(tmp_path, engine):
     made = mean_colours(tmp_path / "b")
     made.model.write_bytes(b"no graph")
     with pytest.raises(ModelError, match="cannot load"):
-        encoder.load(made, engine)
+        encoder.load(bundle.save(made, made.folder), engine)
 
 
 def test_the_package_offers_it(folder):

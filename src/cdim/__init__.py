@@ -2,7 +2,7 @@
 
     import cdim
 
-    vectors = cdim.load("bundle").encode("photos/")
+    vectors = cdim.load("bundle").encode_gallery("photos/")
     with cdim.Gallery.open("gallery") as gallery:
         ...
 

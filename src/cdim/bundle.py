@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -146,11 +148,35 @@ class Bundle:
         return {"format": FORMAT, **table}
 
 
+def _check(bundle: Bundle) -> None:
+    """What is said fits together."""
+    said, taken = bundle.domains, set(bundle.domains.values())
+    numbers = list(vars(bundle.calibration).values()) if bundle.calibration else []
+    flat = [n for number in numbers for n in (number if isinstance(number, tuple) else [number])]
+    wrong = [
+        what
+        for what, fits in {
+            "query": bundle.query in said,
+            "gallery": bundle.gallery in said,
+            "domains": taken <= {*said, "edge"},
+            "domain_input": not bundle.domain_input or taken <= set(bundle.domain_input),
+            "dim": bundle.dim > 0,
+            "features": bundle.features > 0,
+            "calibration": all(math.isfinite(number) for number in flat),
+        }.items()
+        if not fits
+    ]
+    if wrong:
+        raise ModelError(
+            f"{bundle.folder / RECORD}: {wrong[0]} = {getattr(bundle, wrong[0])!r}",
+            "it goes with the rest of the record, and numbers are finite",
+            "export the run again",
+        )
+
+
 def is_bundle(place: str | Path) -> bool:
     """Whether `load` would find a bundle there: a folder, or the name of a shipped one."""
-    return (Path(place) / RECORD).is_file() or (
-        str(place) in shipped() and not Path(place).exists()
-    )
+    return os.path.isfile(Path(place) / RECORD) or str(place) in shipped()
 
 
 def load(place: str | Path) -> Bundle:
@@ -163,7 +189,7 @@ def load(place: str | Path) -> Bundle:
         ModelError: no such folder or name, a part of it missing or damaged.
     """
     folder = Path(place)
-    if not (folder / RECORD).is_file():
+    if not os.path.isfile(folder / RECORD):
         named = _shipped() / str(place)
         if str(place) not in shipped():
             raise ModelError(
@@ -180,6 +206,7 @@ def load(place: str | Path) -> Bundle:
             "export the run again",
         )
     found: Bundle = strict.build(Bundle, {**table, "folder": folder}, DOCUMENT)
+    _check(found)
     if "edge" in found.domains.values() and found.edge_maps != edges.VERSION:
         raise ModelError(
             f"{folder} goes with edge maps of version {found.edge_maps}",
@@ -189,6 +216,20 @@ def load(place: str | Path) -> Bundle:
     if not found.model.is_file():
         raise ModelError(f"{folder} has no {MODEL}", "a bundle is whole", "export the run again")
     return found
+
+
+def check_whole(bundle: Bundle) -> None:
+    """The graph is the one that the record was written for.
+
+    Raises:
+        ModelError: it is another one, or damaged.
+    """
+    if fingerprint(bundle, bundle.model) != bundle.fingerprint:
+        raise ModelError(
+            f"{bundle.model} does not go with {RECORD} (another fingerprint)",
+            "a bundle's files are used as `cdim export` wrote them",
+            "copy the bundle again, or export the run again",
+        )
 
 
 def save(bundle: Bundle, folder: Path) -> Bundle:

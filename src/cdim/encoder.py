@@ -18,7 +18,7 @@ from cdim import bundle as bundles
 from cdim.bundle import Bundle
 from cdim.data import images
 from cdim.data.manifest import Manifest, Source
-from cdim.errors import MissingExtra, ModelError, UsageError, nearest
+from cdim.errors import ImageError, MissingExtra, ModelError, UsageError, nearest
 
 BATCH = 32
 AHEAD = 3  # batches that are decoded while one is in the network
@@ -57,6 +57,7 @@ class Encoder:
     """
 
     def __init__(self, bundle: Bundle, engine: str = "auto") -> None:
+        bundles.check_whole(bundle)
         self.bundle = bundle
         self.engine, self._run = _start(bundle, engine)
 
@@ -91,6 +92,10 @@ class Encoder:
             ModelError: a domain the model does not know.
             UsageError: no image, or something that is none.
         """
+        if output not in ("embedding", "features"):
+            raise UsageError(
+                f"output {output!r}", "it is embedding or features", "choose one of them"
+            )
         given = list(_listed(source))
         if not given:
             raise UsageError("no image to encode", "at least one is needed", "name an image")
@@ -193,7 +198,9 @@ class Encoder:
         for stack, domains in self._batches(jobs):
             inputs: dict[str, NDArray[Any]] = {"images": self.bundle.preprocess(stack)}
             if order:
-                inputs["domain"] = np.array([order.index(names[d]) for d in domains])
+                inputs["domain"] = np.array(
+                    [order.index(names[d]) for d in domains], dtype=np.int64
+                )
             yield inputs
 
     def _batches(self, jobs: Sequence[Job]) -> Iterator[tuple[NDArray[np.uint8], list[str]]]:
@@ -301,7 +308,7 @@ def _damaged(bundle: Bundle, error: Exception) -> ModelError:
 
 def _listed(source: Any) -> Iterable[Any]:
     """One image, a list or a folder as a list of images."""
-    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
         return images.below(Path(source))
     return source if isinstance(source, list | tuple) else [source]
 
@@ -324,10 +331,11 @@ def pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
             source.dtype != np.uint8
             or source.ndim not in (2, 3)
             or source.shape[2:] not in ((), (3,))
+            or not source.size
         ):
             raise UsageError(
                 f"an array {source.dtype} {source.shape}",
-                "an image is uint8 (h, w) or (h, w, 3); several are a list",
+                "an image is uint8 (h, w) or (h, w, 3), not empty; several are a list",
                 "convert it",
             )
         return source
@@ -340,6 +348,12 @@ def pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
         except ValueError as error:
             raise UsageError(
                 f"a PIL image of {error}", "grey and colour images are understood", "convert it"
+            ) from None
+        except OSError as error:  # Pillow opens files without decoding them
+            raise ImageError(
+                f"a PIL image cannot be decoded ({error})",
+                "a whole image is needed",
+                "open another",
             ) from None
     raise UsageError(
         f"{type(source).__name__} for an image",

@@ -84,15 +84,22 @@ def _value(hint: Any, value: Any, document: Document, name: str) -> Any:
             raise document.error(f"{name} = {value!r}", f"it is a list{size}", "write it in [ ]")
         return tuple(_value(arguments[0], v, document, f"{name}[{i}]") for i, v in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise document.error(f"{name} = {value!r}", "it is a table", f"write [{name}]")
-        return dict(value)
+        return _table(arguments[1], value, document, name)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
         raise document.error(f"{name} = {value!r}", f"it is {words[hint]}", "change its value")
     return value
+
+
+def _table(each: Any, value: Any, document: Document, name: str) -> dict[str, Any]:
+    """A mapping whose values are of the type `each`, or of any."""
+    if not isinstance(value, Mapping):
+        raise document.error(f"{name} = {value!r}", "it is a table", f"write [{name}]")
+    if each is Any:
+        return dict(value)
+    return {str(k): _value(each, v, document, f"{name}.{k}") for k, v in value.items()}
 
 
 def plain(value: Any) -> Any:

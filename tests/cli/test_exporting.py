@@ -47,12 +47,13 @@ def test_a_bundle_is_compared_with_a_run(call, tiny_run, tiny_bundle):
 
 @pytest.mark.parametrize("options", [("--join", "conv4"), ("--device", "cuda")])
 def test_what_only_runs_have_is_refused_for_bundles(call, tiny_bundle, options):
-    done = call("eval", tiny_bundle, "synthetic:18", *options)
+    done = call("eval", tiny_bundle, "synthetic:18", "--rerank", *options)
+    assert done.stderr.startswith(f"error: {' '.join(options)} for the bundle")
     assert done.exit_code == 2
     assert "finished graph" in done.stderr
 
 
-def test_indexed_searched_and_served_by_name(call, tiny_bundle, tmp_path):
+def test_a_bundle_is_indexed_and_searched_with(call, tiny_bundle, tmp_path):
     gallery = tmp_path / "gallery"
     done = call("index", "synthetic:18", "-o", gallery, "--model", tiny_bundle)
     assert done.exit_code == 0, done.output

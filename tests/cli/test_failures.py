@@ -37,7 +37,7 @@ def one_line(done, *words):
         (["eval", "missing", "synthetic", "--split", "tset"], ["tset", "test"]),
         (["search", "missing", "q.png"], ["missing", "cdim index"]),
         (["search", "missing", "q.png", "--model", "nothing"], ["nothing", "demo"]),
-        (["search", "missing"], ["missing"]),
+        (["search", "missing"], ["QUERY", "--like"]),
         (["index", ".", "-o", "missing"], ["missing", "--model"]),
         (["serve", "missing"], ["missing", "cdim index"]),
         (["export", "missing", "-o", "out"], ["missing", "cdim train"]),

@@ -120,6 +120,8 @@ def running(tmp_path):
             stderr=subprocess.STDOUT,
             text=True,
             cwd=tmp_path,
+            # A shell that runs the tests in the background makes all its children deaf to Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         started.append(process)
         return process

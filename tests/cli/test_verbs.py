@@ -96,7 +96,7 @@ def test_the_demo_end_to_end_with_fewer_products(tmp_path, monkeypatch, call):
     share = float(done.stdout.partition("comes first for ")[2].partition("%")[0])
     assert share > 100 / 30 * 3
     assert (tmp_path / "demo" / "found.html").is_file()
-    search = done.stdout.partition("search yourself: cdim ")[2].splitlines()[0].split()
+    search = done.stdout.partition("is found: cdim ")[2].splitlines()[0].split()
     assert call(*search).exit_code == 0
     again = call("demo", "--out", tmp_path / "demo")
     assert again.stdout == done.stdout

@@ -54,6 +54,13 @@ def test_the_three_forms_of_json_say_the_same(strokes):
     assert np.array_equal(pictures[0], pictures[2])
 
 
+def test_too_many_points_are_refused_in_json_too(monkeypatch):
+    monkeypatch.setattr(drawings, "MAX_POINTS", 3)
+    assert len(drawings.from_value([[[1, 2], [3, 4]], [[5, 6]]], "it").lines) == 2
+    with pytest.raises(ImageError, match="more than 3 points"):
+        drawings.from_value([[[1, 2], [3, 4]], [[5, 6], [7, 8]]], "it")
+
+
 def test_a_dot_is_drawn_in_the_middle():
     image = draw(drawings.from_value([[[3, 3]]], "it"))
     rows, columns = np.nonzero(image < 255)
@@ -143,8 +150,16 @@ def test_what_is_hidden_or_only_defined_is_not_drawn():
     found = svg(
         '<defs><marker id="m"><path d="M0 0L9 9"/></marker><path d="M0 0L5 9"/></defs>'
         '<g display="none"><path d="M0 0L3 9"/></g><text>no</text>'
-        '<path visibility="hidden" d="M0 0L3 9"/><path d="M0 0L10 0"/>'
+        '<path visibility="hidden" d="M0 0L3 9"/><path d="M0 0h24v24z" fill="none"/>'
+        '<g style="fill:none;stroke:none"><path d="M0 0L3 9"/></g><path d="M0 0L10 0"/>'
+        '<rect width="90" height="90" fill="#fff"/><rect width="90" height="90" opacity="0"/>'
+        '<path d="M0 0L3 9" fill="none" stroke="rgba(0,0,0,0)"/>'
     )
+    assert len(found.lines) == 1
+
+
+def test_an_outline_without_a_filling_is_drawn():
+    found = svg('<g fill="none" stroke="red"><path d="M0 0L3 9"/></g>')
     assert len(found.lines) == 1
 
 

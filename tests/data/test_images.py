@@ -202,6 +202,16 @@ def test_an_encrypted_or_damaged_zip_is_refused(tmp_path: Path) -> None:
         images.read("z.zip!a.png", tmp_path)
 
 
+def test_a_damaged_zip_of_another_method_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "z.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.png", encoded(photo()))
+    data = bytearray((tmp_path / "z.zip").read_bytes())
+    data[44] ^= 255  # the first byte of the compressed stream
+    (tmp_path / "z.zip").write_bytes(data)
+    with pytest.raises(ImageError, match=r"cannot read .*z\.zip!a\.png"):
+        images.read("z.zip!a.png", tmp_path)
+
+
 def test_a_pickle_in_an_npz_is_never_opened(tmp_path: Path) -> None:
     np.savez(tmp_path / "p.npz", keys=np.array([{}], dtype=object), offsets=[0], points=[0])
     with pytest.raises(ImageError, match="pickle"):

@@ -191,6 +191,19 @@ def test_probabilities_stay_those_of_plain_distances(judged):
             assert hit.probability == pytest.approx(plainly[hit.item.id], rel=1e-4)
 
 
+def test_items_may_come_while_a_search_runs(judged, monkeypatch):
+    gallery, _, _ = judged
+    count = gallery.store.count
+
+    def slow(where):
+        found = count(where)
+        gallery.put([Item("late")], np.zeros((1, 3), dtype=np.float32))
+        return found
+
+    monkeypatch.setattr(gallery.store, "count", slow)
+    assert len(gallery.search(Look(plain((100, 120, 140)), "sketch"), 500).hits) == 401
+
+
 def test_the_sample_follows_the_items(judged):
     gallery, vectors, _ = judged
     look = Look(plain((100, 120, 140)), "sketch")

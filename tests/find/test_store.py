@@ -227,6 +227,9 @@ def test_a_collection_of_another_model_missing_or_foreign_is_refused(bundle):
 def test_urls_that_cannot_work(bundle, monkeypatch):
     with pytest.raises(UsageError, match="6333/collection"):
         open_url("http://127.0.0.1:9", bundle, False)
+    for url in ("http://[::1/c", "http://here:99999/c", "http://here:x/c", "http://he re:9/c"):
+        with pytest.raises(UsageError, match="6333/collection"):
+            open_url(url, bundle, False)
     with pytest.raises(UsageError, match="--model"):
         open_url("http://127.0.0.1:9/c", None, False)
     with pytest.raises(GalleryError, match="does not do as asked"):

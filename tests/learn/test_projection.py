@@ -20,7 +20,7 @@ def vectors(n=40, d=12, seed=0):
 @settings(deadline=None, max_examples=25)
 def test_it_is_a_singular_value_decomposition_around_each_domains_mean(seed, strength, dim):
     x, names = vectors(seed=seed)
-    fitted = projection.fit(x, names, dim, strength)
+    fitted = projection.shorten(projection.decompose(x, names), dim, strength)
     centred = x.copy()
     for name in ("edge", "sketch"):
         centred[names == name] -= x[names == name].mean(0)
@@ -36,14 +36,14 @@ def test_it_is_a_singular_value_decomposition_around_each_domains_mean(seed, str
 
 def test_whitened_fully_every_component_has_the_same_spread():
     x, names = vectors(400)
-    fitted = projection.fit(x, names, 6, 1.0)
+    fitted = projection.shorten(projection.decompose(x, names), 6, 1.0)
     rows = np.searchsorted(fitted.domains, names)
     assert ((x - fitted.means[rows]) @ fitted.matrix).std(0) == pytest.approx(np.ones(6), rel=1e-3)
 
 
 def test_one_domain_is_centred_on_its_mean():
     x, _ = vectors()
-    fitted = projection.fit(x, ["photo"] * len(x), 3, 0.0)
+    fitted = projection.shorten(projection.decompose(x, ["photo"] * len(x)), 3, 0.0)
     assert fitted.domains == ("photo",)
     assert fitted.means[0] == pytest.approx(x.mean(0), rel=1e-5)
     assert "the mean removed" in fitted.words
@@ -54,17 +54,26 @@ def test_one_domain_is_centred_on_its_mean():
 def test_more_dimensions_than_the_images_span_are_refused(dim):
     x, names = vectors()
     with pytest.raises(UsageError, match="1 to 12 can be told apart"):
-        projection.fit(x, names, dim, 0.5)
+        projection.shorten(projection.decompose(x, names), dim, 0.5)
+
+
+def test_few_and_many_images_give_the_same_projection():
+    x, names = vectors(60)
+    wide = np.pad(x, ((0, 0), (0, 60)))  # more dimensions than images, the further ones empty
+    short = projection.shorten(projection.decompose(x, names), 5, 0.5)
+    same = projection.shorten(projection.decompose(wide, names), 5, 0.5)
+    ours, theirs = (projection.apply(short, x, names), projection.apply(same, wide, names))
+    assert ours @ ours.T == pytest.approx(theirs @ theirs.T, abs=1e-4)
 
 
 def test_few_images_span_few_dimensions():
     x, names = vectors(6)
     with pytest.raises(UsageError, match="1 to 4 can be told apart"):
-        projection.fit(x, names, 5, 0.5)
+        projection.shorten(projection.decompose(x, names), 5, 0.5)
 
 
 def test_an_unknown_domain_is_refused():
     x, names = vectors()
-    fitted = projection.fit(x, names, 3, 0.5)
+    fitted = projection.shorten(projection.decompose(x, names), 3, 0.5)
     with pytest.raises(UsageError, match=r"'photo'.*edge, sketch"):
         projection.apply(fitted, x[:1], ["photo"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -118,6 +120,15 @@ def test_too_many_bytes(writer, gallery, counted, failure):
     headers = {"Content-Type": "application/json"}
     failure(writer.post("/v1/search", content=json_body, headers=headers), 413, "too-large")
     assert writer.get("/v1/gallery").status_code == 200
+
+
+def test_a_form_takes_a_drawing_as_large_as_json_does(client, png, failure):
+    stroke = [[0.1234567890123, 0.9876543210987]] * 50_000
+    search = json.dumps({"query": [{"strokes": [stroke]}]})
+    assert len(search) > 2**20
+    files = {"image": ("x.png", png(20, 20))}
+    found = client.post("/v1/search", data={"search": search, "domain": "sketch"}, files=files)
+    assert found.json()["taken"] == ["sketch", "sketch"]
 
 
 def test_unknown_paths_and_methods(client, writer, failure):

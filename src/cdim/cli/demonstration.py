@@ -64,7 +64,7 @@ def demo(out: Path) -> None:
             f"{first.low:.1%} to {first.high:.1%}; chance is {1 / gallery.count():.1%})"
         )
     sketch = out / "sketch.png"
-    Image.fromarray(read(asked.source[0])).save(sketch)
-    click.echo(f"look at some of them: {out / 'found.html'}")
-    click.echo(f"search yourself: cdim search {folder} {sketch}")
+    Image.fromarray(read(asked.source[right.index(True) if any(right) else 0])).save(sketch)
+    click.echo(f"look at the first {SHOWN} searches: {out / 'found.html'}")
+    click.echo(f"search yourself, with one that is found: cdim search {folder} {sketch}")
     click.echo(f"draw in a browser: cdim serve {folder}")

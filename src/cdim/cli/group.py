@@ -17,9 +17,9 @@ VERBS = {
     "eval": ("cdim.cli.judging:evaluate", "Judge a trained model on a dataset."),
     "export": ("cdim.cli.exporting:export", "Write a trained model as a bundle, free of PyTorch."),
     "index": ("cdim.cli.indexing:index", "Make a gallery of images, or bring it up to date."),
-    "search": ("cdim.cli.searching:search", "Find the images of a folder that a query shows."),
+    "search": ("cdim.cli.searching:search", "Find the images of a gallery that a query shows."),
     "serve": ("cdim.cli.serving:serve", "Open a gallery to a browser: draw, find, add."),
-    "demo": ("cdim.cli.demonstration:demo", "Train a small model on made-up products and use it."),
+    "demo": ("cdim.cli.demonstration:demo", "Index made-up products, and find them by sketch."),
     "data": ("cdim.cli.datasets:data", "Known datasets, and what is wrong with one."),
     "results": ("cdim.cli.results:results", "Keep docs/results.md in step with results.json."),
 }

@@ -1,4 +1,4 @@
-"""`cdim eval`, and the judgement of a run that `cdim demo` shares."""
+"""`cdim eval`, and the judgement of a model that `cdim results` shares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdim.cli import options
 from cdim.cli.failures import training_extra
 from cdim.cli.options import PLAIN, How
 from cdim.cli.progress import progress_bar
-from cdim.errors import DataError, UsageError
+from cdim.errors import DataError, ModelError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,11 +179,20 @@ def load(place: Path, device: str, how: How = PLAIN) -> Model:
     """
     from cdim import bundle
 
-    if not bundle.is_bundle(place):
+    run = (place / "best.safetensors").is_file()
+    if run and not (place / bundle.RECORD).is_file():
         return load_run(place, device, how)
+    if not bundle.is_bundle(place):
+        raise ModelError(
+            f"{place} is neither a run nor a bundle",
+            "a run is a folder that `cdim train` wrote, a bundle one that `cdim export` wrote, or "
+            f"one of {', '.join(bundle.shipped())}",
+            "check the path",
+        )
     if how.join or device not in ("auto", "cpu"):
+        asked = f"--join {how.join[0]}" if how.join else f"--device {device}"
         raise UsageError(
-            f"{str(how) or '--device ' + device} for the bundle {place}",
+            f"{asked} for the bundle {place}",
             "a bundle is a finished graph on the CPU",
             "judge the run, or leave the option out",
         )

@@ -85,7 +85,7 @@ def read_svg(data: bytes, name: str) -> Strokes:
     left = MAX_POINTS
     try:
         for element in SVG.parse(io.BytesIO(data), reify=True).elements():
-            if not isinstance(element, Shape) or element.values.get("visibility") == "hidden":
+            if not isinstance(element, Shape) or _unseen(element):
                 continue
             for points in _polylines(element):
                 left -= len(points)
@@ -107,11 +107,13 @@ def centred(lines: Sequence[NDArray[np.floating[Any]]], name: str) -> Strokes:
         name: what error messages call the drawing.
 
     Raises:
-        ImageError: no strokes, or coordinates that are not finite or far off.
+        ImageError: no strokes, too many points, or coordinates that are not finite or far off.
     """
     if not lines:
         raise ImageError(f"{name} has no strokes", "a drawing has at least one", _TODO)
     points = np.concatenate(lines).astype(np.float64)
+    if len(points) > MAX_POINTS:
+        _too_many(name)
     if not (np.abs(points) <= _FARTHEST).all():
         raise ImageError(
             f"{name} has a coordinate of {np.abs(points).max():g}",
@@ -222,6 +224,17 @@ def _check_xml(data: bytes, name: str) -> None:
         parser.Parse(data, True)
     except (expat.ExpatError, ValueError, LookupError) as error:
         raise ImageError(f"{name} is no SVG ({error})", "a whole SVG is needed", _TODO) from None
+
+
+def _unseen(shape: Any) -> bool:
+    """Whether an SVG shape leaves no trace on white paper, as frames and backgrounds."""
+    hidden = shape.values.get("visibility") == "hidden" or shape.values.get("opacity") == "0"
+    marks = [
+        colour
+        for colour in (shape.fill, shape.stroke)
+        if colour.value is not None and colour.alpha and (colour.hexrgb or "") != "#ffffff"
+    ]
+    return hidden or not marks
 
 
 def _polylines(shape: Any) -> Iterator[list[tuple[float, float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zipfile
@@ -16,6 +17,21 @@ from cdim.errors import DataError, ImageError
 
 MAX_BYTES = 2 * 2**30
 """Largest file of arrays that is opened."""
+
+# What files and members of zips raise where they cannot be read, or are damaged.
+_UNREADABLE: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+with contextlib.suppress(ImportError):  # some Pythons are built without it
+    import lzma
+
+    _UNREADABLE += (lzma.LZMAError,)
 
 # What SciPy raises on files that are damaged or not MATLAB v5 at all, beside its MatReadError.
 _NOT_MATLAB = (
@@ -61,13 +77,13 @@ def content(path: Path, member: str, archive: zipfile.ZipFile | None, limit: int
         raise ImageError(
             f"there is no {name}", "every source names a file", "check the path and the data root"
         ) from None
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise ImageError(
-            f"cannot read {name} ({error})", "a readable file is needed", "fetch the file again"
-        ) from None
     except NotImplementedError as error:
         raise ImageError(
             f"cannot unpack {name} ({error})", "a plain zip is needed", "pack it again"
+        ) from None
+    except _UNREADABLE as error:
+        raise ImageError(
+            f"cannot read {name} ({error})", "a readable file is needed", "fetch the file again"
         ) from None
     if len(data) > limit:
         raise ImageError(

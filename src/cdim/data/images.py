@@ -146,13 +146,21 @@ def below(folder: Path) -> list[Path]:
     """All images in a folder and the folders inside it, sorted.
 
     Raises:
-        DataError: no such folder, or no images in it.
+        DataError: no such folder, one inside that cannot be read, or no images.
     """
+
+    def closed(error: OSError) -> None:
+        raise DataError(
+            f"cannot read {error.filename} ({error.strerror})",
+            "all folders inside are searched for images",
+            "check its permissions",
+        )
+
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder", "images lie in a folder", "check the path")
     found = sorted(
         path
-        for where, _, names in os.walk(folder)
+        for where, _, names in os.walk(folder, onerror=closed)
         for path in (Path(where) / name for name in names)
         if names_image(path.relative_to(folder).as_posix())
     )

@@ -173,7 +173,7 @@ def _judged(
         bundle.calibration,
         [distances[i] for i in ids],
         np.linalg.norm(_stack(background) - asked.vector, axis=1),
-        searched,
+        max(searched, len(ids)),  # items may have come since they were counted
     )
     return dict(zip(ids, judged.probabilities.tolist(), strict=True)), judged.present
 

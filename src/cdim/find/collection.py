@@ -201,9 +201,10 @@ class Collection:
         """A fair sample of all items with their vectors: ids are hashes, so the first ones."""
         if self.bundle.calibration is None:
             return []
-        if self._sample is None:
-            self._sample = self.store.page((), answer.SAMPLE, vectors=True)[0]
-        return self._sample
+        sample = self._sample  # a writer of another thread may take it away meanwhile
+        if sample is None:
+            sample = self._sample = self.store.page((), answer.SAMPLE, vectors=True)[0]
+        return sample
 
 
 def check_ids(ids: Sequence[object]) -> None:

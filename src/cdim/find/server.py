@@ -44,14 +44,18 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
         UsageError: no bundle, or no collection in the URL.
         MissingExtra: qdrant-client is not installed.
     """
-    parts = urlsplit(url)
+    wrong = UsageError(
+        f"gallery {url!r}",
+        "a URL names the server and the collection",
+        "write it as http://host:6333/collection",
+    )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise wrong from None
     server, _, collection = parts.path.rpartition("/")
     if not parts.hostname or not collection:
-        raise UsageError(
-            f"gallery {url!r}",
-            "a URL names the server and the collection",
-            "write it as http://host:6333/collection",
-        )
+        raise wrong
     if given is None:
         raise UsageError(
             f"no model for the gallery {url}",
@@ -67,9 +71,12 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
             "pip install 'cdim[cluster]'",
         ) from None
     address = f"{parts.scheme}://{parts.netloc}{server}"
-    client = QdrantClient(
-        url=address, api_key=os.environ.get(KEY), check_compatibility=False, timeout=60
-    )
+    try:
+        client = QdrantClient(
+            url=address, api_key=os.environ.get(KEY), check_compatibility=False, timeout=60
+        )
+    except ValueError:  # no such port, or no such name
+        raise wrong from None
     return given, ServerStore(client, collection, url, given, create)
 
 

@@ -8,6 +8,7 @@ did (`data.fold`) then speak for it.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -47,6 +48,8 @@ TOP = 10
 OUTPUTS: tuple[encoder.Output, ...] = ("features", "embedding")
 COSINE = 0.9999
 TIE = 1e-5
+PARTS = 5
+"""Parts that the searches of a single held-out part are divided into, to judge probabilities."""
 LOST_QUERIES, LOST_SHARE = 1, 0.005
 """How much of the first validation metric 8 bits may cost: whichever is more."""
 _MEANT = 0.5  # strength of whitening where nothing is held out to choose it on
@@ -71,9 +74,9 @@ class Source:
     seen: tuple[TrainingSet, ...]
 
     @cached_property
-    def vectors(self) -> NDArray[np.float32]:
-        """Embeddings (n, d) of what it learned from."""
-        return self.embedder.embed(self.train)
+    def components(self) -> projection.Components:
+        """The principal components of what it learned from."""
+        return projection.decompose(self.embedder.embed(self.train), self.train.domain)
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,17 @@ def export(
             much.
         DataError: a dataset cannot be opened.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    folder = Path(os.path.abspath(folder))
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise UsageError(
-            f"{folder} holds something already", "a bundle is not overwritten", "choose another -o"
+            f"{folder} is there already, and no empty folder",
+            "a bundle is not overwritten",
+            "choose another -o",
         )
+    if folder == Path.cwd():
+        raise UsageError("-o .", "the folder of a bundle is made anew", "name another folder")
+    for name in tests:
+        _sides(name, data)
     own = _open(run, data)
     others = [_open(fold, data) for fold in folds] or [own]
     judges = [(source, source.held) for source in others if source.held is not None]
@@ -144,7 +154,7 @@ def export(
         made = _make(own, asked, work / "bundle", check=True)
         made = replace(made, metrics=(*metrics, *_test(made, tests, data)))
         reliability = None
-        if searches:
+        if len(searches) > 1:
             reliability = cross_fit(searches)
             fitted = calibration_fit.fit([s for part in searches for s in part])
             made = replace(made, calibration=fitted)
@@ -167,9 +177,11 @@ def _open(run: Path, data: Path | None) -> Source:
 def _seen(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:
     """The datasets of a run and of the stages before it."""
     for name in recipe.data.train:
-        yield TrainingSet(name, open_dataset(name, data).terms)
+        # A bundle travels: it names a file, not where it lay.
+        yield TrainingSet(Path(name).name, open_dataset(name, data).terms)
     if recipe.model.weights:
-        yield TrainingSet(f"weights of {recipe.model.weights}", "as their makers say")
+        weights = Path(recipe.model.weights).name
+        yield TrainingSet(f"weights of {weights}", "as their makers say")
     start = recipe.model.start
     if start:
         earlier = next((p for p in (run.parent / start, Path(start)) if p.is_dir()), None)
@@ -183,21 +195,39 @@ def _seen(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]
 
 
 def _check_folds(own: Source, others: Sequence[Source], named: bool) -> None:
+    """Folds are of the same recipe, but for what they held out, and held out different things."""
+    taken: dict[str, str] = {}
     for other in others if named else ():
         if other.held is None:
             raise UsageError(
-                f"the fold {other.name} held out nothing",
+                f"the fold {other.name} held out nothing to search",
                 "a fold's recipe has data.validation above 0",
                 "train it with --set data.validation=0.2 --set data.fold=0, and so on",
             )
-        ours, theirs = own.embedder.recipe, other.embedder.recipe
-        for part in ("input", "model", "fusion"):
-            if getattr(ours, part) != getattr(theirs, part):
-                raise UsageError(
-                    f"the fold {other.name} has another [{part}] than {own.name}",
-                    "folds are runs of the same recipe",
-                    "train them by the recipe of the run that is exported",
-                )
+        ours, theirs = (_comparable(source.embedder.recipe) for source in (own, other))
+        different = [part for part in ours if ours[part] != theirs[part]]
+        if different:
+            raise UsageError(
+                f"the fold {other.name} has another [{different[0]}] than {own.name}",
+                "folds are runs of the same recipe",
+                "train them by the recipe of the run that is exported",
+            )
+        held = set(other.held.manifest.instance.tolist())
+        twice = sorted(held & taken.keys())
+        if twice:
+            raise UsageError(
+                f"the folds {taken[twice[0]]} and {other.name} both held out {twice[0]!r}",
+                "every fold holds out another part",
+                "name each fold once, and give each its own data.fold",
+            )
+        taken.update(dict.fromkeys(held, other.name))
+
+
+def _comparable(recipe: Recipe) -> dict[str, Any]:
+    """What a run and its folds have in common, part by part."""
+    table = recipe.to_dict()
+    shared = {part: table[part] for part in table if part not in ("name", "seed", "data")}
+    return {**shared, "data": {key: table["data"][key] for key in ("train", "target")}}
 
 
 def _choose_whitening(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> float:
@@ -206,7 +236,7 @@ def _choose_whitening(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> flo
     for source, held in judges:
         unseen = source.embedder.embed(held.manifest)
         for strength in projection.WHITENING:
-            fitted = projection.fit(source.vectors, source.train.domain, dim, strength)
+            fitted = projection.shorten(source.components, dim, strength)
             short = projection.apply(fitted, unseen, held.manifest.domain)
             scores.setdefault(strength, []).append(held.measure(short)["MRR"])
     means = {strength: np.concatenate(parts).mean() for strength, parts in scores.items()}
@@ -236,7 +266,7 @@ def _judge(
             for name, part in held.measure(embeddings).items():
                 found.setdefault(name, []).append(part)
         if embeddings is not None:
-            searches.append(held.searches(embeddings))
+            searches += held.searches(embeddings, PARTS if len(judges) == 1 else 1)
     pooled = [{name: np.concatenate(p) for name, p in found.items()} for found in values]
     if not judges:
         return [], []
@@ -285,10 +315,10 @@ def _make(source: Source, asked: Asked, place: Path, check: bool = False) -> Bun
     embedder, train = source.embedder, source.train
     fitted: Projection | None = None
     if asked.dim:
-        fitted = projection.fit(source.vectors, train.domain, asked.dim, asked.whitening)
+        fitted = projection.shorten(source.components, asked.dim, asked.whitening)
     module = graph.Graph(embedder, fitted)
     graph.write(module, place / bundles.MODEL)
-    made = _describe(source, module, fitted, place)
+    made = bundles.save(_describe(source, module, fitted, place), place)
     if check:
         check_parity(made, module, train)
     if asked.int8:
@@ -391,18 +421,28 @@ def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float6
     return cosine
 
 
+def _sides(name: str, data: Path | None) -> tuple[Manifest, Manifest]:
+    """Queries and gallery of a dataset's test split.
+
+    Raises:
+        UsageError: it lacks one of them.
+    """
+    split = open_dataset(name, data).manifest.where(split="test")
+    query, gallery = split.where(role="query"), split.where(role=("gallery", "junk"))
+    if not len(query) or not len(gallery):
+        raise UsageError(
+            f"--test {name}: {len(query)} queries and {len(gallery)} gallery images",
+            "its test split has both",
+            "name another dataset",
+        )
+    return query, gallery
+
+
 def _test(made: Bundle, tests: Sequence[str], data: Path | None) -> list[Measured]:
     """The test splits of some datasets, searched with the finished graph."""
     rows = []
     for name in tests:
-        split = open_dataset(name, data).manifest.where(split="test")
-        query, gallery = split.where(role="query"), split.where(role=("gallery", "junk"))
-        if not len(query) or not len(gallery):
-            raise UsageError(
-                f"--test {name}: {len(query)} queries and {len(gallery)} gallery images",
-                "its test split has both",
-                "name another dataset",
-            )
+        query, gallery = _sides(name, data)
         protocol = choose_protocol(None, query, gallery)
         running = encoder.load(made, "onnxruntime")
         report = evaluate(

@@ -14,7 +14,7 @@ from cdim.data.manifest import Manifest
 from cdim.evaluation import evaluate
 from cdim.learn.recipe import Recipe
 from cdim.learn.run import load_parts
-from cdim.learn.validation import with_roles
+from cdim.learn.validation import has_cameras, with_roles
 from cdim.metrics.calibration_fit import Search
 from cdim.metrics.protocol import relevance
 from cdim.metrics.ranking import distances
@@ -58,32 +58,44 @@ class HeldOut:
             found.setdefault("MRR", []).append(1 / report.ranks)
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
-    def searches(self, embeddings: NDArray[np.float32]) -> list[Search]:
+    def searches(self, embeddings: NDArray[np.float32], parts: int = 1) -> list[list[Search]]:
         """Every query in the gallery of its group, and in that of all groups together.
 
         People have both: a shop of shoes alone, and one of everything.
+
+        Args:
+            embeddings: (n, d) of the images.
+            parts: into how many the searches are divided, so that no two parts search for the
+                same instance; empty ones are left out.
         """
         everything = tuple(np.concatenate(side) for side in zip(*self.groups, strict=True))
         galleries = [*self.groups, everything] if len(self.groups) > 1 else self.groups
-        return [s for query, gallery in galleries for s in self._search(embeddings, query, gallery)]
+        part = np.unique(self.manifest.instance, return_inverse=True)[1] % parts
+        divided: list[list[Search]] = [[] for _ in range(parts)]
+        for query, gallery in galleries:
+            for row, search in self._search(embeddings, query, gallery):
+                divided[part[row]].append(search)
+        return [searches for searches in divided if searches]
 
     def _search(
         self,
         embeddings: NDArray[np.float32],
         query: NDArray[np.int64],
         gallery: NDArray[np.int64],
-    ) -> Iterator[Search]:
-        """The searches that can find something right and something wrong."""
+    ) -> Iterator[tuple[int, Search]]:
+        """The searches that can find something right and something wrong, with their rows."""
         labels = labels_of(self.manifest.take(query), self.manifest.take(gallery))
         correct, ignored = relevance(self.protocol, labels)
         apart = distances(embeddings[query], embeddings[gallery])
-        for row, right, out in zip(apart, correct, ignored, strict=True):
+        for row, d, right, out in zip(query, apart, correct, ignored, strict=True):
             if right.any() and not right[~out].all():
-                yield Search(row[~out], right[~out])
+                yield int(row), Search(d[~out], right[~out])
 
 
 def held_out(recipe: Recipe, data: Path | None) -> HeldOut | None:
-    """What a recipe holds out of training, or None where it trains on everything.
+    """What a recipe holds out of training, or None where there is nothing to search there.
+
+    That is so where it trains on everything, and where the images have neither roles nor cameras.
 
     Raises:
         DataError: a dataset cannot be opened.
@@ -91,13 +103,15 @@ def held_out(recipe: Recipe, data: Path | None) -> HeldOut | None:
     if not recipe.data.validation:
         return None
     manifest = load_parts(recipe.data, data).validation
-    if len(np.unique(manifest.camera)) > 1:
-        manifest = with_roles(manifest)
-        return HeldOut(manifest, "cross-camera", (_sides(manifest, np.full(len(manifest), True)),))
-    groups = [
-        _sides(manifest, manifest.category == category) for category in np.unique(manifest.category)
-    ]
-    return HeldOut(manifest, "instance", tuple(groups))
+    if has_cameras(manifest):
+        manifest, protocol = with_roles(manifest), "cross-camera"
+        kinds = [np.full(len(manifest), True)]
+    else:
+        protocol = "instance"
+        kinds = [manifest.category == category for category in np.unique(manifest.category)]
+    groups = [_sides(manifest, kind) for kind in kinds]
+    groups = [(query, gallery) for query, gallery in groups if len(query) and len(gallery)]
+    return HeldOut(manifest, protocol, tuple(groups)) if groups else None
 
 
 def _sides(

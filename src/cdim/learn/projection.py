@@ -39,40 +39,71 @@ class Projection:
         )
 
 
-def fit(vectors: ArrayLike, domains: ArrayLike, dim: int, whitening: float) -> Projection:
-    """Fits a projection, without looking at instances.
+@dataclass(frozen=True, eq=False)
+class Components:
+    """The principal components of some vectors, each around its own domain's mean.
 
-    The components are those of all vectors together, each around its own domain's mean, so that
-    what tells the domains apart is not among them. They come from the Gram matrix (n, n): n
-    training images are fewer than the dimensions of a fused vector.
+    So what tells the domains apart is not among them.
+
+    Args:
+        domains: names, in the order of the rows of `means`.
+        means: (domains, d).
+        axes: (d, m) of length one, the one with the largest spread first.
+        variances: (m,) of the vectors along them.
+    """
+
+    domains: tuple[str, ...]
+    means: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    variances: NDArray[np.float64]
+
+
+def decompose(vectors: ArrayLike, domains: ArrayLike) -> Components:
+    """Finds the components, without looking at instances.
 
     Args:
         vectors: (n, d) embeddings of training images.
         domains: (n,) their domains.
-        dim: dimensions to keep, from 1 to min(n - number of domains, d).
-        whitening: 0 to 1: component i is divided by its standard deviation to this power.
-
-    Raises:
-        UsageError: more dimensions than the training images span.
     """
     x, names = np.asarray(vectors, dtype=np.float64), np.asarray(domains)
     order = tuple(str(name) for name in np.unique(names))
     means = np.stack([x[names == name].mean(0) for name in order])
     x = x - means[np.searchsorted(order, names)]
-    most = min(len(x) - len(order), x.shape[1])
+    most = max(0, min(len(x) - len(order), x.shape[1]))
+    # The smaller of the two products: a fused vector has more dimensions than there are images.
+    wide = len(x) <= x.shape[1]
+    values, found = np.linalg.eigh(x @ x.T if wide else x.T @ x)
+    values, found = values[::-1][:most], found[:, ::-1][:, :most]
+    values = np.maximum(values, values[:1].max(initial=0.0) * 1e-12 + 1e-300)
+    axes = x.T @ (found / np.sqrt(values)) if wide else found
+    return Components(order, means, axes, values / len(x))
+
+
+def shorten(components: Components, dim: int, whitening: float) -> Projection:
+    """Keeps the first components.
+
+    Args:
+        components: of the training images.
+        dim: how many, from 1 to all.
+        whitening: 0 to 1: component i is divided by its standard deviation to this power.
+
+    Raises:
+        UsageError: more dimensions than there are components.
+    """
+    d, most = components.axes.shape
     if not 1 <= dim <= most:
         raise UsageError(
-            f"{dim} dimensions from {len(x)} training images of {x.shape[1]} dimensions",
+            f"{dim} dimensions of {d}, where the training images span {most}",
             f"1 to {most} can be told apart",
             "choose fewer dimensions",
         )
-    values, vectors_ = np.linalg.eigh(x @ x.T)
-    values, vectors_ = values[::-1][:dim], vectors_[:, ::-1][:, :dim]
-    values = np.maximum(values, values[0] * 1e-12)
-    # Components of length one are x^T v / sqrt(value); their variance is value / n.
-    scale = np.sqrt(values) * (values / len(x)) ** (whitening / 2)
-    matrix = x.T @ (vectors_ / scale)
-    return Projection(order, means.astype(np.float32), matrix.astype(np.float32), whitening)
+    matrix = components.axes[:, :dim] / components.variances[:dim] ** (whitening / 2)
+    return Projection(
+        components.domains,
+        components.means.astype(np.float32),
+        matrix.astype(np.float32),
+        whitening,
+    )
 
 
 def apply(projection: Projection, vectors: ArrayLike, domains: ArrayLike) -> NDArray[np.float32]:

@@ -39,8 +39,18 @@ def quantise(source: Path, target: Path, inputs: dict[str, NDArray[Any]]) -> Non
         target: where the new one goes.
         inputs: training images as the graph takes them.
     """
-    logging.getLogger().setLevel(logging.ERROR)  # it advises what is being done
     prepared = target.with_suffix(".prepared.onnx")
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it advises what is being done
+    try:
+        _quantise(source, target, prepared, inputs)
+    finally:
+        root.setLevel(level)
+        prepared.unlink(missing_ok=True)
+
+
+def _quantise(source: Path, target: Path, prepared: Path, inputs: dict[str, NDArray[Any]]) -> None:
     quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     quantize_static(
         str(prepared),
@@ -51,7 +61,6 @@ def quantise(source: Path, target: Path, inputs: dict[str, NDArray[Any]]) -> Non
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
-    prepared.unlink()
 
 
 def sample(n: int, most: int = SEEN) -> NDArray[np.int64]:

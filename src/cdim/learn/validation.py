@@ -49,17 +49,21 @@ def make_judge(
         return None
     if isinstance(objective.classify, CrossEntropy) and targets.target == "category":
         return _accuracy(validation, preprocess, targets, objective.classify)
-    cameras = set(validation.camera.tolist()) - {NO_CAMERA}
-    if len(cameras) > 1 and targets.target == "instance":
+    if has_cameras(validation) and targets.target == "instance":
         return _reidentify(with_roles(validation), preprocess)
     if {"query", "gallery"} <= set(validation.role.tolist()):
         return _search(validation, preprocess, targets)
     raise DataError(
         f"validation images with the roles {sorted(set(validation.role.tolist()))} and "
-        f"{len(cameras)} cameras",
+        f"{len(np.unique(validation.camera[validation.camera != NO_CAMERA]))} cameras",
         "they are judged by search, which needs queries and a gallery, or several cameras",
         "give the manifest roles or cameras, or set data.validation = 0",
     )
+
+
+def has_cameras(manifest: Manifest) -> bool:
+    """Whether images can be searched across cameras: they are of two or more."""
+    return len(set(manifest.camera.tolist()) - {NO_CAMERA}) > 1
 
 
 def with_roles(manifest: Manifest) -> Manifest:

@@ -60,20 +60,17 @@ def cross_fit(parts: Sequence[Sequence[Search]]) -> Reliability:
     """Judges the calibration of each part's searches that is fitted on all other parts.
 
     Args:
-        parts: searches that share nothing between parts, such as one part a fold; a single part
-            is divided into five.
+        parts: searches that share no instance between parts, such as one part a fold.
 
     Raises:
-        UsageError: as `fit`, or fewer than two searches.
+        UsageError: as `fit`, or fewer than two parts with searches.
     """
     folds = [list(part) for part in parts if len(part)]
-    if len(folds) == 1:
-        folds = [part for k in range(5) if (part := folds[0][k::5])]
     if len(folds) < 2:
         raise UsageError(
-            f"{sum(map(len, folds))} searches",
-            "one part of them judges what is fitted on the others",
-            "hold out more queries",
+            f"{len(folds)} part of searches",
+            "one part judges what is fitted on the others",
+            "hold out more instances",
         )
     seen: list[tuple[View, Judged, int]] = []
     limits = []

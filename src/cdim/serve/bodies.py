@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from cdim.serve.failures import Refused, not_valid
-from cdim.serve.limits import MAX_VIEWS
+from cdim.serve.limits import MAX_BYTES, MAX_VIEWS
 
 M = TypeVar("M", bound=BaseModel)
 _FIELDS = 8  # of a form, beside its files
@@ -85,7 +85,8 @@ async def form(request: Request, fields: set[str], file: str) -> AsyncIterator[F
     Raises:
         Refused: 422, another field, or a file in the place of a text.
     """
-    async with request.form(max_files=MAX_VIEWS, max_fields=_FIELDS) as data:
+    most = {"max_files": MAX_VIEWS, "max_fields": _FIELDS, "max_part_size": MAX_BYTES}
+    async with request.form(**most) as data:
         yield await Form.read(data, fields, file)
 
 

@@ -57,15 +57,19 @@ export class Details {
     this.#drop();
     const image = $("details-image");
     image.alt = `Picture of ${hit.id}`;
-    image.src = await thumbnail(hit.id).catch(() => "");
+    const small = await thumbnail(hit.id).catch(() => "");
+    if (this.#item !== hit) return; // the next one was stepped to meanwhile
+    image.src = small;
     if (!hit.source) return;
     try {
       const url = await picture(`/v1/images/${part(hit.id)}`);
       if (this.#item !== hit || !$("details").open) return URL.revokeObjectURL(url);
       this.#url = url;
       image.src = url;
-    } catch {
-      $("details-match").append(element("span", {}, ` (the file is gone: ${hit.source})`));
+    } catch (failure) {
+      if (this.#item !== hit) return;
+      const why = failure.status === 422 ? `its file cannot be read: ${hit.source}` : failure.given;
+      $("details-match").append(element("span", {}, ` (${why})`));
     }
   }
 
