@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from PIL import Image
@@ -61,12 +60,20 @@ def test_unreadable_files_are_named_and_no_failure(call, folder, model, tmp_path
 
 def test_a_table_of_metadata_and_a_prefix(call, folder, model, tmp_path):
     (tmp_path / "prices.csv").write_text("path,price\n0.png,5\nmissing.png,6\n")
-    arguments = ["index", folder, "-o", tmp_path / "g", "--model", model, "--prefix", "shop"]
+    arguments = ["index", folder, "-o", tmp_path / "g", "--model", model, "--prefix", "shop/"]
     done = call(*arguments, "--metadata", tmp_path / "prices.csv")
     assert "no image for 1 rows of the metadata, such as missing.png" in done.stderr
     with Gallery.open(tmp_path / "g") as gallery:
         assert gallery.get("shop/0.png").metadata["price"] == 5
         assert gallery.count({"price": {"gte": 5}}) == 1
+
+
+def test_names_of_files_cannot_write_to_the_terminal(call, folder, model, tmp_path):
+    (folder / "a\x1b[2J\nb.png").write_text("no image")
+    done = call("index", folder, "-o", tmp_path / "g", "--model", model)
+    assert done.exit_code == 0
+    assert "left out: a\\x1b[2J\\nb.png: " in done.stderr
+    assert "\x1b" not in done.stderr
 
 
 def test_kept_items_and_another_domain(call, folder, model, tmp_path):
@@ -97,6 +104,7 @@ def test_mistakes_are_one_line(call, folder, model, tmp_path, arguments, said):
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert sorted(p.name for p in folder.iterdir()) == [f"{i}.png" for i in range(4)]
+    assert not (tmp_path / "g").exists()
 
 
 def test_a_gallery_in_use_is_one_line(shell, call, folder, model, tmp_path):
@@ -146,7 +154,6 @@ def test_a_watched_folder_is_followed_and_ctrl_c_ends_it(running, folder, model,
     place = tmp_path / "g"
     process = running("index", folder, "-o", place, "--model", model, "--watch")
     until(process, "watching")
-    time.sleep(0.5)  # until the watcher has its folder
     save(folder / "new.png", (9, 9, 9))
     until(process, "5 items; 1 added, 4 unchanged")
     with Gallery.open(place) as gallery:  # free between two scans

@@ -250,11 +250,24 @@ def test_two_folders_in_one_gallery(gallery, folder, tmp_path):
 def test_an_item_added_by_itself_is_not_overwritten_or_removed(gallery, folder):
     gallery.add([plain(GREEN)], ["red.png"])
     gallery.add([plain(GREEN)], ["own"])
-    with pytest.raises(GalleryError, match="added by itself"):
-        run(gallery, folder)
+    summary = run(gallery, folder)
+    assert (summary.added, summary.removed) == (2, 0)
+    assert summary.unreadable.keys() == {"red.png"}
+    assert "--prefix" in summary.unreadable["red.png"]
+    assert gallery.vectors(["red.png"]).tolist() == [[0, 250, 0]]
     gallery.remove(["red.png"])
-    run(gallery, folder)
+    assert told(run(gallery, folder)) == {"added": 1, "embedded": 1, "unchanged": 2}
     assert names(gallery) == NAMES | {"own"}
+
+
+def test_an_indexed_item_with_another_image_does_not_stop_the_rest(gallery, folder):
+    run(gallery, folder)
+    gallery.update("red.png", plain(BLUE))
+    save(folder / "new.png", GREEN)
+    summary = run(gallery, folder)
+    assert (summary.added, summary.unchanged, summary.removed) == (1, 2, 0)
+    assert summary.unreadable.keys() == {"red.png"}
+    assert gallery.vectors(["red.png"]).tolist() == [[0, 0, 250]]
 
 
 def test_a_folder_that_was_renamed_keeps_its_vectors(gallery, folder, encoder, tmp_path):
@@ -266,6 +279,25 @@ def test_a_folder_that_was_renamed_keeps_its_vectors(gallery, folder, encoder, t
     item = gallery.get("in side/green.PNG")
     assert item.source == str(tmp_path / "renamed" / "in side" / "green.PNG")
     assert told(run(gallery, tmp_path / "renamed")) == {"unchanged": 2}
+
+
+@pytest.mark.parametrize("shared", [1, 2])
+def test_a_folder_that_is_not_mounted_loses_nothing(gallery, folder, tmp_path, shared):
+    save(folder / "fourth.png", (9, 9, 9))
+    run(gallery, folder)
+    for name in ["red.png", "in side/green.PNG"][:shared]:  # half of its ids are not enough
+        save(tmp_path / "other" / name, BLUE)
+    save(tmp_path / "other" / "own.png", BLUE)
+    folder.rename(tmp_path / "away")
+    with pytest.raises(GalleryError, match="not there now") as error:
+        run(gallery, tmp_path / "other")
+    assert str(folder) in str(error.value)
+    assert "--prefix" in str(error.value)
+    assert names(gallery) == NAMES | {"fourth.png"}
+    run(gallery, tmp_path / "other", prefix="other/")
+    assert names(gallery) > NAMES | {"fourth.png"}
+    (tmp_path / "away").rename(folder)
+    assert told(run(gallery, folder)) == {"unchanged": 4}
 
 
 def table(tmp_path, text):
@@ -291,9 +323,40 @@ def test_a_table_tells_more(gallery, folder, tmp_path, encoder):
     assert green["price"] == 2.5
     assert "maker" not in green
     changed = run(gallery, folder, table=table(tmp_path, "id,price\nred.png,11\n"))
-    assert told(changed) == {"updated": 2, "unchanged": 1}
-    assert gallery.get("red.png").metadata["price"] == 11
+    assert told(changed) == {"updated": 1, "unchanged": 2}
+    red = gallery.get("red.png").metadata
+    assert (red["price"], red["maker"]) == (11, "Smith, Sons")
+    assert red["date"] != "1999-01-01"  # the file tells its own
     assert encoder.seen == 3
+
+
+def test_what_a_table_or_a_hand_told_stays(gallery, folder, tmp_path):
+    run(gallery, folder, table=table(tmp_path, "path,price\nred.png,10\n"))
+    green = gallery.get("in side/green.PNG").metadata
+    gallery.update("in side/green.PNG", metadata={**green, "price": 20, "width": 1})
+    assert told(run(gallery, folder)) == {"unchanged": 3}
+    assert gallery.get("red.png").metadata["price"] == 10
+    for name in ("red.png", "in side/green.PNG"):
+        save(folder / name, BLUE)
+    assert run(gallery, folder).replaced == 2
+    assert gallery.get("red.png").metadata["price"] == 10
+    assert gallery.get("in side/green.PNG").metadata["price"] == 20
+    assert gallery.get("in side/green.PNG").metadata["width"] == 8
+    more = table(tmp_path, "path,price,maker\nin side/green.PNG,30,Lee\n")
+    assert told(run(gallery, folder, table=more)) == {"updated": 1, "unchanged": 2}
+    green = gallery.get("in side/green.PNG").metadata
+    assert (green["price"], green["maker"]) == (30, "Lee")
+
+
+def test_a_dataset_speaks_for_its_own_columns(gallery, folder, tmp_path):
+    (tmp_path / "set.csv").write_text("source,instance,price\nphotos/red.png,7,12\n")
+    run(gallery, tmp_path / "set.csv")
+    gallery.update("photos/red.png", metadata={"instance": "8", "price": 13, "note": "old"})
+    (tmp_path / "set.csv").write_text("source,instance,price\nphotos/red.png,9,\n")
+    assert run(gallery, tmp_path / "set.csv").updated == 1
+    said = gallery.get("photos/red.png").metadata
+    assert (said["instance"], said["note"]) == ("9", "old")
+    assert "price" not in said
 
 
 @pytest.mark.parametrize(

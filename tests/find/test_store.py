@@ -190,6 +190,25 @@ def test_filters_mean_the_same_everywhere(store, tables, where):
         assert store.facet("kind", (), 100) == words
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_field_may_hold_numbers_and_dates(store, order):
+    values = {0: 3, 1: "2024-01-02", 2: 7.5, 3: "2024-01-05 10:00", 4: "text", 5: True}
+    for i in sorted(values, key=lambda i: order * i):  # the first kind gets the first index
+        store.put([item(i, x=values[i])], np.zeros((1, DIM), dtype=np.float32))
+    for where, right in (
+        ({"gte": 0}, {0, 2}),
+        ({"lt": 5}, {0}),
+        ({"gte": "2024-01-01"}, {1, 3}),
+        ({"lte": "2024-01-02"}, {1}),
+        ({"gt": "2024-01-05T09:00"}, {3}),
+    ):
+        conditions = filters.read({"x": where})
+        found = {f.item.metadata["x"] for f in store.page(conditions, 100)[0]}
+        assert found == {values[i] for i in right}
+        assert store.count(conditions) == len(right)
+    assert store.facet("x", (), 100) == {filters.word(v): 1 for v in values.values()}
+
+
 @pytest.mark.parametrize("name", ["a b/'c'\"d.jpg", "ü/日本.png", "x" * 4000, "new\nline", "0"])
 def test_ids_may_be_anything_that_is_text(store, name):
     store.put([Item(name)], np.zeros((1, DIM), dtype=np.float32))
@@ -234,6 +253,12 @@ def test_urls_that_cannot_work(bundle, monkeypatch):
         open_url("http://127.0.0.1:9/c", None, False)
     with pytest.raises(GalleryError, match="does not do as asked"):
         open_url("http://127.0.0.1:9/c", bundle, True)
+    for url in ("http://me:secret@127.0.0.1:9/c", "http://me:sec/ret@127.0.0.1:9/c"):
+        for model in (bundle, None):
+            with pytest.raises((GalleryError, UsageError)) as error:
+                open_url(url, model, True)
+            assert "sec" not in str(error.value)
+            assert "127.0.0.1:9/c" in str(error.value)
     monkeypatch.setitem(__import__("sys").modules, "qdrant_client", None)
     with pytest.raises(MissingExtra, match="cluster"):
         open_url("http://127.0.0.1:9/c", bundle, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import io
 import json
 from urllib.parse import quote
@@ -22,6 +23,13 @@ def test_what_is_served(client, shop):
     assert told["bundle"] == "quick"
     assert told["calibrated"]
     assert not told["may_write"]
+    assert told["place"] is None
+
+
+def test_who_may_write_is_told_where_it_is(writer, gallery):
+    told = writer.get("/v1/gallery").json()
+    assert told["may_write"]
+    assert told["place"] == gallery.place
 
 
 def test_a_drawing_finds_its_picture_as_python_does(
@@ -53,6 +61,17 @@ def test_an_image_as_base64_and_as_a_file_find_the_same(client, pictures):
     assert by_json == by_form
     assert by_form["hits"][0]["id"] == name
     assert len(by_form["hits"]) == 5
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8], ids=["plain", "marked"])
+def test_an_svg_with_a_byte_order_mark(client, drawings, mark):
+    name, drawing = list(drawings.items())[3]
+    lines = [" ".join(f"{x},{y}" for x, y in line) for line in drawing.lines]
+    drawn = "".join(f'<polyline points="{line}" fill="none" stroke="black"/>' for line in lines)
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 256 256">{drawn}</svg>'
+    found = client.post("/v1/search", files={"image": ("x.svg", mark + svg.encode())})
+    assert found.status_code == 200, found.text
+    assert found.json()["hits"][0]["id"] == name
 
 
 def test_more_like_an_item_and_a_blend(client, pictures, drawings, asked_strokes):
@@ -220,6 +239,28 @@ def test_a_model_that_cannot_be_loaded(gallery, monkeypatch, drawings, client_of
             break
     failure(said, 503, "model")
     failure(client.post("/v1/search", json={"query": [{"id": "shoe/0.png"}]}), 503, "model")
+
+
+def test_any_other_failure_to_load_the_model_has_a_reason_too(
+    gallery, monkeypatch, client_of, failure, caplog
+):
+    def broken(pixels, domain):
+        raise RuntimeError("secret insides")
+
+    monkeypatch.setattr(gallery.encoder, "encode_pixels", broken)
+    client = client_of(gallery)
+    for _ in range(100):
+        said = client.get("/readyz")
+        if "error" in said.json():
+            break
+    assert "RuntimeError" in failure(said, 503, "model")["given"]
+    assert "secret" not in said.text
+    for _ in range(100):
+        if caplog.records:
+            break
+        client.get("/readyz")
+    assert "the model could not be loaded" in caplog.text
+    assert "secret insides" in caplog.text
 
 
 def test_a_fault_of_cdim_is_told_without_its_insides(gallery, monkeypatch, client_of, failure):

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import httpx
@@ -159,3 +160,34 @@ def test_an_upload_that_is_too_large_is_answered(gallery, live, token):
         parts = (b"x" * 2**20 for _ in range(40))
         assert one.post("/v1/items", content=parts).status_code == 413
         assert one.get("/v1/gallery").status_code == 200
+
+
+def test_many_may_ask_and_change_at_once(gallery, live, token, png):
+    assert gallery.bundle.calibration is not None  # its sample of the items goes at each change
+    base = live(gallery)
+    headers = {"Authorization": f"Bearer {token}"}
+    files = {"image": ("x.png", png())}
+
+    def write(client, number, turn):
+        name = f"{number}-{turn}"
+        form = {"id": name, "metadata": json.dumps({"by": number})}
+        yield client.post("/v1/items", data=form, files=files)
+        yield client.patch(f"/v1/items/{name}", json={"metadata": {"by": "changed"}})
+        yield client.delete(f"/v1/items/{name}") if turn % 2 else client.get(f"/v1/items/{name}")
+
+    def ask(client, *_):
+        found = client.post("/v1/search", json={"query": [{"id": "shoe/0.png"}], "k": 5})
+        assert all(0 <= hit["probability"] <= 1 for hit in found.json()["hits"])
+        yield found
+        yield client.get("/v1/facets")
+        yield client.get("/v1/items", params={"limit": 10})
+
+    def work(job, number):
+        with httpx.Client(base_url=base, headers=headers, timeout=30) as client:
+            return [answer.status_code for turn in range(6) for answer in job(client, number, turn)]
+
+    with ThreadPoolExecutor(6) as pool:
+        running = [pool.submit(work, job, n) for job in (write, ask) for n in range(3)]
+        assert {code for one in running for code in one.result()} <= {200, 201, 204}
+    assert gallery.count() == 36 + 3 * 3
+    assert gallery.count({"by": "changed"}) == 3 * 3

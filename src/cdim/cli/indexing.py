@@ -17,8 +17,10 @@ from cdim.cli.progress import progress_bar
 from cdim.errors import CdimError, UsageError
 
 if TYPE_CHECKING:
+    from cdim.bundle import Bundle
     from cdim.find.gallery import Embeds, Gallery
     from cdim.find.indexing import Summary
+    from cdim.find.sources import Listing
 
 STOPPED = "stopped; what was indexed stays; the same command goes on from there"
 AGAIN = 2.0  # seconds until a watched folder that could not be indexed is tried again
@@ -76,15 +78,19 @@ def index(
     if watch and not Path(source).is_dir():
         raise UsageError(f"--watch for {source!r}", "a folder is watched", "leave --watch out")
     given = None if model is None else bundles.load(model)
+    prefix = prefix.rstrip("/")
     run = _Run(source, place, metadata, domain, f"{prefix}/" if prefix else "", data, keep)
     with _stopping():
+        # A mistake in the source leaves no new gallery behind.
+        listing = None if given is None else run.listed(given)
         with Gallery.open(place, given, create=given is not None) as gallery:
-            summary, count = run.once(gallery), gallery.count()
+            summary, count = run.once(gallery, listing), gallery.count()
             encoder = gallery.encoder if watch else None
-        _report(summary, place, count, as_json)
+            name = gallery.place
+        _report(summary, name, count, as_json)
     if encoder is not None:
         with suppress(KeyboardInterrupt):  # how watching ends; what was indexed stays
-            run.watch(encoder, as_json)
+            run.watch(encoder, summary, as_json)
 
 
 class _Run:
@@ -108,14 +114,23 @@ class _Run:
         self.data = data
         self.keep = keep
 
-    def once(self, gallery: Gallery) -> Summary:
-        """Indexes."""
-        from cdim.find import indexing, sources
+    def listed(self, bundle: Bundle) -> Listing:
+        """What there is to index, all of it of domains that the model knows."""
+        from cdim.find import sources
 
         table = sources.Table() if self.metadata is None else sources.Table.read(self.metadata)
         listing = sources.listed(
-            self.source, self.domain, gallery.bundle.gallery, table, self.prefix, self.data
+            self.source, self.domain, bundle.gallery, table, self.prefix, self.data
         )
+        for domain in {entry.domain for entry in listing.entries.values()}:
+            bundle.taken_as(domain)
+        return listing
+
+    def once(self, gallery: Gallery, listing: Listing | None = None) -> Summary:
+        """Indexes; what is there is listed where it is not given."""
+        from cdim.find import indexing
+
+        listing = self.listed(gallery.bundle) if listing is None else listing
         with progress_bar("images") as progress:
             summary = indexing.index(gallery, listing, keep=self.keep, progress=progress)
         note = threading.Timer(PATIENCE, click.echo, [GRAPH], {"err": True})
@@ -126,14 +141,14 @@ class _Run:
             note.cancel()
         return summary
 
-    def watch(self, encoder: Embeds, as_json: bool) -> None:
+    def watch(self, encoder: Embeds, last: Summary, as_json: bool) -> None:
         """Indexes whenever the folder changes; the gallery is free for others in between."""
         from watchfiles import watch
 
         from cdim.find.gallery import Gallery
 
         click.echo(f"watching {self.source}; Ctrl-C ends it", err=True)
-        behind = False
+        behind = True  # what changed before the watcher was there
         for changes in watch(
             self.source,
             rust_timeout=int(1000 * AGAIN),
@@ -145,8 +160,10 @@ class _Run:
             try:
                 with Gallery.open(self.place, encoder) as gallery:
                     summary, count = self.once(gallery), gallery.count()
-                _report(summary, self.place, count, as_json)
-                behind = False
+                    name = gallery.place
+                if summary.changed or summary.unreadable != last.unreadable:
+                    _report(summary, name, count, as_json)
+                last, behind = summary, False
             except CdimError as error:
                 behind = True
                 click.echo(f"not up to date, trying again: {error}", err=True)
@@ -164,15 +181,20 @@ def _report(summary: Summary, place: str, count: int, as_json: bool) -> None:
         known = f" ({summary.reused} known by their content)" if summary.reused else ""
         click.echo(f"{place}: {count} items; {did}; {summary.embedded} embedded{known}")
     for why in list(summary.unreadable.items())[:SHOWN]:
-        click.echo("left out: {}: {}".format(*why), err=True)
+        click.echo("left out: {}: {}".format(*map(_shown, why)), err=True)
     if len(summary.unreadable) > SHOWN:
         click.echo(f"left out: {len(summary.unreadable) - SHOWN} more; see --json", err=True)
     if summary.unmatched:
         click.echo(
             f"no image for {len(summary.unmatched)} rows of the metadata, "
-            f"such as {min(summary.unmatched)}",
+            f"such as {_shown(min(summary.unmatched))}",
             err=True,
         )
+
+
+def _shown(text: str) -> str:
+    """On one line, and with nothing that a terminal would obey: names of files may hold anything."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @contextmanager

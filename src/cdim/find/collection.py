@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -17,7 +17,7 @@ from cdim.bundle import Bundle
 from cdim.errors import ModelError, UsageError
 from cdim.find import answer, filters
 from cdim.find.items import Item, Value, Where
-from cdim.find.store import Store, Stored
+from cdim.find.store import MAX_FIELDS, Store, Stored
 
 MOST_VALUES = 300
 """A field with more different values is no facet."""
@@ -41,6 +41,7 @@ class Collection:
         self.store = store
         self._writing = threading.RLock()
         self._sample: list[Stored] | None = None
+        self._fields: set[str] = set()  # names of metadata that are there for sure, or were
 
     def __enter__(self: Self) -> Self:
         return self
@@ -76,8 +77,27 @@ class Collection:
             filters.check_metadata(item.metadata)
         if items:
             with self._writing:
+                self.check_fields({name for item in items for name in item.metadata})
                 self.store.put(items, vectors)
                 self._sample = None
+
+    def check_fields(self, names: Set[str]) -> None:
+        """Whether items may have metadata of these names, beside those that are there.
+
+        Raises:
+            UsageError: more different names than a gallery can hold.
+        """
+        with self._writing:
+            if names <= self._fields:
+                return
+            self._fields = set(self.store.fields())
+            if len(self._fields | names) > MAX_FIELDS:
+                raise UsageError(
+                    f"metadata of {len(self._fields | names)} different names",
+                    f"a gallery holds {MAX_FIELDS} at most",
+                    "leave some out, or put the rest into one field",
+                )
+            self._fields |= names
 
     def remove(self, ids: Sequence[str]) -> int:
         """Removes items; returns how many of them were there."""
@@ -167,7 +187,8 @@ class Collection:
         """
         from cdim.find.export import write
 
-        write(self.store, self.bundle.dim, Path(folder))
+        with self._writing:
+            write(self.store, self.bundle.dim, Path(folder))
 
     def optimise(self) -> None:
         """Builds the search graph where there are enough items for it to pay; takes its time."""

@@ -221,4 +221,4 @@ def _condition(condition: Condition) -> edge.FieldCondition:
         return edge.FieldCondition(store.path("words", condition.field), match=words)
     ends: dict[str, Any] = dict(condition.ends)
     kind: Callable[..., Any] = edge.RangeDateTime if condition.of_dates else edge.RangeFloat
-    return edge.FieldCondition(store.path("meta", condition.field), range=kind(**ends))
+    return edge.FieldCondition(store.ranged(condition), range=kind(**ends))

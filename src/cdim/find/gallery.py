@@ -80,10 +80,10 @@ class Gallery(Collection):
         elif bundle is not None and not isinstance(bundle, Bundle):
             encoder, bundle = bundle, bundle.bundle
         if str(place).startswith(("http://", "https://")):
-            from cdim.find.server import open_url
+            from cdim.find.server import open_url, shown
 
             own, url_store = open_url(str(place), bundle, create)
-            return cls(str(place), own, url_store, encoder)
+            return cls(shown(str(place)), own, url_store, encoder)
         from cdim.find.place import open_folder
 
         kept, store = open_folder(Path(place), bundle, create)
@@ -134,6 +134,7 @@ class Gallery(Collection):
                 "give as many ids as images",
             )
         check_ids(ids)
+        self.check_fields({name for table in tables for name in table})
         domain = self.bundle.gallery if domain is None else domain
         self.bundle.taken_as(domain)
         for start in range(0, len(images), CHUNK):

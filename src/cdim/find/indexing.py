@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,10 @@ BATCH = 32  # images embedded at a time
 AHEAD = 16  # images that are read meanwhile: photos of a phone have 40 MB of pixels each
 BYTES = 256 * 2**20  # pixels waiting to be embedded
 FLUSH = 10_000  # items between flushes: what a kill makes the next opening read again
+BY_ITSELF = (
+    "an item of this id was added or given another image by itself, and stays; remove it and index "
+    "again, or give this source a name of its own with --prefix NAME"
+)
 
 Progress = Callable[[int, int], None]
 
@@ -59,6 +63,11 @@ class Summary:
     reused: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     unmatched: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether it changed the gallery."""
+        return bool(self.added or self.replaced or self.updated or self.removed)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -97,7 +106,8 @@ def index(
         on_put: called with the ids of items that are safe from now on.
 
     Raises:
-        GalleryError: an id belongs to another source that is still there.
+        GalleryError: an id belongs to another source, which this one is not the renamed folder of.
+        UsageError: more different names of metadata than a gallery holds.
     """
     return _Indexing(gallery, listing, on_put).run(keep, progress)
 
@@ -125,7 +135,9 @@ class _Indexing:
         """All of it, in order: nothing is removed before the rest is safe."""
         self._learn()
         self._check_roots()
-        entries = list(self.listing.entries.values())
+        entries = [e for e in self.listing.entries.values() if not self._by_itself(e.id)]
+        described = {name for entry in entries if entry.described for name in entry.columns}
+        self.gallery.check_fields({name for e in entries for name in e.metadata} | described)
         for done, (entry, found) in enumerate(self._read(entries), start=1):
             if isinstance(found, str):
                 self.summary.unreadable[entry.id] = found
@@ -155,21 +167,41 @@ class _Indexing:
                 return
 
     def _check_roots(self) -> None:
-        """Refuses ids of another source; one that is gone from the disk hands over its items."""
+        """Refuses ids of another source; a renamed folder hands over its items.
+
+        Ids that were added by themselves are left as they are, and named.
+        """
         root = self.listing.root
         for name in self.listing.entries:
+            if self._by_itself(name):
+                self.summary.unreadable[name] = BY_ITSELF
+                continue
             other = self.known[name].root if name in self.known else root
             if other in self.roots:
                 continue
-            if os.path.isabs(other) and not os.path.exists(other):
+            there = not os.path.isabs(other) or os.path.exists(other)
+            if not there and self._renamed(other):
                 self.roots.add(other)
-            else:
-                raise GalleryError(
-                    f"{name!r} of {root} is in the gallery already, "
-                    + (f"from {other}" if other else "added by itself"),
-                    "items of one gallery have different ids",
-                    "give this source a name of its own with --prefix NAME",
-                )
+                continue
+            gone = f"; the folder {other} is not there now: if it is unmounted, mount it"
+            raise GalleryError(
+                f"{name!r} of {root} is in the gallery already, from {other}"
+                + ("" if there else gone),
+                "items of one gallery have different ids; a renamed folder is known by more than "
+                "half of them",
+                "give this source a name of its own with --prefix NAME",
+            )
+
+    def _by_itself(self, name: str) -> bool:
+        return name in self.known and not self.known[name].root
+
+    def _renamed(self, other: str) -> bool:
+        """Whether the source is another one under a new name: most ids of that are in it.
+
+        A disk that is not mounted is gone from its place as well, and must not lose its items.
+        """
+        ids = [name for name, known in self.known.items() if known.root == other]
+        return 2 * sum(name in self.listing.entries for name in ids) > len(ids)
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Read | str | None]]:
         """Every entry with what it holds, the reason it cannot be read, or None: unchanged."""
@@ -206,6 +238,8 @@ class _Indexing:
     def _take(self, read: Read) -> None:
         """Puts what was read at once where its vector is known, else lets it wait for others."""
         known = self.known.get(read.item.id)
+        if known is not None:
+            read = self._keeping(known, read)
         same = known is not None and (known.digest, known.domain) == (
             read.item.digest,
             read.item.domain,
@@ -227,6 +261,12 @@ class _Indexing:
         pixels = sum(waiting.pixels.nbytes for waiting in self.waiting)
         if len(self.waiting) >= BATCH or pixels > BYTES:
             self._embed()
+
+    def _keeping(self, known: Known, read: Read) -> Read:
+        """With what a table or a hand once told of the item: the source knows nothing of that."""
+        own = self.listing.entries[read.item.id].columns
+        told = {name: value for name, value in known.metadata.items() if name not in own}
+        return replace(read, item=replace(read.item, metadata={**told, **read.item.metadata}))
 
     def _embed(self) -> None:
         """Embeds what waits, every content once, and puts it."""

@@ -5,7 +5,7 @@
     shard/          the items, in Qdrant Edge's own files
 
 While it is being made, gallery.json is called `gallery.json.new`: what a kill left half made is
-recognised by that and begun again.
+recognised by that and begun again. Whoever makes it holds a lock on that file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +25,7 @@ from cdim.bundle import Bundle
 from cdim.errors import GalleryError, UsageError
 from cdim.find.edge import EdgeStore
 
-FORMAT = 1
+FORMAT = 2
 RECORD, BUNDLE, SHARD = "gallery.json", "bundle", "shard"
 MAKING = RECORD + ".new"
 DOCUMENT = strict.Document("gallery", GalleryError)
@@ -104,33 +107,67 @@ def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle
             )
         return _make(place, given)
     record = _read(place)
-    kept = bundles.load(place / BUNDLE)
-    record.check(kept, str(place))
-    if given is not None:
-        record.check(given, str(place))
-        if given != kept:  # the same vectors, but new numbers or a new calibration
-            _replace(place / BUNDLE / bundles.RECORD, json.dumps(given.to_json(), indent=2))
-            kept = bundles.load(place / BUNDLE)
-    return kept, EdgeStore(place / SHARD, record.dim)
+    store = EdgeStore(place / SHARD, record.dim)  # from here on it is ours: nobody else writes
+    try:
+        kept = bundles.load(place / BUNDLE)
+        record.check(kept, str(place))
+        if given is not None:
+            record.check(given, str(place))
+            if given != kept:  # the same vectors, but new numbers or a new calibration
+                _replace(place / BUNDLE / bundles.RECORD, json.dumps(given.to_json(), indent=2))
+                kept = bundles.load(place / BUNDLE)
+    except BaseException:
+        store.close()
+        raise
+    return kept, store
 
 
 def _make(place: Path, bundle: Bundle) -> tuple[Bundle, EdgeStore]:
     try:
         place.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(strict.plain(Record.of(bundle)), indent=2)
-        (place / MAKING).write_text(text + "\n", encoding="utf-8")
-        for part in (BUNDLE, SHARD):
-            shutil.rmtree(place / part, ignore_errors=True)
-        shutil.copytree(bundle.folder, place / BUNDLE)
-        store = EdgeStore(place / SHARD, bundle.dim, create=True)
-        os.replace(place / MAKING, place / RECORD)
+        with _alone(place):
+            if not (place / RECORD).exists():
+                store = _fill(place, bundle)
+                return bundles.load(place / BUNDLE), store
+            (place / MAKING).unlink(missing_ok=True)
     except OSError as error:
         raise GalleryError(
             f"cannot make the gallery {place} ({error})",
             "its folder can be written and has room",
             "choose another place, or free some space",
         ) from None
-    return bundles.load(place / BUNDLE), store
+    return open_folder(place, bundle, False)  # another process was quicker
+
+
+def _fill(place: Path, bundle: Bundle) -> EdgeStore:
+    text = json.dumps(strict.plain(Record.of(bundle)), indent=2)
+    (place / MAKING).write_text(text + "\n", encoding="utf-8")
+    for part in (BUNDLE, SHARD):
+        shutil.rmtree(place / part, ignore_errors=True)
+    shutil.copytree(bundle.folder, place / BUNDLE)
+    store = EdgeStore(place / SHARD, bundle.dim, create=True)
+    os.replace(place / MAKING, place / RECORD)
+    return store
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Keeps other processes from making the same gallery, on systems that have such locks."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with (place / MAKING).open("a") as marker:
+        try:
+            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GalleryError(
+                f"the gallery {place} is being made by another process",
+                "one process at a time owns a gallery",
+                "wait for it",
+            ) from None
+        yield
 
 
 def _check_free(place: Path, create: bool) -> None:
@@ -149,6 +186,8 @@ def _check_free(place: Path, create: bool) -> None:
             "a gallery is a folder that `cdim index` wrote",
             f"check the path, or make one: cdim index SOURCE -o {place} --model BUNDLE",
         )
+    if RECORD in there:  # another process has just made it
+        return
     if there and not (MAKING in there and there <= {MAKING, BUNDLE, SHARD}):
         raise GalleryError(
             f"{place} holds something else, such as {min(there)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,11 @@ CHUNK = 200  # points a request
 PAGE = 1000
 
 
+def shown(url: str) -> str:
+    """A URL as messages may repeat it: without user and password."""
+    return re.sub(r"(?<=://).*@", "", url, flags=re.DOTALL)
+
+
 def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, ServerStore]:
     """Opens a collection.
 
@@ -45,7 +51,7 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
         MissingExtra: qdrant-client is not installed.
     """
     wrong = UsageError(
-        f"gallery {url!r}",
+        f"gallery {shown(url)!r}",
         "a URL names the server and the collection",
         "write it as http://host:6333/collection",
     )
@@ -58,7 +64,7 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
         raise wrong
     if given is None:
         raise UsageError(
-            f"no model for the gallery {url}",
+            f"no model for the gallery {shown(url)}",
             "a server keeps the vectors, not the model",
             "name its bundle with --model BUNDLE",
         )
@@ -77,7 +83,7 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
         )
     except ValueError:  # no such port, or no such name
         raise wrong from None
-    return given, ServerStore(client, collection, url, given, create)
+    return given, ServerStore(client, collection, shown(url), given, create)
 
 
 class ServerStore:
@@ -269,7 +275,7 @@ class ServerStore:
             )
         kind: Any = self._models.DatetimeRange if condition.of_dates else self._models.Range
         return self._models.FieldCondition(
-            key=store.path("meta", condition.field), range=kind(**condition.ends)
+            key=store.ranged(condition), range=kind(**condition.ends)
         )
 
     @contextmanager

@@ -20,6 +20,10 @@ from cdim.find.items import Value
 
 KEYS = ("id", "path", "source")
 """Columns of a table of metadata that say which image a row is about."""
+OF_FILES = frozenset(("folder", "date", "width", "height"))
+"""What every file of a folder tells of itself."""
+OF_ROWS, CAMERA = ("instance", "category", "domain", "split"), "camera"
+"""What a dataset tells of its images, beside its further columns."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Entry:
         domain: what it is embedded as.
         metadata: what is known of it without reading it.
         described: whether the image itself is asked for the rest: its date and its size.
+        columns: fields that the source itself tells of; of others it knows nothing.
     """
 
     id: str
@@ -39,6 +44,7 @@ class Entry:
     domain: str
     metadata: Mapping[str, Value]
     described: bool
+    columns: frozenset[str]
 
     def stamp(self) -> str:
         """Changes when the file or what is known of it does; "" where its file is missing."""
@@ -199,7 +205,7 @@ def _folder(source: str, domain: str, table: Table, prefix: str) -> Listing:
             used.add(key)
             known = {"folder": os.path.dirname(below), **told}
             known = {name: value for name, value in known.items() if value != ""}
-            entries[prefix + below] = Entry(prefix + below, path, domain, known, True)
+            entries[prefix + below] = Entry(prefix + below, path, domain, known, True, OF_FILES)
     return Listing(root, entries, unreadable, tuple(unseen), tuple(set(table.rows) - used))
 
 
@@ -219,14 +225,15 @@ def _dataset(
         used.add(key)
         name = f"{prefix}{row.source}"
         known = filters.check_metadata({**_known(row), **told})
-        entries[name] = Entry(name, locator, domain or row.domain, known, False)
+        own = frozenset((*OF_ROWS, CAMERA, *row.metadata))
+        entries[name] = Entry(name, locator, domain or row.domain, known, False, own)
     root = os.path.abspath(source) if os.path.exists(source) else source
     return Listing(root, entries, unmatched=tuple(set(table.rows) - used))
 
 
 def _known(row: Row) -> dict[str, Value]:
-    texts = {name: getattr(row, name) for name in ("instance", "category", "domain", "split")}
-    camera = {} if row.camera == NO_CAMERA else {"camera": row.camera}
+    texts = {name: getattr(row, name) for name in OF_ROWS}
+    camera = {} if row.camera == NO_CAMERA else {CAMERA: row.camera}
     more = typed({name: text for name, text in row.metadata.items() if text})
     return {**{name: text for name, text in texts.items() if text}, **camera, **more}
 

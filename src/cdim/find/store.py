@@ -4,7 +4,9 @@ A point is one item: its vector and, as its payload, everything else, so that al
 written at once or not at all:
 
     id, source, digest, domain, root, stamp    as in `cdim.find.items.Item`
-    meta      its metadata                                   ranges look here
+    meta      its metadata
+    numbers   what of it is a number                         ranges of numbers look here
+    dates     what of it is a date or a time                 ranges of dates look here
     words     its metadata as texts (see `filters.word`)     equality and facets look here
     fields    the names of its metadata
     thumb     its thumbnail, base64
@@ -24,14 +26,16 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.find.filters import Condition, is_date, word
-from cdim.find.items import Item
+from cdim.find.filters import Condition, Range, is_date, word
+from cdim.find.items import Item, Value
 
 TEXTS = ("id", "source", "digest", "domain", "root", "stamp")
+NUMBERS, DATES = "numbers", "dates"
 FIELDS, THUMBNAIL = "fields", "thumb"
 LIST = [*TEXTS, "meta"]
 """Parts of the payload that answers carry."""
-MAX_FIELDS = 1000
+MAX_FIELDS = 256
+"""Different names of metadata in one gallery: each has indices of its own."""
 HNSW_FROM = 200_000
 """Kilobytes of vectors from which a search graph is built: 100,000 vectors of 512 dimensions."""
 HNSW_M, HNSW_CONSTRUCT, HNSW_EF = 16, 128, 128
@@ -134,10 +138,15 @@ def indices(items: Sequence[Item]) -> dict[str, Literal["keyword", "float", "dat
         for field, value in item.metadata.items():
             found[path("words", field)] = "keyword"
             if is_date(value):
-                found[path("meta", field)] = "datetime"
-            elif not isinstance(value, str | bool):
-                found[path("meta", field)] = "float"
+                found[path(DATES, field)] = "datetime"
+            elif _is_number(value):
+                found[path(NUMBERS, field)] = "float"
     return found
+
+
+def ranged(condition: Range) -> str:
+    """The path in the payload that a range looks at: one index holds values of one kind."""
+    return path(DATES if condition.of_dates else NUMBERS, condition.field)
 
 
 def bare(key: str) -> str:
@@ -150,6 +159,12 @@ def payload(item: Item) -> dict[str, Any]:
     return {
         **{name: getattr(item, name) for name in TEXTS},
         "meta": dict(item.metadata),
+        NUMBERS: {field: value for field, value in item.metadata.items() if _is_number(value)},
+        DATES: {
+            field: str(value).replace(" ", "T")
+            for field, value in item.metadata.items()
+            if is_date(value)
+        },
         "words": {field: word(value) for field, value in item.metadata.items()},
         FIELDS: list(item.metadata),
         THUMBNAIL: base64.b64encode(item.thumbnail).decode(),
@@ -163,3 +178,7 @@ def item(found: dict[str, Any]) -> Item:
         metadata=found["meta"],
         thumbnail=base64.b64decode(found.get(THUMBNAIL, "")),
     )
+
+
+def _is_number(value: Value) -> bool:
+    return not isinstance(value, str | bool)

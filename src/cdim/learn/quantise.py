@@ -12,7 +12,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 BATCH = 32
-SEEN = 256
+SEEN = 1024
 """Training images that the ranges are measured on."""
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from cdim.find.collection import MOST_VALUES
 from cdim.find.filters import is_date
 from cdim.find.gallery import Gallery
 from cdim.find.items import Value
@@ -21,8 +22,6 @@ from cdim.serve.served import served
 router = APIRouter()
 VALUES = 100
 """Most values of a field that are told."""
-COUNTED = 1_000
-"""Values of a field that are looked at; a gallery leaves out fields of more."""
 SAMPLE = 200
 """Items looked at to learn what the fields of too many values hold."""
 
@@ -32,8 +31,10 @@ def gallery(request: Request) -> dict[str, Any]:
     """The gallery, its model, and what this request's token may do."""
     here = served(request)
     bundle = here.gallery.bundle
+    may_write = here.access.knows(request.headers)
     return {
-        "name": PurePath(str(here.gallery.place).rstrip("/")).name or "gallery",
+        "name": PurePath(here.gallery.place.rstrip("/")).name or "gallery",
+        "place": here.gallery.place if may_write else None,
         "items": here.gallery.count(),
         "bundle": bundle.name,
         "fingerprint": bundle.fingerprint,
@@ -42,7 +43,7 @@ def gallery(request: Request) -> dict[str, Any]:
         "query": bundle.query,
         "gallery": bundle.gallery,
         "calibrated": bundle.calibration is not None,
-        "may_write": here.access.knows(request.headers),
+        "may_write": may_write,
         "max_bytes": MAX_BYTES,
     }
 
@@ -55,7 +56,7 @@ def facets(
     """The fields of the items that pass a filter, with their values or ranges."""
     chosen = bodies.table(where) if where else None
     here = served(request).gallery
-    counted = here.facets(chosen, limit=COUNTED)
+    counted = here.facets(chosen, limit=MOST_VALUES)
     told = {field: _counted(field, counts) for field, counts in counted.items()}
     for field, values in _sampled(here, chosen).items():
         if field not in told and (kind := _kind(values)) != "value":

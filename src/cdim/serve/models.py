@@ -176,6 +176,9 @@ class GalleryAnswer(BaseModel):
     """What is served."""
 
     name: str
+    place: str | None = Field(
+        description="Where it is, as the server was told; null unless the token may change items."
+    )
     items: int
     bundle: str = Field(description="The model's name.")
     fingerprint: str

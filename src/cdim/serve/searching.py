@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -85,6 +86,6 @@ def _view(view: View, bundle: Bundle) -> Look | Like:
 
 def _image(data: bytes, domain: str | None, bundle: Bundle) -> Look:
     """An uploaded image; no format of pixels begins as an SVG does."""
-    if data.lstrip()[:1] == b"<":
+    if data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<":
         return drawn(drawings.read_svg(data, "the drawing"), domain, bundle)
     return read_query(data, domain, bundle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from cdim.serve.access import Access
 from cdim.serve.failures import Refused
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 
 class Served:
@@ -51,6 +53,14 @@ class Served:
             self.gallery.encoder.encode_pixels([blank], self.gallery.bundle.query)
         except CdimError as error:
             self._failure = error
+            _LOG.error("the model cannot be used: %s", error)
+        except Exception as error:
+            self._failure = CdimError(
+                f"the model could not be loaded ({type(error).__name__})",
+                "this is a fault of cdim or of this machine, not of the request",
+                "look at what the server printed, and start it again",
+            )
+            _LOG.exception("the model could not be loaded")
         else:
             self.ready = True
 

@@ -20,12 +20,13 @@ export class Adding {
   limit(bytes) { this.#most = bytes; }
 
   open() {
-    if (!$("adding").open) {
+    if ($("adding").open) return;
+    if (this.#done === this.#waiting) {
       $("add-list").replaceChildren();
       $("add-status").textContent = "";
       this.#waiting = this.#done = 0;
-      $("adding").showModal();
     }
+    $("adding").showModal();
   }
 
   take(files) {

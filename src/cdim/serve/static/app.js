@@ -4,7 +4,7 @@ import { get, send, setToken, takeToken } from "./api.js";
 import { Adding } from "./adding.js";
 import { Details } from "./details.js";
 import { Drawing } from "./drawing.js";
-import { $, closable, element, explain, many, percent } from "./elements.js";
+import { $, closable, element, explain, many, percent, quoted } from "./elements.js";
 import { Filters } from "./filters.js";
 import { Picture } from "./picture.js";
 import { Results } from "./results.js";
@@ -52,21 +52,43 @@ function refresh() {
   timer = setTimeout(search, PAUSE);
 }
 
-async function search() {
+function search() {
+  timer = 0;
+  return run(async (signal) => {
+    if (!gallery) await learn();
+    const asked = question();
+    const answer = await (asked ? find(asked, signal) : browse(signal));
+    return () => (asked ? showFound : showItems)(answer);
+  });
+}
+
+// What is shown belongs to another question once a newer search is on its way.
+function showMore() {
+  if (timer || running) return;
+  const before = results.shown;
+  run(async (signal) => {
+    const answer = await browse(signal, following);
+    return () => showItems(answer, before);
+  });
+}
+
+// Asks, and shows the answer unless another question has overtaken this one.
+async function run(ask) {
   const mine = new AbortController();
   running = mine;
   $("results").setAttribute("aria-busy", "true");
   try {
-    if (!gallery) await learn();
-    const asked = question();
-    const answer = await (asked ? find(asked, mine.signal) : browse(mine.signal));
+    const show = await ask(mine.signal);
     if (running !== mine) return;
-    (asked ? showFound : showItems)(answer);
+    show();
     $("failure").hidden = true;
   } catch (failure) {
     if (failure.name !== "AbortError" && running === mine) failed(failure);
   } finally {
-    if (running === mine) $("results").removeAttribute("aria-busy");
+    if (running === mine) {
+      running = null;
+      $("results").removeAttribute("aria-busy");
+    }
   }
 }
 
@@ -136,9 +158,10 @@ function blank(shown) {
       element("p", {}, "Take one away, or look at everything."),
       element("button", { type: "button", class: "button", onclick: () => filters.reset() }, "Reset filters"));
   } else if (!gallery.items) {
+    const place = gallery.place === null ? "GALLERY" : quoted(gallery.place);
     box.replaceChildren(element("h3", {}, "This gallery is empty"),
       element("p", {}, "Fill it with a folder of photos: stop this server, index them, and start it again. Indexing a folder once more only adds what is new."),
-      element("pre", { tabindex: "0", "aria-label": "Commands" }, `cdim index PHOTOS -o ${gallery.name}\ncdim serve ${gallery.name}`),
+      element("pre", { tabindex: "0", "aria-label": "Commands" }, `cdim index PHOTOS -o ${place}\ncdim serve ${place}`),
       element("p", {}, "Or try it with a few images:"),
       element("button", { type: "button", class: "button primary", onclick: openAdding }, "Add images"));
   } else {
@@ -202,14 +225,7 @@ function listen() {
   $("weight").addEventListener("input", refresh);
   $("add").addEventListener("click", openAdding);
   $("keys").addEventListener("click", () => $("shortcuts").showModal());
-  $("more").addEventListener("click", async () => {
-    const before = results.shown;
-    try {
-      showItems(await browse(undefined, following), before);
-    } catch (failure) {
-      failed(failure);
-    }
-  });
+  $("more").addEventListener("click", showMore);
   $("theme").addEventListener("click", () => {
     const dark = getComputedStyle(document.documentElement).colorScheme === "dark" ||
       (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);

@@ -17,6 +17,9 @@ export const percent = (share) => share > 0.995 && share < 1 ? ">99 %" : share <
 
 export const many = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
 
+// As one word of a shell's command line.
+export const quoted = (word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
 // The end of a path is what tells two items apart.
 export function title(id) {
   return id.split("/").at(-1) || id;

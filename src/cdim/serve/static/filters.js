@@ -21,8 +21,13 @@ export class Filters {
     const useful = facets.filter(tellsApart);
     if (JSON.stringify(useful) === this.#facets) return;
     this.#facets = JSON.stringify(useful);
-    this.#where.clear();
-    $("fields").replaceChildren(...useful.map((facet) => this.#group(facet)));
+    // An item more or less changes the counts: what was chosen stays chosen where it is still there.
+    const focused = $("fields").contains(document.activeElement) ? document.activeElement : null;
+    focused?.blur(); // what was typed counts
+    const before = this.#where;
+    this.#where = new Map();
+    $("fields").replaceChildren(...useful.map((facet) => this.#group(facet, before.get(facet.field))));
+    if (focused?.name) [...$("fields").elements].find(({ name }) => name === focused.name)?.focus();
     $("filters").hidden = !useful.length;
     this.#tell();
   }
@@ -34,9 +39,13 @@ export class Filters {
     this.#changed();
   }
 
-  #set(field, condition) {
+  #keep(field, condition) {
     if (condition === null) this.#where.delete(field);
     else this.#where.set(field, condition);
+  }
+
+  #set(field, condition) {
+    this.#keep(field, condition);
     this.#tell();
     this.#changed();
   }
@@ -47,25 +56,29 @@ export class Filters {
     $("reset").hidden = !count;
   }
 
-  #group(facet) {
+  #group(facet, before) {
     const legend = element("legend", {}, facet.field.replaceAll("_", " "));
-    const inside = facet.kind === "value" ? this.#boxes(facet) : this.#ends(facet);
+    const inside = facet.kind === "value" ? this.#boxes(facet, before) : this.#ends(facet, before);
     return element("fieldset", { class: "facet" }, legend, ...inside);
   }
 
-  #boxes({ field, values }) {
-    const chosen = new Set();
+  #boxes({ field, values }, before) {
+    const wanted = Array.isArray(before) ? before : []; // a range, where the field was of numbers
+    const kept = values.map(({ value }) => value).filter((value) => wanted.includes(value));
+    this.#keep(field, kept.length ? kept : null);
+    const folded = !values.slice(FEW + 1).some(({ value }) => kept.includes(value));
     const rows = values.map(({ value, count }, i) => {
-      const box = element("input", { type: "checkbox", onchange: () => {
+      const box = element("input", { type: "checkbox", name: `${field}=${value}`, onchange: () => {
+        const chosen = new Set(this.#where.get(field));
         if (box.checked) chosen.add(value);
         else chosen.delete(value);
         this.#set(field, chosen.size ? [...chosen] : null);
       } });
-      $("fields").addEventListener("reset", () => chosen.clear());
-      return element("label", { class: "check", hidden: i >= FEW + 1 }, box,
+      box.checked = kept.includes(value);
+      return element("label", { class: "check", hidden: folded && i >= FEW + 1 }, box,
         element("span", { class: "value" }, String(value)), element("span", { class: "soft" }, count.toLocaleString("en")));
     });
-    if (rows.length <= FEW + 1) return rows;
+    if (!folded || rows.length <= FEW + 1) return rows;
     const all = element("button", { type: "button", class: "quiet", onclick: () => {
       for (const row of rows) row.hidden = false;
       all.remove();
@@ -74,10 +87,10 @@ export class Filters {
     return [...rows, all];
   }
 
-  #ends({ field, kind, low, high }) {
+  #ends({ field, kind, low, high }, before) {
     const type = kind === "number" ? "number" : "date";
     const make = (label, end) => element("input", {
-      type, step: "any", "aria-label": `${field}, ${label}`, placeholder: end ?? label,
+      type, step: "any", name: `${field}=${label}`, "aria-label": `${field}, ${label}`, placeholder: end ?? label,
     });
     const from = make("from", low), to = make("to", high);
     const read = () => {
@@ -85,10 +98,14 @@ export class Filters {
       const end = (input) => (kind === "number" ? Number(input.value) : input.value);
       if (from.value) range.gte = end(from);
       if (to.value) range.lte = end(to); // a day counts until its end
-      this.#set(field, Object.keys(range).length ? range : null);
+      return Object.keys(range).length ? range : null;
     };
-    from.addEventListener("change", read);
-    to.addEventListener("change", read);
+    const set = () => this.#set(field, read());
+    from.value = before?.gte ?? "";
+    to.value = before?.lte ?? "";
+    this.#keep(field, read());
+    from.addEventListener("change", set);
+    to.addEventListener("change", set);
     return [element("div", { class: "ends" }, from, element("span", { class: "soft" }, "to"), to)];
   }
 }

@@ -39,7 +39,8 @@ export class Picture {
     this.#drop();
     this.#like = id;
     this.#show(`like ${title(id)}`, "");
-    $("chosen-image").src = await thumbnail(id).catch(() => "");
+    const url = await thumbnail(id).catch(() => "");
+    if (this.#like === id) $("chosen-image").src = url; // another one may have been chosen meanwhile
   }
 
   forget() {
