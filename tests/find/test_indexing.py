@@ -281,6 +281,24 @@ def test_a_folder_that_was_renamed_keeps_its_vectors(gallery, folder, encoder, t
     assert told(run(gallery, tmp_path / "renamed")) == {"unchanged": 2}
 
 
+def test_a_renamed_folder_may_be_interrupted(gallery, folder, tmp_path):
+    for i in range(2):
+        save(folder / f"gone{i}.png", (i, 0, 0))
+    run(gallery, folder)
+    folder.rename(tmp_path / "renamed")
+    for i in range(2):
+        (tmp_path / "renamed" / f"gone{i}.png").unlink()
+
+    def stop(ids):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(gallery, tmp_path / "renamed", on_put=stop)
+    assert gallery.count() == 5
+    assert told(run(gallery, tmp_path / "renamed")) == {"unchanged": 3, "removed": 2}
+    assert names(gallery) == NAMES
+
+
 @pytest.mark.parametrize("shared", [1, 2])
 def test_a_folder_that_is_not_mounted_loses_nothing(gallery, folder, tmp_path, shared):
     save(folder / "fourth.png", (9, 9, 9))
@@ -357,6 +375,14 @@ def test_a_dataset_speaks_for_its_own_columns(gallery, folder, tmp_path):
     said = gallery.get("photos/red.png").metadata
     assert (said["instance"], said["note"]) == ("9", "old")
     assert "price" not in said
+
+
+def test_codes_stay_text(tmp_path):
+    texts = ["007", "-01", "00.5", "12E4", "1e5", "0", "0.5", "-3", ".5", "10", "2024-01-02"]
+    lines = "".join(f"{i},{text}\n" for i, text in enumerate(texts))
+    rows = table(tmp_path, "id,x\n" + lines).rows
+    values = [rows[str(i)]["x"] for i in range(len(texts))]
+    assert values == [*texts[:5], 0, 0.5, -3, 0.5, 10, "2024-01-02"]
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ class _Run:
 
         from cdim.find.gallery import Gallery
 
-        click.echo(f"watching {self.source}; Ctrl-C ends it", err=True)
+        click.echo(f"watching {_shown(self.source)}; Ctrl-C ends it", err=True)
         behind = True  # what changed before the watcher was there
         for changes in watch(
             self.source,
@@ -179,7 +179,7 @@ def _report(summary: Summary, place: str, count: int, as_json: bool) -> None:
             if getattr(summary, name) or name == "added"
         )
         known = f" ({summary.reused} known by their content)" if summary.reused else ""
-        click.echo(f"{place}: {count} items; {did}; {summary.embedded} embedded{known}")
+        click.echo(f"{_shown(place)}: {count} items; {did}; {summary.embedded} embedded{known}")
     for why in list(summary.unreadable.items())[:SHOWN]:
         click.echo("left out: {}: {}".format(*map(_shown, why)), err=True)
     if len(summary.unreadable) > SHOWN:
@@ -193,7 +193,7 @@ def _report(summary: Summary, place: str, count: int, as_json: bool) -> None:
 
 
 def _shown(text: str) -> str:
-    """On one line, and with nothing that a terminal would obey: names of files may hold anything."""
+    """On one line, without what a terminal would obey: names of files may hold anything."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

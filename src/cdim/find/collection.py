@@ -130,12 +130,17 @@ class Collection:
         """How many items there are."""
         return self.store.count(filters.read(where))
 
-    def facets(self, where: Where | None = None, limit: int = 20) -> dict[str, dict[Value, int]]:
+    def facets(
+        self, where: Where | None = None, limit: int = 20
+    ) -> dict[str, list[tuple[Value, int]]]:
         """Fields of at most `MOST_VALUES` different values in all, and how often items have which.
 
         Args:
             where: which items are counted.
             limit: values a field, the most frequent first.
+
+        Returns:
+            Values with their counts, by field; no table of them, where true and 1 would be one.
         """
         conditions = filters.read(where)
         few = [
@@ -145,7 +150,7 @@ class Collection:
         ]
         found = {field: self.store.facet(field, conditions, limit) for field in few}
         return {
-            field: {json.loads(word): n for word, n in words.items()}
+            field: [(json.loads(word), n) for word, n in words.items()]
             for field, words in found.items()
             if words
         }

@@ -138,6 +138,7 @@ class _Indexing:
         entries = [e for e in self.listing.entries.values() if not self._by_itself(e.id)]
         described = {name for entry in entries if entry.described for name in entry.columns}
         self.gallery.check_fields({name for e in entries for name in e.metadata} | described)
+        self._hand_over()
         for done, (entry, found) in enumerate(self._read(entries), start=1):
             if isinstance(found, str):
                 self.summary.unreadable[entry.id] = found
@@ -202,6 +203,19 @@ class _Indexing:
         """
         ids = [name for name, known in self.known.items() if known.root == other]
         return 2 * sum(name in self.listing.entries for name in ids) > len(ids)
+
+    def _hand_over(self) -> None:
+        """Takes what is gone from a renamed folder first: a kill leaves it those that are here."""
+        old = self.roots - {self.listing.root}
+        gone = [
+            name
+            for name, known in self.known.items()
+            if known.root in old and name not in self.listing.entries
+        ]
+        for start in range(0, len(gone), BATCH):
+            found = self.gallery.store.get(gone[start : start + BATCH], True, True)
+            items = [replace(f.item, root=self.listing.root, stamp="") for f in found]
+            self.gallery.put(items, np.array([f.vector for f in found], dtype=np.float32))
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Read | str | None]]:
         """Every entry with what it holds, the reason it cannot be read, or None: unchanged."""

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ OF_FILES = frozenset(("folder", "date", "width", "height"))
 """What every file of a folder tells of itself."""
 OF_ROWS, CAMERA = ("instance", "category", "domain", "split"), "camera"
 """What a dataset tells of its images, beside its further columns."""
+_CODE = re.compile(r"[+-]?0\d|.*[eE]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,12 @@ class Table:
 
 
 def typed(texts: Mapping[str, str]) -> dict[str, Value]:
-    """Metadata of texts: what is a number becomes one."""
-    numbers = {name: filters.number(text) for name, text in texts.items()}
-    return {
-        name: text if (number := numbers[name]) is None else number for name, text in texts.items()
-    }
+    """Metadata of texts: what is a number becomes one, but for 007 and 12E4, which are codes."""
+    return {name: text if (n := _number(text)) is None else n for name, text in texts.items()}
+
+
+def _number(text: str) -> int | float | None:
+    return None if _CODE.match(text) else filters.number(text)
 
 
 def listed(

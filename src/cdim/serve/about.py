@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Annotated, Any
 
@@ -84,19 +84,19 @@ def metrics(request: Request) -> Response:
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _counted(field: str, counts: Mapping[Value, int]) -> dict[str, Any]:
+def _counted(field: str, counts: Sequence[tuple[Value, int]]) -> dict[str, Any]:
     """A field's kind, most frequent values and range."""
-    often = list(counts.items())[:VALUES]
+    values = [value for value, _ in counts]
     told: dict[str, Any] = {
         "field": field,
-        "kind": _kind(list(counts)),
-        "values": [{"value": value, "count": count} for value, count in often],
+        "kind": _kind(values),
+        "values": [{"value": value, "count": count} for value, count in counts[:VALUES]],
     }
     if told["kind"] == "number":
-        numbers = [value for value in counts if not isinstance(value, str)]
+        numbers = [value for value in values if not isinstance(value, str)]
         return {**told, "low": min(numbers), "high": max(numbers)}
     if told["kind"] == "date":
-        days = sorted(str(value)[:10] for value in counts)
+        days = sorted(str(value)[:10] for value in values)
         return {**told, "low": days[0], "high": days[-1]}
     return told
 
