@@ -101,7 +101,7 @@ def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_r
     query, gallery = rows.where(role="query"), rows.where(role="gallery")
     network = load_run(runs / "all", "cpu")
     shutil.copytree(plain.folder, tmp_path / "edges")
-    known = replace(plain, domains={"sketch": "sketch", "edge": "edge"})
+    known = replace(plain, domains={"sketch": "sketch", "edge": "edge", "photo": "edge"})
     model = encoder.load(bundle.save(known, tmp_path / "edges"))
     wanted = evaluate(network.embed(query), network.embed(gallery), query, gallery, dataset="run")
     same = evaluate(model.embed(query), model.embed(gallery), query, gallery, dataset="bundle")
