@@ -35,7 +35,7 @@ def load(place: str | Path | Bundle, engine: str = "auto") -> Encoder:
 
     Args:
         place: a bundle's folder, or the name of one that comes with cdim.
-        engine: "onnxruntime", "openvino" (extra `cdim[openvino]`, faster on Intel CPUs), or
+        engine: "onnxruntime", "openvino" (extra `cdim[openvino]`), or
             "auto": OpenVINO where it is installed. `Encoder.engine` says which.
 
     Raises:
