@@ -9,16 +9,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim import bundle as bundles
+from cdim import engines
 from cdim.bundle import Bundle
 from cdim.data import images
 from cdim.data.manifest import Manifest, Source
-from cdim.errors import ImageError, MissingExtra, ModelError, UsageError, nearest
+from cdim.errors import ImageError, UsageError
 
 BATCH = 32
 AHEAD = 3  # batches that are decoded while one is in the network
@@ -27,7 +28,6 @@ Progress = Callable[[int, int], None]
 Job = tuple[Callable[[], NDArray[np.uint8]], str]
 """How to read an image, and its domain."""
 Output = Literal["embedding", "features"]
-ENGINES = ("auto", "onnxruntime", "openvino")
 
 
 def load(place: str | Path | Bundle, engine: str = "auto") -> Encoder:
@@ -59,7 +59,7 @@ class Encoder:
     def __init__(self, bundle: Bundle, engine: str = "auto") -> None:
         bundles.check_whole(bundle)
         self.bundle = bundle
-        self.engine, self._run = _start(bundle, engine)
+        self.engine, self._run = engines.start(bundle, engine)
 
     @property
     def seed(self) -> int | None:
@@ -231,79 +231,6 @@ class Encoder:
 
     def _load(self, read: Callable[[], NDArray[np.uint8]], domain: str) -> NDArray[np.uint8]:
         return self.prepare(read(), domain)
-
-
-class _Run(Protocol):
-    def __call__(self, inputs: dict[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """One output of the graph, float32 (n, d)."""
-
-
-def _start(bundle: Bundle, engine: str) -> tuple[str, _Run]:
-    """The engine's name and the graph, loaded into it."""
-    if engine not in ENGINES:
-        raise UsageError(
-            f"engine {engine!r}", f"it is one of {', '.join(ENGINES)}", nearest(engine, ENGINES)
-        )
-    if engine != "onnxruntime":
-        try:
-            return "openvino", _openvino(bundle)
-        except ModuleNotFoundError as error:
-            if error.name != "openvino":
-                raise
-            if engine == "openvino":
-                raise MissingExtra(
-                    "openvino is not installed",
-                    "it comes with the extra [openvino]",
-                    "pip install 'cdim[openvino]', or use engine='onnxruntime'",
-                ) from None
-    return "onnxruntime", _onnxruntime(bundle)
-
-
-def _onnxruntime(bundle: Bundle) -> _Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            str(bundle.model), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # its errors have no common base of their own
-        raise _damaged(bundle, error) from None
-
-    def run(inputs: dict[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = session.run([output], inputs)[0]
-        return vectors
-
-    return run
-
-
-def _openvino(bundle: Bundle) -> _Run:
-    import openvino
-
-    try:
-        # In full precision: left alone, it computes in bfloat16 where the CPU can.
-        model = openvino.Core().compile_model(
-            str(bundle.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
-    except RuntimeError as error:
-        raise _damaged(bundle, error) from None
-
-    def run(inputs: dict[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        request = model.create_infer_request()  # one a call: they are not for several threads
-        vectors: NDArray[np.float32] = request.infer(inputs)[output]
-        return vectors
-
-    return run
-
-
-def _damaged(bundle: Bundle, error: Exception) -> ModelError:
-    said = (str(error).splitlines() or [type(error).__name__])[0]
-    return ModelError(
-        f"cannot load {bundle.model} ({said})",
-        "it is the graph that `cdim export` wrote",
-        "export the run again",
-    )
 
 
 def _listed(source: Any) -> Iterable[Any]:

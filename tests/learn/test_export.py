@@ -18,9 +18,11 @@ from cdim.evaluation import evaluate
 from cdim.find.gallery import Gallery
 from cdim.find.items import Look
 from cdim.learn import export as exporting
+from cdim.learn import parity
 from cdim.learn.embedder import load_run
 from cdim.learn.export import export
 from cdim.learn.run import train
+from cdim.learn.sources import open_source
 
 
 @pytest.fixture(scope="session")
@@ -121,9 +123,9 @@ def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_r
 
 
 def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
-    source = exporting._open(runs / "all", None)
+    source = open_source(runs / "all", None)
     module = exporting.graph.Graph(source.embedder)
-    exporting.check_parity(plain, module, source.train)
+    parity.check(plain, module, source.train)
     shutil.copytree(plain.folder, tmp_path / "b")
     model = onnx.load(str(tmp_path / "b" / "model.onnx"))
     weights = next(t for t in model.graph.initializer if "fc7" in t.name and len(t.dims) == 2)
@@ -132,7 +134,7 @@ def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
     onnx.save(model, str(tmp_path / "b" / "model.onnx"))
     made = bundle.save(bundle.load(tmp_path / "b"), tmp_path / "b")
     with pytest.raises(ModelError, match=r"differ from the network's \(cosine 0\."):
-        exporting.check_parity(made, module, source.train)
+        parity.check(made, module, source.train)
 
 
 def test_eight_bits_are_accepted_where_they_cost_little(runs, tmp_path, monkeypatch):
@@ -230,7 +232,7 @@ def test_a_place_that_cannot_be_written_anew_is_refused_first(runs, tmp_path, pl
 
 
 def test_a_single_part_is_judged_by_instance(runs):
-    source = exporting._open(runs / "fold-0", None)
+    source = open_source(runs / "fold-0", None)
     vectors = source.embedder.embed(source.held.manifest)
     parts = source.held.searches(vectors, 5)
     assert len(parts) == 5

@@ -70,7 +70,7 @@ class EdgeStore:
         wanted = [*store.LIST, store.THUMBNAIL] if thumbnails else store.LIST
         with self._failing():
             points: list[Any] = [store.point_id(i) for i in ids]
-            return [_stored(r) for r in self._shard.retrieve(points, wanted, vectors)]
+            return [store.stored(r) for r in self._shard.retrieve(points, wanted, vectors)]
 
     def nearest(
         self,
@@ -92,7 +92,7 @@ class EdgeStore:
                 with_vector=vectors,
                 params=edge.SearchParams(exact=exact, hnsw_ef=store.HNSW_EF),
             )
-            return [_stored(point, point.score) for point in self._shard.query(request)]
+            return [store.stored(point, point.score) for point in self._shard.query(request)]
 
     def page(
         self,
@@ -113,7 +113,7 @@ class EdgeStore:
                     with_vector=vectors,
                 )
             )
-        return [_stored(r) for r in records], None if following is None else str(following)
+        return [store.stored(r) for r in records], None if following is None else str(following)
 
     def count(self, where: Sequence[Condition]) -> int:
         """See `Store.count`."""
@@ -201,11 +201,6 @@ def _config(dim: int) -> edge.EdgeConfig:
         hnsw_config=graph,
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=store.HNSW_FROM),
     )
-
-
-def _stored(point: Any, distance: float = 0.0) -> Stored:
-    vector = None if point.vector is None else np.array(point.vector, dtype=np.float32)
-    return Stored(store.item(point.payload), vector, distance)
 
 
 def _filter(where: Sequence[Condition], without: Sequence[str] = ()) -> edge.Filter | None:

@@ -159,7 +159,7 @@ class ServerStore:
         with self._failing():
             points: list[Any] = [store.point_id(i) for i in ids]
             found = self._client.retrieve(self._name, points, wanted, vectors)
-        return [_stored(record) for record in found]
+        return [store.stored(record) for record in found]
 
     def nearest(
         self,
@@ -182,7 +182,7 @@ class ServerStore:
                 with_vectors=vectors,
                 search_params=self._models.SearchParams(exact=exact, hnsw_ef=store.HNSW_EF),
             )
-        return [_stored(point, point.score) for point in found.points]
+        return [store.stored(point, point.score) for point in found.points]
 
     def page(
         self,
@@ -202,7 +202,7 @@ class ServerStore:
                 with_payload=store.LIST,
                 with_vectors=vectors,
             )
-        return [_stored(r) for r in records], None if following is None else str(following)
+        return [store.stored(r) for r in records], None if following is None else str(following)
 
     def count(self, where: Sequence[Condition]) -> int:
         """See `Store.count`."""
@@ -293,8 +293,3 @@ class ServerStore:
                 f"{KEY} if it wants one",
                 "check the URL and the server's log",
             ) from None
-
-
-def _stored(point: Any, distance: float = 0.0) -> Stored:
-    vector = None if point.vector is None else np.array(point.vector, dtype=np.float32)
-    return Stored(store.item(point.payload), vector, distance)

@@ -121,6 +121,12 @@ class Store(Protocol):
         """Flushes and lets go."""
 
 
+def stored(point: Any, distance: float = 0.0) -> Stored:
+    """An item from a point of either database."""
+    vector = None if point.vector is None else np.array(point.vector, dtype=np.float32)
+    return Stored(item(point.payload), vector, distance)
+
+
 def point_id(item_id: str) -> str:
     """The number of an item's point."""
     return str(uuid.uuid5(_NAMES, item_id))

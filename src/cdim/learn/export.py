@@ -11,72 +11,35 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from cdim import bundle as bundles
 from cdim import encoder, model_card
-from cdim.bundle import Bundle, Measured, TrainingSet
+from cdim.bundle import Bundle, Measured
 from cdim.conditions import choose_protocol
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
 from cdim.evaluation import evaluate
-from cdim.learn import graph, projection
-from cdim.learn.embedder import Embedder, load_run
-from cdim.learn.heldout import HeldOut, held_out
+from cdim.learn import graph, parity, projection
+from cdim.learn.heldout import HeldOut
 from cdim.learn.projection import Projection
 from cdim.learn.quantise import quantise, sample
-from cdim.learn.recipe import Recipe, read
-from cdim.learn.run import load_parts
+from cdim.learn.sources import Source, check_folds, open_source
 from cdim.metrics import calibration_fit
 from cdim.metrics.cross_fit import cross_fit
-from cdim.metrics.ranking import distances
 from cdim.metrics.significance import bootstrap
 
-SEEN = 200
-"""Training images that graph and network are compared on."""
-BATCH = 32
-TOP = 10
-OUTPUTS: tuple[encoder.Output, ...] = ("features", "embedding")
-COSINE = 0.9999
-TIE = 1e-5
 PARTS = 5
 """Parts that the searches of a single held-out part are divided into, to judge probabilities."""
 LOST_QUERIES, LOST_SHARE = 1, 0.005
 """How much of the first validation metric 8 bits may cost: whichever is more."""
 _MEANT = 0.5  # strength of whitening where nothing is held out to choose it on
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A run that is exported, or speaks for one.
-
-    Args:
-        name: of its folder.
-        embedder: its best network.
-        train: what it learned from.
-        held: what it did not.
-        seen: the datasets of this and of earlier stages.
-    """
-
-    name: str
-    embedder: Embedder
-    train: Manifest
-    held: HeldOut | None
-    seen: tuple[TrainingSet, ...]
-
-    @cached_property
-    def components(self) -> projection.Components:
-        """The principal components of what it learned from."""
-        return projection.decompose(self.embedder.embed(self.train), self.train.domain)
 
 
 @dataclass(frozen=True)
@@ -136,10 +99,10 @@ def export(
         raise UsageError("-o .", "the folder of a bundle is made anew", "name another folder")
     for name in tests:
         _sides(name, data)
-    own = _open(run, data)
-    others = [_open(fold, data) for fold in folds] or [own]
+    own = open_source(run, data)
+    others = [open_source(fold, data) for fold in folds] or [own]
     judges = [(source, source.held) for source in others if source.held is not None]
-    _check_folds(own, others, bool(folds))
+    check_folds(own, others, bool(folds))
     if int8 and not judges:
         raise UsageError(
             "--int8 with nothing held out",
@@ -164,70 +127,6 @@ def export(
             folder.rmdir()
         shutil.move(work / "bundle", folder)
     return bundles.load(folder)
-
-
-def _open(run: Path, data: Path | None) -> Source:
-    embedder = load_run(run, "cpu")
-    recipe = embedder.recipe
-    parts = load_parts(recipe.data, data)
-    seen = tuple(dict.fromkeys(_seen(run, recipe, data)))
-    return Source(run.name, embedder, parts.train, held_out(recipe, data), seen)
-
-
-def _seen(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:
-    """The datasets of a run and of the stages before it."""
-    for name in recipe.data.train:
-        # A bundle travels: it names a file, not where it lay.
-        yield TrainingSet(Path(name).name, open_dataset(name, data).terms)
-    if recipe.model.weights:
-        weights = Path(recipe.model.weights).name
-        yield TrainingSet(f"weights of {weights}", "as their makers say")
-    start = recipe.model.start
-    if start:
-        earlier = next((p for p in (run.parent / start, Path(start)) if p.is_dir()), None)
-        if earlier is None:
-            raise ModelError(
-                f"the run {start!r}, which {run.name} started from, is not in {run.parent}",
-                "a bundle names all that its model was trained on",
-                "put the earlier stage's run back beside it",
-            )
-        yield from _seen(earlier, read(earlier / "recipe.toml"), data)
-
-
-def _check_folds(own: Source, others: Sequence[Source], named: bool) -> None:
-    """Folds are of the same recipe, but for what they held out, and held out different things."""
-    taken: dict[str, str] = {}
-    for other in others if named else ():
-        if other.held is None:
-            raise UsageError(
-                f"the fold {other.name} held out nothing to search",
-                "a fold's recipe has data.validation above 0",
-                "train it with --set data.validation=0.2 --set data.fold=0, and so on",
-            )
-        ours, theirs = (_comparable(source.embedder.recipe) for source in (own, other))
-        different = [part for part in ours if ours[part] != theirs[part]]
-        if different:
-            raise UsageError(
-                f"the fold {other.name} has another [{different[0]}] than {own.name}",
-                "folds are runs of the same recipe",
-                "train them by the recipe of the run that is exported",
-            )
-        held = set(other.held.manifest.instance.tolist())
-        twice = sorted(held & taken.keys())
-        if twice:
-            raise UsageError(
-                f"the folds {taken[twice[0]]} and {other.name} both held out {twice[0]!r}",
-                "every fold holds out another part",
-                "name each fold once, and give each its own data.fold",
-            )
-        taken.update(dict.fromkeys(held, other.name))
-
-
-def _comparable(recipe: Recipe) -> dict[str, Any]:
-    """What a run and its folds have in common, part by part."""
-    table = recipe.to_dict()
-    shared = {part: table[part] for part in table if part not in ("name", "seed", "data")}
-    return {**shared, "data": {key: table["data"][key] for key in ("train", "target")}}
 
 
 def _choose_whitening(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> float:
@@ -320,7 +219,7 @@ def _make(source: Source, asked: Asked, place: Path, check: bool = False) -> Bun
     graph.write(module, place / bundles.MODEL)
     made = bundles.save(_describe(source, module, fitted, place), place)
     if check:
-        check_parity(made, module, train)
+        parity.check(made, module, train)
     if asked.int8:
         some = train.take(sample(len(train)))
         inputs = encoder.load(made, "onnxruntime").inputs(some)
@@ -368,57 +267,6 @@ def _describe(
         seed=recipe.seed,
         folder=place,
     )
-
-
-def check_parity(made: Bundle, module: graph.Graph, manifest: Manifest) -> None:
-    """The graph gives what the network gives, on real images.
-
-    Raises:
-        ModelError: a vector differs by more than `COSINE`, or one of the ten nearest is another,
-            equally near within `TIE` excepted.
-    """
-    some = manifest.take(sample(len(manifest), SEEN))
-    running = encoder.load(made, "onnxruntime")
-    given = running.inputs(some)
-    wanted = _network(module, given)
-    for output, vectors in zip(OUTPUTS, wanted, strict=True):
-        ours = running.embed(some, output=output)
-        cosine = _cosine(ours, vectors)
-        if cosine.min() < COSINE:
-            raise ModelError(
-                f"{output} of the exported graph differ from the network's "
-                f"(cosine {cosine.min():.6f} of {some.source[int(cosine.argmin())]})",
-                f"each has at least {COSINE}",
-                "export with another version of torch or onnx",
-            )
-        apart, graph_apart = distances(vectors, vectors), distances(ours, ours)
-        order, graph_order = (np.argsort(d, axis=1)[:, :TOP] for d in (apart, graph_apart))
-        rows = np.arange(len(some))[:, None]
-        wrong = np.abs(apart[rows, order] - apart[rows, graph_order]) > TIE
-        if wrong.any():
-            raise ModelError(
-                f"the nearest by {output} of the exported graph differ from the network's, "
-                f"for {some.source[int(np.flatnonzero(wrong.any(axis=1))[0])]}",
-                f"the first {TOP} are the same",
-                "export with another version of torch or onnx",
-            )
-
-
-def _network(module: graph.Graph, inputs: dict[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
-    """Features and embeddings by PyTorch."""
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(inputs["images"]), BATCH):
-            tensors = [torch.from_numpy(v[start : start + BATCH]) for v in inputs.values()]
-            parts.append([output.numpy() for output in module(*tensors)])
-    return [np.concatenate(output) for output in zip(*parts, strict=True)]
-
-
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    cosine: NDArray[np.float64] = np.einsum("ij,ij->i", x, y) / np.maximum(lengths, 1e-30)
-    return cosine
 
 
 def _sides(name: str, data: Path | None) -> tuple[Manifest, Manifest]:
