@@ -131,17 +131,23 @@ def shop(filled, quick_bundle):
 
 
 @pytest.fixture
-def gallery(filled, quick_bundle, tmp_path):
-    """A copy of them, to be changed."""
-    shutil.copytree(filled, tmp_path / "shop")
-    with Gallery.open(tmp_path / "shop", QuickEncoder(quick_bundle)) as opened:
-        yield opened
+def closing():
+    """Closes what was opened last first: pages, then their server, then its gallery."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture
-def empty_gallery(quick_bundle, tmp_path):
-    with Gallery.open(tmp_path / "empty", QuickEncoder(quick_bundle), create=True) as opened:
-        yield opened
+def gallery(filled, quick_bundle, tmp_path, closing):
+    """A copy of them, to be changed."""
+    shutil.copytree(filled, tmp_path / "shop")
+    return closing.enter_context(Gallery.open(tmp_path / "shop", QuickEncoder(quick_bundle)))
+
+
+@pytest.fixture
+def empty_gallery(quick_bundle, tmp_path, closing):
+    encoder = QuickEncoder(quick_bundle)
+    return closing.enter_context(Gallery.open(tmp_path / "empty", encoder, create=True))
 
 
 @pytest.fixture
@@ -173,26 +179,25 @@ def writer(gallery, client_of):
 
 
 @pytest.fixture
-def live():
+def live(closing):
     """Makes a server in a thread, with real sockets; gives its address."""
-    with ExitStack() as closing:
 
-        def start(gallery):
-            app = build(gallery, Access.build("127.0.0.1", TOKEN, PUBLIC))
-            config = uvicorn.Config(app, log_level="error", ws="none")
-            server = uvicorn.Server(config)
-            listening = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-            thread.start()
+    def start(gallery):
+        app = build(gallery, Access.build("127.0.0.1", TOKEN, PUBLIC))
+        config = uvicorn.Config(app, log_level="error", ws="none")
+        server = uvicorn.Server(config)
+        listening = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
 
-            def stop():
-                server.should_exit = True
-                thread.join()
+        def stop():
+            server.should_exit = True
+            thread.join()
 
-            closing.callback(stop)
-            return f"http://127.0.0.1:{listening.getsockname()[1]}"
+        closing.callback(stop)
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
-        yield start
+    return start
 
 
 @pytest.fixture
@@ -248,21 +253,21 @@ def browser():
 
 
 @pytest.fixture
-def visit(browser, live, token):
+def visit(browser, live, token, closing):
     """Opens the page of a gallery; fails on errors in the console and on requests elsewhere."""
-    complaints, contexts = [], []
+    complaints = []
 
     def go(gallery, with_token=True, **options):
         base = live(gallery)
         context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options})
-        contexts.append(context)
+        closing.callback(context.close)
         page = context.new_page()
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
             lambda said: (
-                complaints.append(said.text)
+                complaints.append(f"{said.text} {said.location['url']}")
                 if said.type in ("error", "warning") and "status of 4" not in said.text
                 else None
             ),
@@ -280,8 +285,7 @@ def visit(browser, live, token):
         return page
 
     yield go
-    for context in contexts:
-        context.close()
+    closing.close()
     assert complaints == []
 
 

@@ -65,12 +65,12 @@ const thumbnails = new Map();
 const MOST = 600;
 
 export async function picture(path) {
-  return URL.createObjectURL(await (await request(path)).blob());
+  return (await request(path)).blob();
 }
 
 export function thumbnail(id) {
   if (!thumbnails.has(id)) {
-    if (thumbnails.size >= MOST) forgetThumbnail(thumbnails.keys().next().value);
+    if (thumbnails.size >= MOST) thumbnails.delete(thumbnails.keys().next().value);
     const made = picture(`/v1/thumbnails/${part(id)}`);
     made.catch(() => thumbnails.delete(id));
     thumbnails.set(id, made);
@@ -79,6 +79,5 @@ export function thumbnail(id) {
 }
 
 export function forgetThumbnail(id) {
-  thumbnails.get(id)?.then(URL.revokeObjectURL, () => {});
   thumbnails.delete(id);
 }

@@ -1,16 +1,15 @@
 // One item in a dialog: its picture and metadata, more like it, and taking it out.
 
 import { forgetThumbnail, get, part, picture, send, thumbnail } from "./api.js";
-import { $, closable, element, explain, percent } from "./elements.js";
+import { $, closable, element, explain, paint, percent } from "./elements.js";
 
 export class Details {
-  #item = null; #url = null; #order = []; #events;
+  #item = null; #order = []; #events;
 
   // events: like(id), removed(id)
   constructor(events) {
     this.#events = events;
     closable($("details"));
-    $("details").addEventListener("close", () => this.#drop());
     $("details").addEventListener("keydown", (event) => {
       if (event.key === "ArrowRight") this.#step(1);
       else if (event.key === "ArrowLeft") this.#step(-1);
@@ -54,28 +53,21 @@ export class Details {
   }
 
   async #look(hit) {
-    this.#drop();
     const image = $("details-image");
     image.alt = `Picture of ${hit.id}`;
-    const small = await thumbnail(hit.id).catch(() => "");
+    image.removeAttribute("src");
+    const small = await thumbnail(hit.id).catch(() => null);
     if (this.#item !== hit) return; // the next one was stepped to meanwhile
-    image.src = small;
+    if (small) paint(image, small);
     if (!hit.source) return;
     try {
-      const url = await picture(`/v1/images/${part(hit.id)}`);
-      if (this.#item !== hit || !$("details").open) return URL.revokeObjectURL(url);
-      this.#url = url;
-      image.src = url;
+      const large = await picture(`/v1/images/${part(hit.id)}`);
+      if (this.#item === hit) paint(image, large);
     } catch (failure) {
       if (this.#item !== hit) return;
       const why = failure.status === 422 ? `its file cannot be read: ${hit.source}` : failure.given;
       $("details-match").append(element("span", {}, ` (${why})`));
     }
-  }
-
-  #drop() {
-    if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#url = null;
   }
 
   #tell(metadata) {

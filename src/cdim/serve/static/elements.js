@@ -13,6 +13,14 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// An image's address lives until it is shown: one that is taken back earlier fails to load.
+export function paint(image, blob) {
+  const url = URL.createObjectURL(blob);
+  const done = () => URL.revokeObjectURL(url);
+  image.src = url;
+  image.decode().then(done, done);
+}
+
 export const percent = (share) => share > 0.995 && share < 1 ? ">99 %" : share < 0.005 ? "<1 %" : `${Math.round(share * 100)} %`;
 
 export const many = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;

@@ -1,10 +1,10 @@
 // The picture in the query: an image that was chosen, dropped or pasted, or an item of the gallery.
 
 import { thumbnail } from "./api.js";
-import { $, title } from "./elements.js";
+import { $, paint, title } from "./elements.js";
 
 export class Picture {
-  #changed; #file = null; #like = null; #url = null; #domain = null;
+  #changed; #file = null; #like = null; #domain = null;
 
   constructor(changed) {
     this.#changed = changed;
@@ -31,16 +31,16 @@ export class Picture {
   take(file) {
     this.#drop();
     this.#file = file;
-    this.#url = URL.createObjectURL(file);
-    this.#show(file.name || "pasted image", this.#url);
+    this.#show(file.name || "pasted image");
+    paint($("chosen-image"), file);
   }
 
   async more(id) {
     this.#drop();
     this.#like = id;
-    this.#show(`like ${title(id)}`, "");
-    const url = await thumbnail(id).catch(() => "");
-    if (this.#like === id) $("chosen-image").src = url; // another one may have been chosen meanwhile
+    this.#show(`like ${title(id)}`);
+    const small = await thumbnail(id).catch(() => null);
+    if (small && this.#like === id) paint($("chosen-image"), small); // another one may have been chosen meanwhile
   }
 
   forget() {
@@ -55,10 +55,10 @@ export class Picture {
     for (const radio of $("domain").querySelectorAll("input")) radio.checked = radio.value === domain;
   }
 
-  #show(name, url) {
+  #show(name) {
     $("chosen-name").textContent = name;
     $("chosen-name").title = name;
-    $("chosen-image").src = url;
+    $("chosen-image").removeAttribute("src");
     $("choose").hidden = true;
     $("chosen").hidden = false;
     $("domain").classList.toggle("gone", this.#like !== null);
@@ -67,7 +67,6 @@ export class Picture {
   }
 
   #drop() {
-    if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#file = this.#like = this.#url = this.#domain = null;
+    this.#file = this.#like = this.#domain = null;
   }
 }

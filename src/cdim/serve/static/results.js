@@ -1,7 +1,7 @@
 // The list of hits. Cards are kept from one answer to the next and glide to their new places.
 
 import { thumbnail } from "./api.js";
-import { element, percent, title } from "./elements.js";
+import { element, paint, percent, title } from "./elements.js";
 
 export class Results {
   #list; #open; #cards = new Map(); #shown = [];
@@ -36,7 +36,7 @@ export class Results {
 
   #card(id) {
     const image = element("img", { alt: "", draggable: "false", width: 160, height: 160 });
-    thumbnail(id).then((url) => { image.src = url; }, () => image.classList.add("missing"));
+    thumbnail(id).then((small) => paint(image, small), () => image.classList.add("missing"));
     const button = element("button", { type: "button", class: "card", onclick: () => this.#open(id) },
       element("span", { class: "frame" }, image),
       element("span", { class: "match" }, element("b"), element("span", { class: "distance" })),
