@@ -8,7 +8,7 @@ import torch
 from cdim.errors import ModelError, RecipeError
 from cdim.learn import graph
 from cdim.learn.embedder import Embedder
-from cdim.learn.projection import Projection, apply
+from cdim.projection import Projection, apply
 
 COLOUR = {"channels": 3, "mean": [0.0] * 3, "std": [255.0] * 3}
 
@@ -65,16 +65,17 @@ def test_features_that_fit_in_no_way_are_refused(recipe, monkeypatch):
         graph.Graph(Embedder(recipe(fusion={"taps": ["pool5"]})))
 
 
-def projection_of(embedder, domains, dim=5):
+def projection_of(embedder, domains, dim=5, rooted=False):
     rng = np.random.default_rng(1)
     means = rng.standard_normal((len(domains), embedder.dim)).astype(np.float32)
     matrix = rng.standard_normal((embedder.dim, dim)).astype(np.float32)
-    return Projection(domains, means, matrix, 0.5)
+    return Projection(domains, means, matrix, "at random", rooted)
 
 
-def test_a_projection_is_part_of_the_graph_and_takes_the_domain(recipe, tmp_path):
+@pytest.mark.parametrize("rooted", [False, True])
+def test_a_projection_is_part_of_the_graph_and_takes_the_domain(recipe, tmp_path, rooted):
     embedder = Embedder(recipe(fusion={"taps": ["pool5"]})).eval()
-    fitted = projection_of(embedder, ("edge", "sketch"))
+    fitted = projection_of(embedder, ("edge", "sketch"), rooted=rooted)
     module = graph.Graph(embedder, fitted)
     features, embedding = outputs(module, tmp_path, domain=[0, 1, 1])
     wanted = apply(fitted, features, ["edge", "sketch", "sketch"])

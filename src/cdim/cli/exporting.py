@@ -28,7 +28,7 @@ from cdim.cli.failures import training_extra
     "--dim",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Shorten the embedding to N dimensions by whitened principal components.",
+    help="Shorten the embedding to N dimensions by the head that held-out searches like best.",
 )
 @click.option("--int8", is_flag=True, help="Quantise to 8 bits, if held-out searches allow it.")
 @click.option(
@@ -51,7 +51,7 @@ def export(
     """Write the best network of RUN as a bundle: what runs without PyTorch.
 
     Fails unless the graph gives what the network gives on real images. Calibration and the choice
-    of whitening come from images that were held out of training; without any, results have no
+    of the head come from images that were held out of training; without any, results have no
     probabilities.
 
     \b

@@ -19,27 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim import bundle as bundles
-from cdim import encoder, model_card
+from cdim import encoder, judge, model_card, projection
 from cdim.bundle import Bundle, Measured
-from cdim.conditions import choose_protocol
-from cdim.data.catalogue import open_dataset
-from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
-from cdim.evaluation import evaluate
-from cdim.learn import graph, parity, projection
-from cdim.learn.heldout import HeldOut
-from cdim.learn.projection import Projection
+from cdim.judge import HeldOut
+from cdim.learn import graph, parity
 from cdim.learn.quantise import quantise, sample
 from cdim.learn.sources import Source, check_folds, open_source
 from cdim.metrics import calibration_fit
 from cdim.metrics.cross_fit import cross_fit
-from cdim.metrics.significance import bootstrap
+from cdim.projection import Head, Projection
 
 PARTS = 5
 """Parts that the searches of a single held-out part are divided into, to judge probabilities."""
 LOST_QUERIES, LOST_SHARE = 1, 0.005
 """How much of the first validation metric 8 bits may cost: whichever is more."""
-_MEANT = 0.5  # strength of whitening where nothing is held out to choose it on
+_MEANT = Head("components", 0.5)  # where nothing is held out to choose on
 
 
 @dataclass(frozen=True)
@@ -48,12 +43,12 @@ class Asked:
 
     Args:
         dim: dimensions of the embedding, None to leave it as trained.
-        whitening: of the projection.
+        head: how it is made that short.
         int8: whether to quantise.
     """
 
     dim: int | None = None
-    whitening: float = _MEANT
+    head: Head = _MEANT
     int8: bool = False
 
 
@@ -74,8 +69,8 @@ def export(
         folder: where the bundle goes; new or empty.
         folds: runs of the same recipe that held out parts of the training data; without them,
             the run's own held-out part is taken, if it has one.
-        dim: makes the embedding this short: principal components, whitened as strongly as is
-            best on the held-out parts. Its cost stands in the bundle's metrics.
+        dim: makes the embedding this short by the head of `cdim.projection` that is best on the
+            held-out parts. Its cost stands in the bundle's metrics.
         int8: quantises weights and activations; accepted only if the held-out searches, all
             folds together, lose at most one query or half a point.
         tests: datasets whose test split is measured with the finished bundle.
@@ -98,7 +93,7 @@ def export(
     if folder == Path.cwd():
         raise UsageError("-o .", "the folder of a bundle is made anew", "name another folder")
     for name in tests:
-        _sides(name, data)
+        judge.sides(name, data)
     own = open_source(run, data)
     others = [open_source(fold, data) for fold in folds] or [own]
     judges = [(source, source.held) for source in others if source.held is not None]
@@ -112,10 +107,10 @@ def export(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
         work = Path(place)
-        asked = Asked(dim, _choose_whitening(judges, dim) if dim else _MEANT, int8)
+        asked = Asked(dim, _choose_head(judges, dim) if dim else _MEANT, int8)
         metrics, searches = _judge(judges, asked, work)
         made = _make(own, asked, work / "bundle", check=True)
-        made = replace(made, metrics=(*metrics, *_test(made, tests, data)))
+        made = replace(made, metrics=(*metrics, *judge.on_tests(made, tests, data)))
         reliability = None
         if len(searches) > 1:
             reliability = cross_fit(searches)
@@ -129,17 +124,16 @@ def export(
     return bundles.load(folder)
 
 
-def _choose_whitening(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> float:
-    """The strength that finds the held-out instances best, all folds together."""
-    scores: dict[float, list[NDArray[np.float64]]] = {}
+def _choose_head(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> Head:
+    """The head that finds the held-out instances best, all folds together."""
+    scores: dict[Head, list[NDArray[np.float64]]] = {}
     for source, held in judges:
         unseen = source.embedder.embed(held.manifest)
-        for strength in projection.WHITENING:
-            fitted = projection.shorten(source.components, dim, strength)
-            short = projection.apply(fitted, unseen, held.manifest.domain)
-            scores.setdefault(strength, []).append(held.measure(short)["MRR"])
-    means = {strength: np.concatenate(parts).mean() for strength, parts in scores.items()}
-    return max(means, key=lambda s: means[s]) if means else _MEANT
+        for head in source.heads:
+            short = projection.apply(source.project(head, dim), unseen, held.manifest.domain)
+            scores.setdefault(head, []).append(held.measure(short)["MRR"])
+    means = {head: np.concatenate(parts).mean() for head, parts in scores.items()}
+    return max(means, key=lambda head: means[head]) if means else _MEANT
 
 
 def _judge(
@@ -174,7 +168,7 @@ def _judge(
     where = "validation" if len(judges) == 1 else f"validation, {len(judges)} folds"
     notes = [_note(form, last=form == asked) for form in forms]
     rows = [
-        _measured(where, name, found[name], note)
+        judge.measured(where, name, found[name], note)
         for note, found in reversed(list(zip(notes, pooled, strict=True)))
         for name in judges[0][1].metrics
     ]
@@ -185,11 +179,6 @@ def _note(form: Asked, last: bool) -> str:
     if last:
         return ""
     return f"{form.dim} dimensions, fp32" if form.dim else "as trained, fp32"
-
-
-def _measured(dataset: str, metric: str, values: NDArray[np.float64], note: str) -> Measured:
-    e = bootstrap(values)
-    return Measured(dataset, metric, e.value, e.low, e.high, len(values), note)
 
 
 def _check_loss(
@@ -214,7 +203,7 @@ def _make(source: Source, asked: Asked, place: Path, check: bool = False) -> Bun
     embedder, train = source.embedder, source.train
     fitted: Projection | None = None
     if asked.dim:
-        fitted = projection.shorten(source.components, asked.dim, asked.whitening)
+        fitted = source.project(asked.head, asked.dim)
     module = graph.Graph(embedder, fitted)
     graph.write(module, place / bundles.MODEL)
     made = bundles.save(_describe(source, module, fitted, place), place)
@@ -267,42 +256,3 @@ def _describe(
         seed=recipe.seed,
         folder=place,
     )
-
-
-def _sides(name: str, data: Path | None) -> tuple[Manifest, Manifest]:
-    """Queries and gallery of a dataset's test split.
-
-    Raises:
-        UsageError: it lacks one of them.
-    """
-    split = open_dataset(name, data).manifest.where(split="test")
-    query, gallery = split.where(role="query"), split.where(role=("gallery", "junk"))
-    if not len(query) or not len(gallery):
-        raise UsageError(
-            f"--test {name}: {len(query)} queries and {len(gallery)} gallery images",
-            "its test split has both",
-            "name another dataset",
-        )
-    return query, gallery
-
-
-def _test(made: Bundle, tests: Sequence[str], data: Path | None) -> list[Measured]:
-    """The test splits of some datasets, searched with the finished graph."""
-    rows = []
-    for name in tests:
-        query, gallery = _sides(name, data)
-        protocol = choose_protocol(None, query, gallery)
-        running = encoder.load(made, "onnxruntime")
-        report = evaluate(
-            running.embed(query),
-            running.embed(gallery),
-            query,
-            gallery,
-            dataset=name,
-            protocol=protocol,
-        )
-        wanted = ("acc@1", "acc@10") if protocol == "instance" else ("rank-1", "mAP_step")
-        for metric in wanted:
-            e = report.metrics[metric]
-            rows.append(Measured(f"{name} test", metric, e.value, e.low, e.high, report.queries))
-    return rows

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cdim.errors import ModelError, RecipeError
 from cdim.learn.embedder import Embedder
 from cdim.learn.fusion import GRIDS, Fusion, unit
-from cdim.learn.projection import Projection
+from cdim.projection import Projection
 
 MOST_FEATURES = 16_384
 OPSET = 18
@@ -43,6 +43,7 @@ class Graph(nn.Module):
         self.embedder = embedder
         self.features = _features(embedder)
         self.domains = () if projection is None else projection.domains
+        self.rooted = projection is not None and projection.rooted
         if projection is not None:
             self.register_buffer("means", torch.from_numpy(projection.means))
             self.register_buffer("matrix", torch.from_numpy(projection.matrix))
@@ -69,7 +70,8 @@ class Graph(nn.Module):
         features = embedding if self.features is None else self.features(outputs)
         if self.domains:
             mean = self.means[0] if domain is None else self.means[domain]
-            embedding = unit((embedding - mean) @ self.matrix)
+            given = _rooted(embedding) if self.rooted else embedding
+            embedding = unit((given - mean) @ self.matrix)
         return features, embedding
 
 
@@ -115,6 +117,11 @@ def write(graph: Graph, path: Path) -> None:
             "a bundle takes any number of images",
             "use another backbone, or a newer torch",
         )
+
+
+def _rooted(vectors: Tensor) -> Tensor:
+    """As `cdim.projection.rooted`."""
+    return unit(torch.sign(vectors) * vectors.abs().sqrt())
 
 
 def _features(embedder: Embedder) -> Fusion | None:

@@ -128,7 +128,7 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
         DataError: a dataset cannot be opened or has no train split.
     """
     sets = [open_dataset(name, data) for name in part.train]
-    manifest = Manifest.concat([_train_split(s.manifest) for s in sets])
+    manifest = Manifest.concat([s.manifest.training() for s in sets])
     if not len(manifest):
         raise DataError(
             f"no image of {', '.join(part.train)} is of split 'train'",
@@ -150,10 +150,6 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
     mask = np.isin(manifest.instance, sorted(held))
     triplets = [s.triplets["train"].agreed() for s in sets if "train" in s.triplets]
     return Parts(manifest.take(~mask), manifest.take(mask), triplets)
-
-
-def _train_split(manifest: Manifest) -> Manifest:
-    return manifest.where(split="train") if np.any(manifest.split != "") else manifest
 
 
 def find_start(

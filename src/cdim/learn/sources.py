@@ -8,15 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim import projection
 from cdim.bundle import TrainingSet
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
-from cdim.learn import projection
+from cdim.judge import HeldOut
 from cdim.learn.embedder import Embedder, load_run
-from cdim.learn.heldout import HeldOut, held_out
+from cdim.learn.heldout import held_out
 from cdim.learn.recipe import Recipe, read
 from cdim.learn.run import load_parts
+from cdim.projection import Head, Projection
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +45,41 @@ class Source:
     @cached_property
     def components(self) -> projection.Components:
         """The principal components of what it learned from."""
-        return projection.decompose(self.embedder.embed(self.train), self.train.domain)
+        return projection.decompose(self._embeddings, self.train.domain)
+
+    @cached_property
+    def pairs(self) -> projection.Components | None:
+        """The same of their roots, with the pairs among them; None where there are none."""
+        found = projection.decompose(self._embeddings, self.train.domain, roots=True)
+        try:
+            return projection.pair(found, self.train.role == "query", self.train.instance)
+        except UsageError:
+            return None
+
+    @property
+    def heads(self) -> list[Head]:
+        """The projections that can be fitted."""
+        return [h for h in projection.HEADS if h.kind == "components" or self.pairs is not None]
+
+    def project(self, head: Head, dim: int) -> Projection:
+        """A projection to `dim` dimensions.
+
+        Raises:
+            UsageError: more dimensions than the training images span, or pairs and none known.
+        """
+        if head.kind == "components":
+            return projection.shorten(self.components, dim, head.strength)
+        if self.pairs is None:
+            raise UsageError(
+                f"a head of pairs for {self.name}",
+                "its training images have none",
+                "take the head of components",
+            )
+        return projection.contrast(self.pairs, dim, head.strength)
+
+    @cached_property
+    def _embeddings(self) -> NDArray[np.float32]:
+        return self.embedder.embed(self.train)
 
 
 def open_source(run: Path, data: Path | None) -> Source:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdim import projection
 from cdim.errors import UsageError
-from cdim.learn import projection
 
 
 def vectors(n=40, d=12, seed=0):
