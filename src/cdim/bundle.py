@@ -24,7 +24,7 @@ from typing import Any, Literal
 from cdim import strict
 from cdim.data import edges
 from cdim.data.preprocess import Preprocess
-from cdim.errors import ModelError, nearest
+from cdim.errors import ModelError, UsageError, nearest
 from cdim.metrics.calibration import Calibration
 
 FORMAT = 1
@@ -238,6 +238,24 @@ def save(bundle: Bundle, folder: Path) -> Bundle:
     text = json.dumps(named.to_json(), indent=2, ensure_ascii=False)
     (folder / RECORD).write_text(text + "\n", encoding="utf-8")
     return named
+
+
+def free_folder(folder: Path) -> Path:
+    """A folder that a bundle may be written to, as an absolute path.
+
+    Raises:
+        UsageError: it holds something, or is where the command runs.
+    """
+    folder = Path(os.path.abspath(folder))
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise UsageError(
+            f"{folder} is there already, and no empty folder",
+            "a bundle is not overwritten",
+            "choose another -o",
+        )
+    if folder == Path.cwd():
+        raise UsageError("-o .", "the folder of a bundle is made anew", "name another folder")
+    return folder
 
 
 def fingerprint(bundle: Bundle, model: Path) -> str:

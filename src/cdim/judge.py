@@ -63,6 +63,15 @@ class HeldOut:
             found.setdefault("MRR", []).append(1 / report.ranks)
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
+    def reciprocal_ranks(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        """1 / rank of each query's first right hit, (q,): quick, to choose by."""
+        found = [
+            1 / (1 + np.count_nonzero(search.distances < search.distances[search.correct].min()))
+            for query, gallery in self.groups
+            for _, search in self._search(embeddings, query, gallery)
+        ]
+        return np.array(found)
+
     def searches(self, embeddings: NDArray[np.float32], parts: int = 1) -> list[list[Search]]:
         """Every query in the gallery of its group, and in that of all groups together.
 

@@ -16,6 +16,7 @@ VERBS = {
     "train": ("cdim.cli.training:train", "Train a model by a recipe."),
     "eval": ("cdim.cli.judging:evaluate", "Judge a trained model on a dataset."),
     "export": ("cdim.cli.exporting:export", "Write a trained model as a bundle, free of PyTorch."),
+    "adapt": ("cdim.cli.adapting:adapt", "Fit a bundle to your own pairs, in seconds."),
     "index": ("cdim.cli.indexing:index", "Make a gallery of images, or bring it up to date."),
     "search": ("cdim.cli.searching:search", "Find the images of a gallery that a query shows."),
     "serve": ("cdim.cli.serving:serve", "Open a gallery to a browser: draw, find, add."),

@@ -8,7 +8,6 @@ did (`data.fold`) then speak for it.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -83,15 +82,7 @@ def export(
             much.
         DataError: a dataset cannot be opened.
     """
-    folder = Path(os.path.abspath(folder))
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise UsageError(
-            f"{folder} is there already, and no empty folder",
-            "a bundle is not overwritten",
-            "choose another -o",
-        )
-    if folder == Path.cwd():
-        raise UsageError("-o .", "the folder of a bundle is made anew", "name another folder")
+    folder = bundles.free_folder(folder)
     for name in tests:
         judge.sides(name, data)
     own = open_source(run, data)
@@ -131,7 +122,7 @@ def _choose_head(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> Head:
         unseen = source.embedder.embed(held.manifest)
         for head in source.heads:
             short = projection.apply(source.project(head, dim), unseen, held.manifest.domain)
-            scores.setdefault(head, []).append(held.measure(short)["MRR"])
+            scores.setdefault(head, []).append(held.reciprocal_ranks(short))
     means = {head: np.concatenate(parts).mean() for head, parts in scores.items()}
     return max(means, key=lambda head: means[head]) if means else _MEANT
 

@@ -1,0 +1,132 @@
+"""Puts a closed-form head into a bundle's ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from cdim.bundle import Bundle
+from cdim.errors import ModelError
+from cdim.projection import Projection
+
+_PREFIX = "cdim_head_"
+_EMBEDDING = "embedding"
+
+
+def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, ...]:
+    """Writes the graph of a bundle with `embedding` replaced by a head.
+
+    The matrix is kept in 16 bits, half the size; all is computed in 32.
+
+    Args:
+        base: the bundle whose graph is taken.
+        on: the output that the head takes, "features" or "embedding".
+        head: what it does.
+        path: where the new graph goes.
+
+    Returns:
+        The names of the domains in the order of the numbers that the input `domain` takes; ()
+        where the graph treats all alike.
+
+    Raises:
+        ModelError: the graph cannot be read, or is not one of cdim.
+    """
+    try:
+        model = onnx.load(str(base.model))
+    except Exception as error:  # protobuf's errors have no common base
+        raise _strange(base, f"it cannot be read, {type(error).__name__}") from None
+    graph = model.graph
+    if _EMBEDDING not in {output.name for output in graph.output}:
+        raise _strange(base, "it has no output embedding")
+    before = _PREFIX + "given"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, name in enumerate(names):
+                if name == _EMBEDDING:
+                    names[place] = before
+    source = before if on == _EMBEDDING else on
+    order = head.domains
+    if on == _EMBEDDING and base.domain_input:
+        order = base.domain_input
+    elif len(order) > 1:
+        order = tuple(sorted({*order, *base.domains.values()}))
+    # A domain that the pairs did not show is taken to lie in the middle of those they did.
+    middle = head.means.mean(0)
+    rows = [
+        head.means[head.domains.index(name)] if name in head.domains else middle for name in order
+    ]
+    _append(graph, source, head, np.stack(rows))
+    inputs = {value.name for value in graph.input}
+    if len(order) > 1 and "domain" not in inputs:
+        batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param or "batch"
+        graph.input.append(helper.make_tensor_value_info("domain", TensorProto.INT64, [batch]))
+    _prune(graph)
+    for output in graph.output:
+        if output.name == _EMBEDDING:
+            output.type.tensor_type.shape.dim[1].dim_value = head.matrix.shape[1]
+    # Shapes noted for the old graph no longer hold for what took its names.
+    del graph.value_info[:]
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return order if len(order) > 1 else ()
+
+
+def _append(graph: onnx.GraphProto, source: str, head: Projection, means: np.ndarray) -> None:
+    """Adds the head's nodes; each is one step of `cdim.projection.apply`."""
+
+    def constant(name: str, value: np.ndarray) -> str:
+        graph.initializer.append(numpy_helper.from_array(value, _PREFIX + name))
+        return _PREFIX + name
+
+    def node(kind: str, inputs: list[str], name: str, **options: Any) -> str:
+        output = _EMBEDDING if name == _EMBEDDING else _PREFIX + name
+        graph.node.append(helper.make_node(kind, inputs, [output], _PREFIX + name, **options))
+        return output
+
+    least = constant("least", np.array(1e-12, dtype=np.float32))
+    last = constant("axis", np.array([1], dtype=np.int64))
+
+    def unit(given: str, name: str) -> str:
+        length = node("ReduceL2", [given, last], f"{name}_length", keepdims=1)
+        floored = node("Max", [length, least], f"{name}_floored")
+        return node("Div", [given, floored], name)
+
+    x = source
+    if head.rooted:
+        roots = node("Sqrt", [node("Abs", [x], "size")], "root")
+        x = unit(node("Mul", [node("Sign", [x], "sign"), roots], "signed"), "rooted")
+    mean = constant("means", means.astype(np.float32))
+    if len(means) > 1:
+        mean = node("Gather", [mean, "domain"], "mean", axis=0)
+    centred = node("Sub", [x, mean], "centred")
+    half = constant("matrix", head.matrix.astype(np.float16))
+    matrix = node("Cast", [half], "matrix32", to=TensorProto.FLOAT)
+    unit(node("MatMul", [centred, matrix], "short"), _EMBEDDING)
+
+
+def _prune(graph: onnx.GraphProto) -> None:
+    """Takes away what no output needs any more, such as an older head."""
+    needed = {output.name for output in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            kept.append(node)
+            needed |= set(node.input)
+    kept.reverse()
+    weights = [weight for weight in graph.initializer if weight.name in needed]
+    inputs = [value for value in graph.input if value.name in needed]
+    for field, left in ((graph.node, kept), (graph.initializer, weights), (graph.input, inputs)):
+        del field[:]
+        field.extend(left)
+
+
+def _strange(base: Bundle, why: str) -> ModelError:
+    return ModelError(
+        f"no head can be put on {base.model} ({why})",
+        "it is a graph that `cdim export` or `cdim adapt` wrote",
+        "copy the bundle again, or export the run again",
+    )
