@@ -77,3 +77,85 @@ def test_an_unknown_domain_is_refused():
     fitted = projection.shorten(projection.decompose(x, names), 3, 0.5)
     with pytest.raises(UsageError, match=r"'photo'.*edge, sketch"):
         projection.apply(fitted, x[:1], ["photo"])
+
+
+def paired(n=30, d=40, seed=0):
+    """Pairs (2n, d) with noise that has directions of its own, and what they are."""
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((d, d)) * np.linspace(2, 0.05, d)
+    things = rng.standard_normal((n, d))
+    x = np.concatenate([things + rng.standard_normal((n, d)) @ noise * 0.3 for _ in range(2)])
+    sides = np.arange(2 * n) < n
+    return x, np.where(sides, "sketch", "photo"), sides, [f"thing {i % n}" for i in range(2 * n)]
+
+
+@given(seed=st.integers(0, 50), strength=st.sampled_from(projection.REGULARISATION))
+@settings(deadline=None, max_examples=20)
+def test_contrast_whitens_what_differs_within_pairs(seed, strength):
+    x, names, sides, things = paired(60, 8, seed)
+    found = projection.pair(projection.decompose(x, names), sides, things)
+    ours = projection.apply(projection.contrast(found, 8, strength), x, names)
+    # As the textbook has it, without the detour through the span of the images.
+    centred = x.copy()
+    for name in ("photo", "sketch"):
+        centred[names == name] -= x[names == name].mean(0)
+    apart = centred[:60] - centred[60:]
+    within = sum(np.outer(row, row) for row in apart) / 60
+    values, vectors = np.linalg.eigh(within + strength * np.trace(within) / 8 * np.eye(8))
+    naive = centred @ vectors @ np.diag(values**-0.5) @ vectors.T
+    naive /= np.linalg.norm(naive, axis=1, keepdims=True)
+    assert ours @ ours.T == pytest.approx(naive @ naive.T, abs=1e-4)
+
+
+def test_contrast_finds_held_out_pairs_that_noise_hides():
+    x, names, sides, things = paired(200)
+    learned = np.arange(400) % 200 < 150
+    found = projection.decompose(x[learned], names[learned])
+    numbers = np.array(things)
+    known = projection.pair(found, sides[learned], numbers[learned])
+
+    def right(head):
+        y = projection.apply(head, x[~learned], names[~learned])
+        return (np.argmax(y[:50] @ y[50:].T, axis=1) == np.arange(50)).mean()
+
+    plain, better = projection.shorten(found, 40, 0.0), projection.contrast(known, 40, 0.1)
+    assert right(better) > right(plain) + 0.2
+
+
+def test_several_images_of_a_side_count_by_their_mean():
+    x, names, sides, things = paired(6, 5)
+    doubled = np.concatenate([x, x[6:]])
+    more = [*things, *things[6:]]
+    found = projection.decompose(doubled, [*names, *names[6:]])
+    once = projection.pair(found, np.append(sides, np.zeros(6, dtype=bool)), more)
+    rows = found.inside
+    apart = rows[:6] - rows[6:12]
+    assert once.within == pytest.approx(apart.T @ apart / 6, abs=1e-9)
+    assert once.pairs == 6
+
+
+def test_all_axes_can_be_kept_where_images_are_few():
+    x, names, sides, things = paired(4, 12)
+    found = projection.decompose(x, names, whole=True)
+    fitted = projection.contrast(projection.pair(found, sides, things), 12, 1.0)
+    new = np.random.default_rng(3).standard_normal((5, 12))
+    given = projection.apply(fitted, new, ["photo"] * 5)
+    assert np.linalg.matrix_rank(given) == 5
+    assert projection.decompose(x, names).axes.shape == (12, 6)
+
+
+def test_roots_have_length_one_and_keep_signs():
+    x = np.array([[4.0, -9.0, 0.0], [0.0, 0.0, 0.0]])
+    assert projection.rooted(x) == pytest.approx(
+        np.array([[2, -3, 0], [0, 0, 0]]) / np.sqrt([[13], [1]])
+    )
+
+
+def test_pairs_are_needed():
+    x, names, sides, things = paired(6, 5)
+    found = projection.decompose(x, names)
+    with pytest.raises(UsageError, match="0 instances with images on both sides"):
+        projection.pair(found, sides, [f"{i}" for i in range(12)])
+    with pytest.raises(UsageError, match="components without pairs"):
+        projection.contrast(found, 3, 1.0)
+    assert things

@@ -212,17 +212,20 @@ def _chosen(manifest: Manifest, most: int | None, seed: int) -> Manifest:
 def _folds(manifest: Manifest, seed: int) -> list[NDArray[np.bool_]]:
     """Masks (n,) of what is held out in turn, by instance."""
     names, numbers = np.unique(manifest.instance, return_inverse=True)
-    count = min(FOLDS, len(names) // 2)
+    count = max(2, min(FOLDS, len(names) // FOLDS))
     part = np.random.default_rng((seed, 1)).permutation(len(names)) % count
     return [part[numbers] == number for number in range(count)]
 
 
 def _held(manifest: Manifest, fold: NDArray[np.bool_]) -> HeldOut:
-    """The fold's queries, each among all gallery images of its kind, those learned from too."""
+    """The fold's queries, each among the fold's gallery images of its kind.
+
+    Images that a head was fitted on would be no fair distractors: it treats them unlike others.
+    """
     sides = manifest.where(role="query"), manifest.where(role="gallery")
     protocol = choose_protocol(None, *sides)
-    groups = [(query[fold[query]], gallery) for query, gallery in groups_of(manifest, protocol)]
-    return HeldOut(manifest, protocol, tuple((q, g) for q, g in groups if len(q)))
+    groups = [(q[fold[q]], g[fold[g]]) for q, g in groups_of(manifest, protocol)]
+    return HeldOut(manifest, protocol, tuple((q, g) for q, g in groups if len(q) and len(g)))
 
 
 def _domain(manifest: Manifest, role: str) -> str:

@@ -13,7 +13,6 @@ from cdim.bundle import Bundle
 from cdim.errors import ModelError
 from cdim.projection import Projection
 
-_PREFIX = "cdim_head_"
 _EMBEDDING = "embedding"
 
 
@@ -42,7 +41,11 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
     graph = model.graph
     if _EMBEDDING not in {output.name for output in graph.output}:
         raise _strange(base, "it has no output embedding")
-    before = _PREFIX + "given"
+    # The graph may have heads already: each has names of its own.
+    taken = {name for node in graph.node for name in node.output}
+    number = next(n for n in range(len(taken) + 1) if f"cdim_head{n}_given" not in taken)
+    prefix = f"cdim_head{number}_"
+    before = prefix + "given"
     for node in graph.node:
         for names in (node.input, node.output):
             for place, name in enumerate(names):
@@ -59,7 +62,7 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
     rows = [
         head.means[head.domains.index(name)] if name in head.domains else middle for name in order
     ]
-    _append(graph, source, head, np.stack(rows))
+    _append(graph, source, prefix, head, np.stack(rows))
     inputs = {value.name for value in graph.input}
     if len(order) > 1 and "domain" not in inputs:
         batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param or "batch"
@@ -75,16 +78,18 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
     return order if len(order) > 1 else ()
 
 
-def _append(graph: onnx.GraphProto, source: str, head: Projection, means: np.ndarray) -> None:
+def _append(
+    graph: onnx.GraphProto, source: str, prefix: str, head: Projection, means: np.ndarray
+) -> None:
     """Adds the head's nodes; each is one step of `cdim.projection.apply`."""
 
     def constant(name: str, value: np.ndarray) -> str:
-        graph.initializer.append(numpy_helper.from_array(value, _PREFIX + name))
-        return _PREFIX + name
+        graph.initializer.append(numpy_helper.from_array(value, prefix + name))
+        return prefix + name
 
     def node(kind: str, inputs: list[str], name: str, **options: Any) -> str:
-        output = _EMBEDDING if name == _EMBEDDING else _PREFIX + name
-        graph.node.append(helper.make_node(kind, inputs, [output], _PREFIX + name, **options))
+        output = _EMBEDDING if name == _EMBEDDING else prefix + name
+        graph.node.append(helper.make_node(kind, inputs, [output], prefix + name, **options))
         return output
 
     least = constant("least", np.array(1e-12, dtype=np.float32))

@@ -77,6 +77,12 @@ def adapt(
         f"{done.metric} {100 * gain.difference:+.1f} points [{100 * gain.low:+.1f}, "
         f"{100 * gain.high:+.1f}], p = {gain.p:.2g}"
     )
+    if gain.difference < 0 and not done.seen:
+        click.echo(
+            "the head does not help here: held-out pairs are found less often than before; "
+            "give more pairs, or stay with the bundle as it was",
+            err=True,
+        )
     if done.seen:
         click.echo(
             f"{', '.join(done.seen)}: the model had been trained on these images, so what folds "
