@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from cdim.bundle import Bundle
@@ -14,6 +15,7 @@ from cdim.errors import ModelError
 from cdim.projection import Projection
 
 _EMBEDDING = "embedding"
+_HEAD = "cdimhead"
 
 
 def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, ...]:
@@ -42,9 +44,8 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
     if _EMBEDDING not in {output.name for output in graph.output}:
         raise _strange(base, "it has no output embedding")
     # The graph may have heads already: each has names of its own.
-    taken = {name for node in graph.node for name in node.output}
-    number = next(n for n in range(len(taken) + 1) if f"cdim_head{n}_given" not in taken)
-    prefix = f"cdim_head{number}_"
+    taken = {node.name.partition("_")[0] for node in graph.node if node.name.startswith(_HEAD)}
+    prefix = next(f"{_HEAD}{n}_" for n in range(len(taken) + 1) if f"{_HEAD}{n}" not in taken)
     before = prefix + "given"
     for node in graph.node:
         for names in (node.input, node.output):
@@ -79,11 +80,11 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
 
 
 def _append(
-    graph: onnx.GraphProto, source: str, prefix: str, head: Projection, means: np.ndarray
+    graph: onnx.GraphProto, source: str, prefix: str, head: Projection, means: NDArray[np.float32]
 ) -> None:
     """Adds the head's nodes; each is one step of `cdim.projection.apply`."""
 
-    def constant(name: str, value: np.ndarray) -> str:
+    def constant(name: str, value: NDArray[Any]) -> str:
         graph.initializer.append(numpy_helper.from_array(value, prefix + name))
         return prefix + name
 
