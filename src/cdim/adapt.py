@@ -23,7 +23,7 @@ from cdim.bundle import Bundle, TrainingSet
 from cdim.conditions import choose_protocol
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
-from cdim.errors import ModelError, UsageError
+from cdim.errors import DataError, ModelError, UsageError
 from cdim.head_graph import put_head
 from cdim.judge import HeldOut, groups_of
 from cdim.metrics import calibration_fit
@@ -221,11 +221,22 @@ def _held(manifest: Manifest, fold: NDArray[np.bool_]) -> HeldOut:
     """The fold's queries, each among the fold's gallery images of its kind.
 
     Images that a head was fitted on would be no fair distractors: it treats them unlike others.
+
+    Raises:
+        DataError: there is nothing to tell apart.
     """
     sides = manifest.where(role="query"), manifest.where(role="gallery")
     protocol = choose_protocol(None, *sides)
     groups = [(q[fold[q]], g[fold[g]]) for q, g in groups_of(manifest, protocol)]
-    return HeldOut(manifest, protocol, tuple((q, g) for q, g in groups if len(q) and len(g)))
+    groups = [(q, g) for q, g in groups if len(q) and len(set(manifest.instance[g].tolist())) > 1]
+    if not groups:
+        raise DataError(
+            f"a held-out part of {len(set(manifest.instance[fold].tolist()))} instances has no "
+            "category with two of them",
+            "a query is searched among gallery images of its category, and some must be wrong",
+            "give more pairs a category, or leave the column category empty",
+        )
+    return HeldOut(manifest, protocol, tuple(groups))
 
 
 def _domain(manifest: Manifest, role: str) -> str:
