@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cdim.cli import options
+from cdim.cli.exporting import echo_metrics
 
 
 @click.command()
@@ -67,12 +68,7 @@ def adapt(
     made, gain = done.bundle, done.gain
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
     click.echo(f"{made.name}: {made.dim} dimensions, {size:.1f} MB in {out}; {made.projection}")
-    for row in made.metrics:
-        note = f"  ({row.note})" if row.note else ""
-        click.echo(
-            f"{row.dataset:<24}{row.metric:<10}{row.value:.3f} [{row.low:.3f}, {row.high:.3f}] "
-            f"of {row.queries}{note}"
-        )
+    echo_metrics(made)
     click.echo(
         f"{done.metric} {100 * gain.difference:+.1f} points [{100 * gain.low:+.1f}, "
         f"{100 * gain.high:+.1f}], p = {gain.p:.2g}"

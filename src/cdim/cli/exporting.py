@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cdim.bundle import Bundle
 from cdim.cli import options
 from cdim.cli.failures import training_extra
 
@@ -63,12 +64,17 @@ def export(
     made = exporting.export(run, out, folds=folds, dim=dim, int8=int8, tests=tests, data=data)
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
     click.echo(f"{made.name}: {made.dim} dimensions, {made.precision}, {size:.1f} MB in {out}")
+    echo_metrics(made)
+    if made.calibration is None:
+        click.echo("no probabilities: nothing was held out to calibrate them on", err=True)
+    click.echo(f"index a folder with it: cdim index photos/ -o gallery --model {out}")
+
+
+def echo_metrics(made: Bundle) -> None:
+    """Prints what was measured of a bundle, a line each."""
     for row in made.metrics:
         note = f"  ({row.note})" if row.note else ""
         click.echo(
             f"{row.dataset:<24}{row.metric:<10}{row.value:.3f} [{row.low:.3f}, {row.high:.3f}] "
             f"of {row.queries}{note}"
         )
-    if made.calibration is None:
-        click.echo("no probabilities: nothing was held out to calibrate them on", err=True)
-    click.echo(f"index a folder with it: cdim index photos/ -o gallery --model {out}")
