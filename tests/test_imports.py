@@ -18,7 +18,6 @@ MODULES = sorted(
 EXTRAS = (
     "httpx",
     "jaxtyping",
-    "onnx",
     "onnxscript",
     "openvino",
     "pandas",

@@ -84,6 +84,16 @@ def test_it_ends_in_order_and_keeps_what_was_changed(gallery, started, number):
         assert again.count() == 35
 
 
+def test_it_ends_in_order_while_the_model_loads(gallery, started):
+    gallery.close()
+    for wait in (0.0, 0.2, 0.4, 0.7):
+        process, _ = started(gallery.place)
+        time.sleep(wait)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0, out + err
+
+
 def test_a_request_that_runs_is_finished(gallery, started, token):
     gallery.close()
     process, address = started(gallery.place, CDIM_TOKEN=token)
