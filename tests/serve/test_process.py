@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import httpx
+import numpy as np
 import pytest
 
 from cdim.find.gallery import Gallery
@@ -84,10 +85,10 @@ def test_it_ends_in_order_and_keeps_what_was_changed(gallery, started, number):
         assert again.count() == 35
 
 
-def test_it_ends_in_order_while_the_model_loads(gallery, started):
-    gallery.close()
-    for wait in (0.0, 0.2, 0.4, 0.7):
-        process, _ = started(gallery.place)
+def test_it_ends_in_order_while_the_model_loads(started, tmp_path):
+    Gallery.open(tmp_path / "shop", "demo", create=True).close()
+    for wait in np.arange(0.1, 0.4, 0.05):
+        process, _ = started(tmp_path / "shop")
         time.sleep(wait)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
