@@ -12,26 +12,22 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim import bundle as bundles
 from cdim import encoder, judge, model_card, projection
-from cdim.bundle import Bundle, TrainingSet
-from cdim.conditions import choose_protocol
+from cdim.bundle import Bundle, Measured, TrainingSet
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
-from cdim.errors import DataError, ModelError, UsageError
+from cdim.errors import ModelError, UsageError
+from cdim.head_choice import Choice, On, Pairs, Plan, choose
 from cdim.head_graph import put_head
-from cdim.judge import HeldOut, groups_of
 from cdim.metrics import calibration_fit
 from cdim.metrics.cross_fit import cross_fit
 from cdim.metrics.significance import Paired, paired_test
-from cdim.projection import REGULARISATION, Components, Projection
 
-FOLDS = 5
 DIM = 512
 """Dimensions where none are asked for, at most."""
 WHOLE = 2048
@@ -40,21 +36,6 @@ FEWEST = 4
 """Instances that a head is fitted on, at least: fewer leave nothing to judge it on."""
 SAME = 0.9999  # cosine between the graph's vectors and the head's own
 _COMPARED = 64  # images for that
-
-On = Literal["features", "embedding"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A head that can be fitted.
-
-    Args:
-        on: the output of the bundle that it takes.
-        regularisation: lambda of `projection.contrast`.
-    """
-
-    on: On
-    regularisation: float
 
 
 @dataclass(frozen=True)
@@ -114,36 +95,19 @@ def adapt(
     base = place if isinstance(place, Bundle) else bundles.load(place)
     sets = [open_dataset(name, data) for name in pairs]
     manifest = _chosen(Manifest.concat([s.manifest.training() for s in sets]), most, seed)
-    taken = _taken(base, manifest)
-    folds = _folds(manifest, seed)
-    vectors = _embed(base, manifest)
-    plans = _plans(base, manifest, dim)
-    held = [_held(manifest, fold) for fold in folds]
-    before = _joined([part.measure(vectors["embedding"]) for part in held])
-    metric = held[0].metrics[0]
-    tried = [_tried(plans, vectors, manifest, taken, fold) for fold in folds]
-    scores = [
-        {plan: part.reciprocal_ranks(found[plan]) for plan in plans}
-        for part, found in zip(held, tried, strict=True)
-    ]
-    # What is reported of a fold is what the other folds would have chosen.
-    honest = [_best([*scores[:n], *scores[n + 1 :]]) for n in range(len(folds))]
-    unseen = [found[choice] for found, choice in zip(tried, honest, strict=True)]
-    after = _joined([part.measure(found) for part, found in zip(held, unseen, strict=True)])
-    plan = _best(scores)
-    seen = tuple(
-        known.name for known in base.training if known.name in {Path(p).name for p in pairs}
+    known = Pairs(manifest, _taken(base, manifest), _embed(base, manifest))
+    best = choose(
+        known, _outputs(base, manifest, dim), min(DIM, base.features) if dim is None else dim, seed
     )
-    note = "the model had been trained on these images" if seen else ""
-    where = f"pairs, {len(folds)} folds"
-    everything = _pairs(plan.on, vectors, manifest, taken, np.full(len(manifest), True))
-    head = _fit(plan, everything, min(DIM, base.features) if dim is None else dim)
+    head, on = best.head, best.plan.on
+    named = {Path(p).name for p in pairs}
+    seen = tuple(earlier.name for earlier in base.training if earlier.name in named)
     trained = [TrainingSet(Path(p).name, s.terms) for p, s in zip(pairs, sets, strict=True)]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as space:
         work = Path(space) / "bundle"
         work.mkdir()
-        domains = put_head(base, plan.on, head, work / bundles.MODEL)
+        domains = put_head(base, on, head, work / bundles.MODEL)
         made = replace(
             base,
             name=folder.name,
@@ -151,33 +115,21 @@ def adapt(
             length=1.0,
             domains={**base.domains, **{name: name for name in _strange(base, manifest)}},
             domain_input=domains,
-            projection=f"{plan.on}: {head.words}",
+            projection=f"{on}: {head.words}",
             query=_domain(manifest, "query"),
             gallery=_gallery(base, manifest),
             training=tuple(dict.fromkeys((*base.training, *trained))),
-            metrics=tuple(
-                judge.measured(where, name, values[name], words)
-                for values, words in (
-                    (after, note),
-                    (before, "; ".join(w for w in ("before adapting", note) if w)),
-                )
-                for name in held[0].metrics
-            ),
+            metrics=_rows(best, bool(seen)),
             calibration=None,
         )
         made = bundles.save(made, work)
-        _check(made, head, vectors[plan.on], manifest, taken)
+        _check(made, best, known)
         made = replace(made, metrics=(*made.metrics, *judge.on_tests(made, tests, data)))
-        searches = [
-            search
-            for part, found in zip(held, unseen, strict=True)
-            for search in part.searches(found)
-        ]
         reliability = None
         # Of images that the model knew, distances are too small to tell anything by.
-        if len(searches) > 1 and not seen:
-            reliability = cross_fit(searches)
-            fitted = calibration_fit.fit([s for part in searches for s in part])
+        if len(best.searches) > 1 and not seen:
+            reliability = cross_fit(best.searches)
+            fitted = calibration_fit.fit([s for part in best.searches for s in part])
             made = replace(made, calibration=fitted)
         made = bundles.save(made, work)
         model_card.write(made, work, reliability)
@@ -185,7 +137,20 @@ def adapt(
             folder.rmdir()
         shutil.move(work, folder)
     made = bundles.load(folder)
-    return Adapted(made, plan, metric, paired_test(after[metric], before[metric]), seen)
+    metric = best.metrics[0]
+    gain = paired_test(best.after[metric], best.before[metric])
+    return Adapted(made, best.plan, metric, gain, seen)
+
+
+def _rows(best: Choice, seen: bool) -> tuple[Measured, ...]:
+    """What folds say, after and before, as rows of the bundle's record."""
+    said = ["the model had been trained on these images"] if seen else []
+    where = f"pairs, {best.folds} folds"
+    return tuple(
+        judge.measured(where, name, values[name], "; ".join(words))
+        for values, words in ((best.after, said), (best.before, ["before adapting", *said]))
+        for name in best.metrics
+    )
 
 
 def _chosen(manifest: Manifest, most: int | None, seed: int) -> Manifest:
@@ -207,36 +172,6 @@ def _chosen(manifest: Manifest, most: int | None, seed: int) -> Manifest:
     rng = np.random.default_rng(seed)
     kept = np.sort(rng.permutation(both)[:most])
     return manifest.take(np.isin(manifest.instance, kept))
-
-
-def _folds(manifest: Manifest, seed: int) -> list[NDArray[np.bool_]]:
-    """Masks (n,) of what is held out in turn, by instance."""
-    names, numbers = np.unique(manifest.instance, return_inverse=True)
-    count = max(2, min(FOLDS, len(names) // FOLDS))
-    part = np.random.default_rng((seed, 1)).permutation(len(names)) % count
-    return [part[numbers] == number for number in range(count)]
-
-
-def _held(manifest: Manifest, fold: NDArray[np.bool_]) -> HeldOut:
-    """The fold's queries, each among the fold's gallery images of its kind.
-
-    Images that a head was fitted on would be no fair distractors: it treats them unlike others.
-
-    Raises:
-        DataError: there is nothing to tell apart.
-    """
-    sides = manifest.where(role="query"), manifest.where(role="gallery")
-    protocol = choose_protocol(None, *sides)
-    groups = [(q[fold[q]], g[fold[g]]) for q, g in groups_of(manifest, protocol)]
-    groups = [(q, g) for q, g in groups if len(q) and len(set(manifest.instance[g].tolist())) > 1]
-    if not groups:
-        raise DataError(
-            f"a held-out part of {len(set(manifest.instance[fold].tolist()))} instances has no "
-            "category with two of them",
-            "a query is searched among gallery images of its category, and some must be wrong",
-            "give more pairs a category, or leave the column category empty",
-        )
-    return HeldOut(manifest, protocol, tuple(groups))
 
 
 def _domain(manifest: Manifest, role: str) -> str:
@@ -298,8 +233,8 @@ def _embed(base: Bundle, manifest: Manifest) -> dict[On, NDArray[np.float32]]:
     return {output: running.embed(manifest, output=output) for output in outputs}
 
 
-def _plans(base: Bundle, manifest: Manifest, dim: int | None) -> list[Plan]:
-    """The heads that can be fitted.
+def _outputs(base: Bundle, manifest: Manifest, dim: int | None) -> list[On]:
+    """The outputs that a head can take.
 
     Raises:
         UsageError: none of so many dimensions.
@@ -316,68 +251,20 @@ def _plans(base: Bundle, manifest: Manifest, dim: int | None) -> list[Plan]:
             + (f", the embedding has {base.dim}" if "embedding" in most else ""),
             "ask for fewer dimensions, or give more pairs",
         )
-    return [Plan(on, strength) for on in fits for strength in REGULARISATION]
+    return fits
 
 
-def _pairs(
-    on: On,
-    vectors: dict[On, NDArray[np.float32]],
-    manifest: Manifest,
-    taken: NDArray[np.str_],
-    rows: NDArray[np.bool_],
-) -> Components:
-    """What a head is learned from: some rows (n,) of an output."""
-    short = on == "embedding"
-    found = projection.decompose(vectors[on][rows], taken[rows], roots=not short, whole=short)
-    return projection.pair(found, manifest.role[rows] == "query", manifest.instance[rows])
-
-
-def _fit(plan: Plan, pairs: Components, dim: int) -> Projection:
-    """The head of a plan; of fewer dimensions where its images span fewer."""
-    return projection.contrast(pairs, min(dim, pairs.axes.shape[1]), plan.regularisation)
-
-
-def _tried(
-    plans: Sequence[Plan],
-    vectors: dict[On, NDArray[np.float32]],
-    manifest: Manifest,
-    taken: NDArray[np.str_],
-    fold: NDArray[np.bool_],
-) -> dict[Plan, NDArray[np.float32]]:
-    """All images, embedded by each head that has not seen a fold."""
-    outputs = {plan.on for plan in plans}
-    pairs = {on: _pairs(on, vectors, manifest, taken, ~fold) for on in outputs}
-    return {
-        plan: projection.apply(_fit(plan, pairs[plan.on], WHOLE), vectors[plan.on], taken)
-        for plan in plans
-    }
-
-
-def _joined(parts: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _best(scores: Sequence[dict[Plan, NDArray[np.float64]]]) -> Plan:
-    """The plan with the best mean reciprocal rank over some folds."""
-    means = {plan: np.concatenate([fold[plan] for fold in scores]).mean() for plan in scores[0]}
-    return max(means, key=lambda plan: means[plan])
-
-
-def _check(
-    made: Bundle,
-    head: Projection,
-    vectors: NDArray[np.float32],
-    manifest: Manifest,
-    taken: NDArray[np.str_],
-) -> None:
+def _check(made: Bundle, best: Choice, known: Pairs) -> None:
     """The new graph gives what the head gives.
 
     Raises:
         ModelError: it does not.
     """
-    rows = np.linspace(0, len(manifest) - 1, min(_COMPARED, len(manifest))).astype(np.intp)
-    wanted = projection.apply(head, vectors[rows], taken[rows])
-    given = encoder.load(made).embed(manifest.take(rows))
+    n = len(known.manifest)
+    rows = np.linspace(0, n - 1, min(_COMPARED, n)).astype(np.intp)
+    vectors = known.vectors[best.plan.on]
+    wanted = projection.apply(best.head, vectors[rows], known.taken[rows])
+    given = encoder.load(made).embed(known.manifest.take(rows))
     least = float((wanted * given).sum(1).min())
     if least < SAME:
         raise ModelError(
