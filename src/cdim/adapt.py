@@ -7,7 +7,6 @@ say what it buys: every query is searched once by a head that has not seen its i
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim import bundle as bundles
-from cdim import encoder, judge, model_card, projection
+from cdim import encoder, judge, projection
 from cdim.bundle import Bundle, Measured, TrainingSet
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
 from cdim.head_choice import Choice, On, Pairs, Plan, choose
 from cdim.head_graph import put_head
-from cdim.metrics import calibration_fit
-from cdim.metrics.cross_fit import cross_fit
 from cdim.metrics.significance import Paired, paired_test
 
 DIM = 512
@@ -96,9 +93,8 @@ def adapt(
     sets = [open_dataset(name, data) for name in pairs]
     manifest = _chosen(Manifest.concat([s.manifest.training() for s in sets]), most, seed)
     known = Pairs(manifest, _taken(base, manifest), _embed(base, manifest))
-    best = choose(
-        known, _outputs(base, manifest, dim), min(DIM, base.features) if dim is None else dim, seed
-    )
+    outputs = _outputs(base, manifest, dim)
+    best = choose(known, outputs, min(DIM, base.features) if dim is None else dim, seed)
     head, on = best.head, best.plan.on
     named = {Path(p).name for p in pairs}
     seen = tuple(earlier.name for earlier in base.training if earlier.name in named)
@@ -125,18 +121,8 @@ def adapt(
         made = bundles.save(made, work)
         _check(made, best, known)
         made = replace(made, metrics=(*made.metrics, *judge.on_tests(made, tests, data)))
-        reliability = None
         # Of images that the model knew, distances are too small to tell anything by.
-        if len(best.searches) > 1 and not seen:
-            reliability = cross_fit(best.searches)
-            fitted = calibration_fit.fit([s for part in best.searches for s in part])
-            made = replace(made, calibration=fitted)
-        made = bundles.save(made, work)
-        model_card.write(made, work, reliability)
-        if folder.exists():
-            folder.rmdir()
-        shutil.move(work, folder)
-    made = bundles.load(folder)
+        made = judge.finish(made, [] if seen else best.searches, folder)
     metric = best.metrics[0]
     gain = paired_test(best.after[metric], best.before[metric])
     return Adapted(made, best.plan, metric, gain, seen)

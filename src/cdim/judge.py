@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim import encoder
+from cdim import bundle as bundles
+from cdim import encoder, model_card
 from cdim.bundle import Bundle, Measured
 from cdim.conditions import choose_protocol, labels_of
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
 from cdim.errors import UsageError
 from cdim.evaluation import evaluate
+from cdim.metrics import calibration_fit
 from cdim.metrics.calibration_fit import Search
+from cdim.metrics.cross_fit import cross_fit
 from cdim.metrics.protocol import relevance
 from cdim.metrics.ranking import distances
 from cdim.metrics.significance import bootstrap
@@ -167,3 +171,24 @@ def on_tests(made: Bundle, tests: Sequence[str], data: Path | None) -> list[Meas
             e = report.metrics[metric]
             rows.append(Measured(f"{name} test", metric, e.value, e.low, e.high, report.queries))
     return rows
+
+
+def finish(made: Bundle, searches: Sequence[Sequence[Search]], folder: Path) -> Bundle:
+    """Calibrates a bundle, writes its card and moves it to its place.
+
+    Args:
+        made: the bundle, in a folder of its own for now.
+        searches: held-out ones in two parts or more; with fewer it gets no probabilities.
+        folder: where it goes; new or empty.
+    """
+    reliability = None
+    if len(searches) > 1:
+        reliability = cross_fit(searches)
+        fitted = calibration_fit.fit([search for part in searches for search in part])
+        made = replace(made, calibration=fitted)
+    made = bundles.save(made, made.folder)
+    model_card.write(made, made.folder, reliability)
+    if folder.exists():
+        folder.rmdir()
+    shutil.move(made.folder, folder)
+    return bundles.load(folder)

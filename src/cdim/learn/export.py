@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim import bundle as bundles
-from cdim import encoder, judge, model_card, projection
+from cdim import encoder, judge, projection
 from cdim.bundle import Bundle, Measured
 from cdim.errors import ModelError, UsageError
 from cdim.judge import HeldOut
@@ -26,7 +26,6 @@ from cdim.learn import graph, parity
 from cdim.learn.quantise import quantise, sample
 from cdim.learn.sources import Source, check_folds, open_source
 from cdim.metrics import calibration_fit
-from cdim.metrics.cross_fit import cross_fit
 from cdim.projection import Head, Projection
 
 PARTS = 5
@@ -102,17 +101,7 @@ def export(
         metrics, searches = _judge(judges, asked, work)
         made = _make(own, asked, work / "bundle", check=True)
         made = replace(made, metrics=(*metrics, *judge.on_tests(made, tests, data)))
-        reliability = None
-        if len(searches) > 1:
-            reliability = cross_fit(searches)
-            fitted = calibration_fit.fit([s for part in searches for s in part])
-            made = replace(made, calibration=fitted)
-        made = bundles.save(made, work / "bundle")
-        model_card.write(made, work / "bundle", reliability)
-        if folder.exists():
-            folder.rmdir()
-        shutil.move(work / "bundle", folder)
-    return bundles.load(folder)
+        return judge.finish(made, searches, folder)
 
 
 def _choose_head(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> Head:
