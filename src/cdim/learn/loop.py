@@ -24,13 +24,17 @@ from tqdm import tqdm
 from cdim.errors import ModelError, TrainingError
 from cdim.learn import checkpoint
 from cdim.learn.augment import augment
-from cdim.learn.batches import ImageCache, Sampler
+from cdim.learn.batches import Batch, ImageCache, Sampler
 from cdim.learn.embedder import Embedder, as_input, load_weights
 from cdim.learn.log import Log
+from cdim.learn.norms import measure_norms
 from cdim.learn.recipe import OptimiserPart, Recipe, parse
 
 Evaluate = Callable[[Embedder], Mapping[str, float]]
 """Judges a network on the validation part; higher "score" is better."""
+
+NORM_BATCHES = 16
+"""Training batches that batch norms are measured on before each look."""
 
 
 @dataclass
@@ -132,7 +136,7 @@ class Trainer:
                     {k: f"{v:.4f}" for k, v in shown.items() if math.isfinite(v)}, refresh=False
                 )
                 if progress.step % loop.evaluate_every == 0 or progress.step == loop.steps:
-                    self._look(evaluate, log)
+                    self._look(cache, sample, evaluate, log)
                 if interrupt.wished:
                     self.save()
                     raise KeyboardInterrupt
@@ -144,15 +148,12 @@ class Trainer:
         recipe, device = self.recipe, self.embedder.device
         rng = np.random.default_rng((recipe.seed, self.progress.step))
         torch.manual_seed(int(rng.integers(2**63)))
-        batch = sample(rng)
-        pixels = augment(
-            cache[batch.rows], batch.group, recipe.augment, self.embedder.preprocess, rng
-        )
+        batch, pixels = self._draw(cache, sample, rng)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(recipe.optimiser, recipe.loop.steps, self.progress.step)
         self.embedder.train()
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.loop.precision == "bf16"):
-            embeddings = self.embedder(as_input(pixels, device, recipe.loop.channels_last))
+            embeddings = self.embedder(pixels)
         loss: Tensor = self.criterion(embeddings.float(), batch)
         value = loss.item()
         if not math.isfinite(value):
@@ -168,6 +169,16 @@ class Trainer:
             self.average.update_parameters(self.embedder)
         return value
 
+    def _draw(
+        self, cache: ImageCache, sample: Sampler, rng: np.random.Generator
+    ) -> tuple[Batch, Tensor]:
+        """A step's batch, and its images as the network takes them."""
+        batch = sample(rng)
+        pixels = augment(
+            cache[batch.rows], batch.group, self.recipe.augment, self.embedder.preprocess, rng
+        )
+        return batch, as_input(pixels, self.embedder.device, self.recipe.loop.channels_last)
+
     def _check_weights(self) -> None:
         """Keeps a step that spoiled the weights from reaching a checkpoint."""
         if not all(bool(p.isfinite().all()) for p in self.embedder.parameters()):
@@ -177,10 +188,15 @@ class Trainer:
                 "lower optimiser.lr or add optimiser.warmup; the checkpoints so far are intact",
             )
 
-    def _look(self, evaluate: Evaluate | None, log: Log) -> None:
+    def _look(
+        self, cache: ImageCache, sample: Sampler, evaluate: Evaluate | None, log: Log
+    ) -> None:
         """One look at the validation part; the best network so far is kept."""
         progress = self.progress
         self._check_weights()
+        rng = np.random.default_rng((self.recipe.seed, progress.step, NORM_BATCHES))
+        drawn = (self._draw(cache, sample, rng)[1] for _ in range(NORM_BATCHES))
+        measure_norms(self.judged, drawn)
         if evaluate is None:
             self._save_best({})
         else:

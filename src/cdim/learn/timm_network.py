@@ -55,6 +55,20 @@ class Layout:
         return ordered.reshape(ordered.shape[0], self.channels, *self.size)
 
 
+class Depthwise(nn.Conv2d):
+    """A depthwise convolution that bf16 autocast leaves in float32 on a CPU.
+
+    There the library's backward pass in bf16 is slow, for one channel a group.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """As `nn.Conv2d`."""
+        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
+
+
 class TimmNetwork(nn.Module):
     """A network of timm whose `forward` gives its final vector and the taps asked for.
 
@@ -182,6 +196,9 @@ def _create(name: str, channels: int, crop: tuple[int, int], last_stride: int) -
         ) from None
     if last_stride == 1:
         _undilate(model)
+    for module in model.modules():
+        if type(module) is nn.Conv2d and module.groups == module.in_channels > 1:
+            module.__class__ = Depthwise
     return model
 
 
