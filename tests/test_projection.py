@@ -159,3 +159,18 @@ def test_pairs_are_needed():
     with pytest.raises(UsageError, match="components without pairs"):
         projection.contrast(found, 3, 1.0)
     assert things
+
+
+@given(strength=st.floats(1e-3, 1))
+def test_a_head_is_named_and_read(strength):
+    for kind in ("components", "pairs"):
+        head = projection.Head(kind, float(f"{strength:g}"))
+        assert projection.read_head(str(head)) == head
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pairs", "pairs:0", "pairs:-1", "pairs:nan", "pairs:inf", "components:1.5", "x:1"]
+)
+def test_other_heads_are_refused(text):
+    with pytest.raises(UsageError, match=r"components:POWER"):
+        projection.read_head(text)

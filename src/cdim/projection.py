@@ -13,6 +13,7 @@ All is done in the span of the training images (a Gram matrix), so 16,384 dimens
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -40,6 +41,34 @@ class Head:
 
     kind: Literal["components", "pairs"]
     strength: float
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.strength:g}"
+
+
+def read_head(text: str) -> Head:
+    """A head from its name, as `str` writes it.
+
+    >>> read_head("pairs:0.3")
+    Head(kind='pairs', strength=0.3)
+
+    Raises:
+        UsageError: another kind, or a strength that it does not take.
+    """
+    kind, _, number = text.partition(":")
+    try:
+        strength = float(number)
+    except ValueError:
+        strength = math.nan
+    if kind == "components" and 0 <= strength <= 1:
+        return Head("components", strength)
+    if kind == "pairs" and 0 < strength < math.inf:
+        return Head("pairs", strength)
+    raise UsageError(
+        f"the head {text!r}",
+        "it is components:POWER, 0 to 1, or pairs:LAMBDA, above 0",
+        "such as pairs:0.3, or leave it out to have it chosen",
+    )
 
 
 HEADS = (

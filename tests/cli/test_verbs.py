@@ -119,6 +119,22 @@ def test_results_are_added_and_written(call, tiny_run, tmp_path):
     assert (tmp_path / "results.md").read_text(encoding="utf-8") == page
 
 
+def test_bundles_make_rows_and_are_paired_as_runs_do(call, tmp_path):
+    file = tmp_path / "results.json"
+    file.write_text("[]")
+    arguments = ("synthetic:18", "demo", "--row", "Shipped", "--recipe", "demo.toml")
+    done = call("results", "add", *arguments, "--file", file)
+    assert done.exit_code == 2
+    assert "by --command" in done.stderr
+    done = call("results", "add", *arguments, "--file", file, "--command", "cdim eval demo x")
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(file.read_text())
+    assert (row["row"], row["dim"], row["params"]) == ("Shipped", 256, None)
+    done = call("results", "paired", "synthetic:18", "--run", "demo", "--against", "demo")
+    assert done.exit_code == 0, done.output
+    assert "+0.000" in done.stdout
+
+
 def test_python_m_cdim_is_the_command(tmp_path):
     environment = {**os.environ, "COLUMNS": "80"}
     done = subprocess.run(

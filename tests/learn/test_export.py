@@ -23,6 +23,7 @@ from cdim.learn.embedder import load_run
 from cdim.learn.export import export
 from cdim.learn.run import train
 from cdim.learn.sources import open_source
+from cdim.projection import Head
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +97,16 @@ def test_without_held_out_images_there_are_no_probabilities(plain):
     assert plain.metrics == ()
     assert plain.length == pytest.approx(np.sqrt(2))
     assert plain.domain_input == ()
+
+
+def test_a_head_may_be_named(runs, tmp_path):
+    made = export(runs / "all", tmp_path / "b", dim=8, head=Head("pairs", 3.0))
+    assert made.dim == 8
+    assert "whitened within" in made.projection
+    assert "(lambda 3)" in made.projection
+    with pytest.raises(UsageError, match="--dim"):
+        export(runs / "all", tmp_path / "c", head=Head("pairs", 3.0))
+    assert not (tmp_path / "c").exists()
 
 
 def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_root, tmp_path):

@@ -19,7 +19,9 @@ def test_means_and_variances_are_those_of_the_batches():
     measure_norms(net, batches)
     with torch.no_grad():
         seen = [net[0](batch).numpy() for batch in batches]
-    assert np.allclose(net[1].running_mean, np.mean([x.mean((0, 2, 3)) for x in seen], 0), atol=1e-5)
+    assert np.allclose(
+        net[1].running_mean, np.mean([x.mean((0, 2, 3)) for x in seen], 0), atol=1e-5
+    )
     variances = [x.transpose(1, 0, 2, 3).reshape(3, -1).var(1, ddof=1) for x in seen]
     assert np.allclose(net[1].running_var, np.mean(variances, 0), rtol=1e-4)
     assert net[1].momentum == 0.1

@@ -247,3 +247,25 @@ def test_middle_maps_can_join_after_training(normalise):
     torch.testing.assert_close(after, torch.cat(parts, 1))
     with pytest.raises(RecipeError, match="fusion tap 'layer9'"):
         embedder.join(["layer9"])
+
+
+def test_depthwise_convolutions_stay_in_float32_under_autocast():
+    network = TimmNetwork("mobilenetv3_small_050", 3, (64, 64)).eval()
+    kinds: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
+
+    def note(module, _inputs, output):
+        kinds[module.groups > 1].add(output.dtype)
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(note)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        plain = network(images)[FINAL]
+        assert kinds == {True: {torch.float32}, False: {torch.float32}}
+        with torch.autocast("cpu", torch.bfloat16):
+            cast = network(images)[FINAL]
+    assert kinds == {True: {torch.float32}, False: {torch.float32, torch.bfloat16}}
+    assert torch.allclose(plain, cast.float(), atol=0.1)
+    own = timm.create_model("mobilenetv3_small_050", num_classes=0).state_dict()
+    assert network.model.state_dict().keys() == own.keys()

@@ -29,7 +29,13 @@ from cdim.cli.failures import training_extra
     "--dim",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Shorten the embedding to N dimensions by the head that held-out searches like best.",
+    help="Shorten the embedding to N dimensions by a closed-form head.",
+)
+@click.option(
+    "--head",
+    metavar="KIND:STRENGTH",
+    help="Which one, such as pairs:0.3 or components:0.5 [default: the one that held-out searches "
+    "like best].",
 )
 @click.option("--int8", is_flag=True, help="Quantise to 8 bits, if held-out searches allow it.")
 @click.option(
@@ -45,6 +51,7 @@ def export(
     out: Path,
     folds: tuple[Path, ...],
     dim: int | None,
+    head: str | None,
     int8: bool,
     tests: tuple[str, ...],
     data: Path | None,
@@ -58,10 +65,16 @@ def export(
     \b
     cdim export runs/demo-0 -o bundles/demo
     cdim export runs/strong-fusion-0 -o bundles/sketch --dim 512 --int8 --fold runs/fold-0
+    cdim export runs/strong-fusion-1 -o bundles/second --dim 512 --head pairs:0.3
     """  # noqa: D301 - click wants the character
+    from cdim.projection import read_head
+
+    named = read_head(head) if head else None
     with training_extra():
         from cdim.learn import export as exporting
-    made = exporting.export(run, out, folds=folds, dim=dim, int8=int8, tests=tests, data=data)
+    made = exporting.export(
+        run, out, folds=folds, dim=dim, head=named, int8=int8, tests=tests, data=data
+    )
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
     click.echo(f"{made.name}: {made.dim} dimensions, {made.precision}, {size:.1f} MB in {out}")
     echo_metrics(made)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cdim.cli import options
-from cdim.cli.judging import judge, load_run, open_test, paired_lines
+from cdim.cli.judging import Model, judge, load, open_test, paired_lines
+from cdim.errors import UsageError
 
 if TYPE_CHECKING:
     from cdim.cli.options import How
-    from cdim.learn.embedder import Embedder
 
 file = click.option(
     "--file",
@@ -34,11 +34,14 @@ def results(ctx: click.Context, file: Path) -> None:
 
 @results.command()
 @click.argument("dataset")
-@click.argument("runs", metavar="RUN...", type=options.PATH, nargs=-1, required=True)
+@click.argument("models", metavar="MODEL...", type=options.PATH, nargs=-1, required=True)
 @click.option("--row", required=True, help="The row's name.")
 @click.option("--table", help="Number of the paper's table it belongs to.")
-@click.option("--recipe", required=True, help="The recipe the runs were trained by.")
-@click.option("--command", help="What to type to get the row [default: train and eval each seed].")
+@click.option("--recipe", required=True, help="The recipe they were trained by.")
+@click.option(
+    "--command",
+    help="What to type to get the row [default, for runs: train and eval each seed].",
+)
 @file
 @options.data_root
 @options.split
@@ -46,7 +49,7 @@ def results(ctx: click.Context, file: Path) -> None:
 @options.judging
 def add(
     dataset: str,
-    runs: tuple[Path, ...],
+    models: tuple[Path, ...],
     row: str,
     table: str | None,
     recipe: str,
@@ -57,7 +60,7 @@ def add(
     device: str,
     how: How,
 ) -> None:
-    """Judge RUNs, one a training seed, and write them as one row.
+    """Judge MODELs, runs or bundles, one a training seed, and write them as one row.
 
     A row of the same name, table, dataset and model is replaced.
 
@@ -70,19 +73,18 @@ def add(
 
     opened = open_dataset(dataset, data)
     test = open_test(opened, split, how)
-    models = [load_run(run, device, how) for run in runs]
-    model = models[0]
+    loaded = [load(model, device, how) for model in models]
+    about = _about(loaded[0], how)
+    if command is None:
+        command = _command(recipe, models[0], loaded, dataset, split, how)
     new = book.pool(
-        [judge(each, test) for each in models],
+        [judge(each, test) for each in loaded],
         row=row,
         table=table,
         split=split,
-        backbone=model.recipe.model.backbone,
-        params=sum(weights.numel() for weights in model.parameters()),
-        dim=model.dim,
-        fusion=[*model.recipe.fusion.taps, *how.joined],
         recipe=recipe,
-        command=command or _command(recipe, models, dataset, split, how),
+        command=command,
+        **about,
     )
     book.write(file, book.merge(book.read(file), new))
     _write_page(file)
@@ -90,9 +92,16 @@ def add(
 
 @results.command()
 @click.argument("datasets", metavar="DATASET...", nargs=-1, required=True)
-@click.option("--run", "runs", multiple=True, required=True, type=options.PATH, help="One a seed.")
 @click.option(
-    "--against", "others", multiple=True, required=True, type=options.PATH, help="One a seed."
+    "--run",
+    "runs",
+    multiple=True,
+    required=True,
+    type=options.PATH,
+    help="A run or a bundle; one a seed.",
+)
+@click.option(
+    "--against", "others", multiple=True, required=True, type=options.PATH, help="The same."
 )
 @options.data_root
 @options.split
@@ -117,8 +126,8 @@ def paired(
     from cdim.data.catalogue import open_dataset
 
     sides = [
-        [load_run(run, device, how) for run in runs],
-        [load_run(run, device) for run in others],
+        [load(run, device, how) for run in runs],
+        [load(run, device) for run in others],
     ]
     judged = []
     for name in datasets:
@@ -135,9 +144,36 @@ def paired(
         click.echo("\n".join(paired_lines(compare_sets(judged))))
 
 
-def _command(recipe: str, models: list[Embedder], dataset: str, split: str, how: How) -> str:
-    seeds = " ".join(str(model.recipe.seed) for model in models)
-    run = f"runs/{models[0].recipe.name}-$seed"
+def _about(model: Model, how: How) -> dict[str, Any]:
+    """What a row says of a model. A graph's constants are not counted as parameters."""
+    from cdim.encoder import Encoder
+
+    if isinstance(model, Encoder):
+        made = model.bundle
+        about = {"backbone": made.backbone, "dim": made.dim, "fusion": list(made.taps)}
+        return {**about, "params": None}
+    run: Any = model
+    return {
+        "backbone": run.recipe.model.backbone,
+        "dim": run.dim,
+        "fusion": [*run.recipe.fusion.taps, *how.joined],
+        "params": sum(weights.numel() for weights in run.parameters()),
+    }
+
+
+def _command(
+    recipe: str, place: Path, models: list[Model], dataset: str, split: str, how: How
+) -> str:
+    """What trains and judges each seed's run."""
+    first: Any = models[0]
+    if not hasattr(first, "recipe"):
+        raise UsageError(
+            f"the bundle {place} without --command",
+            "a bundle does not tell how it was made",
+            "say by --command what to type to get it and to judge it",
+        )
+    seeds = " ".join(str(model.seed) for model in models)
+    run = f"runs/{first.recipe.name}-$seed"
     words = [f"--split {split}"] if split != "test" else []
     judged = " ".join([f"cdim eval {run} {dataset}", *words, *([str(how)] if str(how) else [])])
     return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"

@@ -56,6 +56,7 @@ def export(
     *,
     folds: Sequence[Path] = (),
     dim: int | None = None,
+    head: Head | None = None,
     int8: bool = False,
     tests: Sequence[str] = (),
     data: Path | None = None,
@@ -67,8 +68,9 @@ def export(
         folder: where the bundle goes; new or empty.
         folds: runs of the same recipe that held out parts of the training data; without them,
             the run's own held-out part is taken, if it has one.
-        dim: makes the embedding this short by the head of `cdim.projection` that is best on the
-            held-out parts. Its cost stands in the bundle's metrics.
+        dim: makes the embedding this short by a head of `cdim.projection`. Its cost stands in the
+            bundle's metrics.
+        head: which one; None takes the one that is best on the held-out parts.
         int8: quantises weights and activations; accepted only if the held-out searches, all
             folds together, lose at most one query or half a point.
         tests: datasets whose test split is measured with the finished bundle.
@@ -76,12 +78,19 @@ def export(
 
     Raises:
         UsageError: the folder holds something, folds that held out nothing or are of another
-            recipe, int8 with nothing held out, or more dimensions than can be had.
+            recipe, int8 with nothing held out, a head without dim, or more dimensions than can be
+            had.
         ModelError: no run there, a graph that differs from the network, or 8 bits that cost too
             much.
         DataError: a dataset cannot be opened.
     """
     folder = bundles.free_folder(folder)
+    if head is not None and dim is None:
+        raise UsageError(
+            f"the head {head} without dimensions",
+            "a head makes the embedding shorter",
+            "say how short with --dim",
+        )
     for name in tests:
         judge.sides(name, data)
     own = open_source(run, data)
@@ -97,7 +106,9 @@ def export(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
         work = Path(place)
-        asked = Asked(dim, _choose_head(judges, dim) if dim else _MEANT, int8)
+        if head is None:
+            head = _choose_head(judges, dim) if dim else _MEANT
+        asked = Asked(dim, head, int8)
         metrics, searches = _judge(judges, asked, work)
         made = _make(own, asked, work / "bundle", check=True)
         made = replace(made, metrics=(*metrics, *judge.on_tests(made, tests, data)))

@@ -61,7 +61,7 @@ class Depthwise(nn.Conv2d):
     There the library's backward pass in bf16 is slow, for one channel a group.
     """
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch calls it so
         """As `nn.Conv2d`."""
         if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
             return super().forward(input)
