@@ -103,6 +103,8 @@ def test_contrast_whitens_what_differs_within_pairs(seed, strength):
     within = sum(np.outer(row, row) for row in apart) / 60
     values, vectors = np.linalg.eigh(within + strength * np.trace(within) / 8 * np.eye(8))
     naive = centred @ vectors @ np.diag(values**-0.5) @ vectors.T
+    spread, axes = np.linalg.eigh(naive.T @ naive / len(naive))
+    naive = naive @ axes @ np.diag(np.sqrt(spread) ** -projection.EVENNESS)
     naive /= np.linalg.norm(naive, axis=1, keepdims=True)
     assert ours @ ours.T == pytest.approx(naive @ naive.T, abs=1e-4)
 

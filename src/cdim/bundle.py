@@ -28,6 +28,7 @@ from cdim.errors import ModelError, UsageError, nearest
 from cdim.metrics.calibration import Calibration
 
 FORMAT = 1
+Precision = Literal["fp32", "fp16", "int8"]
 MODEL, RECORD, CARD = "model.onnx", "bundle.json", "README.md"
 DOCUMENT = strict.Document("bundle", ModelError)
 # What decides how an image becomes a vector, beside the graph.
@@ -92,7 +93,8 @@ class Bundle:
         training: what the model was trained on.
         metrics: how good it is.
         calibration: from distances to probabilities, or None where there was no data to fit it.
-        precision: "fp32", or "int8" for quantised weights and activations.
+        precision: "fp32"; "fp16" for weights that are kept in 16 bits while all is computed in 32;
+            or "int8" for quantised weights and activations.
         projection: how the embedding was made shorter, in words; "" where it was not.
         edge_maps: version of `cdim.data.edges` that makes edge maps of photos.
         seed: of the training.
@@ -115,7 +117,7 @@ class Bundle:
     domain_input: tuple[str, ...] = ()
     metrics: tuple[Measured, ...] = ()
     calibration: Calibration | None = None
-    precision: Literal["fp32", "int8"] = "fp32"
+    precision: Precision = "fp32"
     projection: str = ""
     edge_maps: int = edges.VERSION
     seed: int | None = None
@@ -261,6 +263,8 @@ def free_folder(folder: Path) -> Path:
 def fingerprint(bundle: Bundle, model: Path) -> str:
     """SHA-256, hexadecimal, of the graph and of what else decides how images become vectors."""
     said = {key: strict.plain(getattr(bundle, key)) for key in _VECTORS}
+    if not bundle.preprocess.fill:  # bundles older than this key keep their fingerprints
+        del said["preprocess"]["fill"]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     digest.update(model.read_bytes())
     return digest.hexdigest()

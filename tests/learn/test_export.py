@@ -151,7 +151,7 @@ def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
 def test_eight_bits_are_accepted_where_they_cost_little(runs, tmp_path, monkeypatch):
     folds = [runs / "fold-0", runs / "fold-1"]
     monkeypatch.setattr(exporting, "LOST_SHARE", 0.5)
-    made = export(runs / "all", tmp_path / "small", folds=folds, int8=True)
+    made = export(runs / "all", tmp_path / "small", folds=folds, precision="int8")
     whole = export(runs / "all", tmp_path / "whole", folds=folds)
     assert made.precision == "int8"
     assert made.model.stat().st_size < 0.5 * whole.model.stat().st_size
@@ -159,6 +159,37 @@ def test_eight_bits_are_accepted_where_they_cost_little(runs, tmp_path, monkeypa
     photo = images.read("synthetic:shoe/0/1/photo")
     one, other = (encoder.load(m).encode(photo, "photo")[0] for m in (made, whole))
     assert 0.95 < one @ other / 2 < 0.999999
+
+
+def test_a_network_taken_as_it_is_has_learned_from_its_recipe_only_with_a_head(
+    runs, small, tmp_path
+):
+    table = small(
+        data={"train": ["synthetic:30:5"], "validation": 0.0},
+        model={"start": "all"},
+        fusion={"taps": ["pool5"]},
+        loop={"steps": 0},
+    )
+    (tmp_path / "as-it-is.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
+    run = train(tmp_path / "as-it-is.toml", out=runs / "as-it-is", device="cpu")
+    plain = export(run, tmp_path / "plain")
+    assert [known.name for known in plain.training] == ["synthetic:60"]
+    headed = export(run, tmp_path / "headed", dim=8, head=Head("pairs", 1.0))
+    assert [known.name for known in headed.training] == ["synthetic:30:5", "synthetic:60"]
+
+
+def test_weights_in_16_bits_halve_the_file_and_change_no_vector(runs, tmp_path):
+    half, whole = (
+        export(runs / "all", tmp_path / name, dim=8, head=Head("pairs", 1.0), precision=name)
+        for name in ("fp16", "fp32")
+    )
+    assert (half.precision, whole.precision) == ("fp16", "fp32")
+    assert half.fingerprint != whole.fingerprint
+    assert half.model.stat().st_size < 0.6 * whole.model.stat().st_size
+    photos = [images.read(f"synthetic:shoe/0/{k}/photo") for k in range(4)]
+    ours, theirs = (encoder.load(made).encode(photos, "photo") for made in (half, whole))
+    assert (ours * theirs).sum(1).min() > 0.9999
+    assert not np.array_equal(ours, theirs)
 
 
 def test_eight_bits_that_lose_queries_are_refused(runs, tmp_path, monkeypatch):
@@ -171,12 +202,14 @@ def test_eight_bits_that_lose_queries_are_refused(runs, tmp_path, monkeypatch):
         onnx.save(model, str(target))
 
     monkeypatch.setattr(exporting, "quantise", broken)
-    with pytest.raises(ModelError, match=r"8 bits lose .* of 42 held-out queries.*--int8"):
+    with pytest.raises(
+        ModelError, match=r"8 bits lose .* of 42 held-out queries.*--precision int8"
+    ):
         export(
             runs / "all",
             tmp_path / "b",
             folds=[runs / "fold-0", runs / "fold-1"],
-            int8=True,
+            precision="int8",
         )
     assert not (tmp_path / "b").exists()
     assert list(tmp_path.iterdir()) == []
@@ -185,7 +218,7 @@ def test_eight_bits_that_lose_queries_are_refused(runs, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"int8": True}, "--int8 with nothing held out"),
+        ({"precision": "int8"}, "--precision int8 with nothing held out"),
         ({"dim": 1000}, "can be told apart"),
         ({"folds": ["all"]}, "held out nothing"),
         ({"tests": ["quadrant"]}, "quadrant"),

@@ -14,7 +14,7 @@ from cdim.errors import ModelError, TrainingError
 from cdim.learn import checkpoint
 from cdim.learn.batches import ImageCache, Targets, make_sampler
 from cdim.learn.embedder import Embedder
-from cdim.learn.loop import Trainer, learning_rate
+from cdim.learn.loop import Trainer, is_over, learning_rate
 from cdim.learn.losses import build_loss
 from cdim.learn.recipe import OptimiserPart
 
@@ -248,3 +248,22 @@ def test_weight_decay_leaves_biases_alone(train, tmp_path):
     assert {p.ndim for p in biases["params"]} == {1}
     count = len(list(run.embedder.parameters()))
     assert len(weights["params"]) + len(biases["params"]) == count
+
+
+def test_no_steps_keep_the_network_as_it_came(train, tmp_path):
+    trainer, fit = train(
+        tmp_path / "run", model={"weights": "timm"}, loop={"batch": 12, "steps": 0}
+    )
+    before = {name: value.clone() for name, value in trainer.embedder.state_dict().items()}
+    looks = []
+
+    def judge(embedder):
+        looks.append(embedder)
+        return {"score": 0.5}
+
+    fit(judge)
+    kept, meta = checkpoint.read(tmp_path / "run" / "best.safetensors")
+    assert len(looks) == 1
+    assert (meta["step"], meta["validation"]) == (0, {"score": 0.5})
+    assert all(torch.equal(kept[f"model.{name}"], value) for name, value in before.items())
+    assert is_over(tmp_path / "run")

@@ -133,7 +133,7 @@ def test_a_value_of_the_wrong_type_is_named(path, value, allowed):
         ("optimiser.momentum", 1.0),
         ("optimiser.warmup", -1),
         ("loop.batch", 1),
-        ("loop.steps", 0),
+        ("loop.steps", -1),
         ("loop.evaluate_every", 0),
         ("loop.patience", -1),
         ("data.train", []),
@@ -149,6 +149,11 @@ def test_a_value_out_of_range_is_named(path, value):
     ("parts", "message"),
     [
         ({"loop": {"batch": 10, "images_per_label": 4}}, r"loop\.batch = 10 .*use loop\.batch = 8"),
+        ({"loop": {"steps": 0}}, r"loop\.steps = 0 without model\.start"),
+        (
+            {"loop": {"steps": 0}, "model": {"start": "x"}, "fusion": {"project": 9}},
+            r"fusion\.project = 9",
+        ),
         ({"loop": {"batch": 8, "images_per_label": 4}}, r'loss\.negatives = "annotated"'),
         ({"loss": {"kind": "cross-entropy", "triplet": 1.0}}, r"loss\.triplet = 1\.0"),
         ({"loop": {"batch": 4, "images_per_label": 4}}, r"at least 2 K.*use loop\.batch = 8"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cdim.bundle import Bundle
+from cdim.bundle import Bundle, Precision
 from cdim.cli import options
 from cdim.cli.failures import training_extra
 
@@ -37,7 +37,14 @@ from cdim.cli.failures import training_extra
     help="Which one, such as pairs:0.3 or components:0.5 [default: the one that held-out searches "
     "like best].",
 )
-@click.option("--int8", is_flag=True, help="Quantise to 8 bits, if held-out searches allow it.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="fp16 keeps weights in 16 bits and computes in 32; int8 quantises both, if held-out "
+    "searches allow it.",
+)
 @click.option(
     "--test",
     "tests",
@@ -52,7 +59,7 @@ def export(
     folds: tuple[Path, ...],
     dim: int | None,
     head: str | None,
-    int8: bool,
+    precision: Precision,
     tests: tuple[str, ...],
     data: Path | None,
 ) -> None:
@@ -64,7 +71,7 @@ def export(
 
     \b
     cdim export runs/demo-0 -o bundles/demo
-    cdim export runs/strong-fusion-0 -o bundles/sketch --dim 512 --int8 --fold runs/fold-0
+    cdim export runs/strong-fusion-0 -o bundles/sketch --dim 512 --precision int8 --fold runs/fold-0
     cdim export runs/strong-fusion-1 -o bundles/second --dim 512 --head pairs:0.3
     """  # noqa: D301 - click wants the character
     from cdim.projection import read_head
@@ -73,7 +80,7 @@ def export(
     with training_extra():
         from cdim.learn import export as exporting
     made = exporting.export(
-        run, out, folds=folds, dim=dim, head=named, int8=int8, tests=tests, data=data
+        run, out, folds=folds, dim=dim, head=named, precision=precision, tests=tests, data=data
     )
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
     click.echo(f"{made.name}: {made.dim} dimensions, {made.precision}, {size:.1f} MB in {out}")

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from cdim import bundle as bundles
 from cdim import encoder, judge, projection
-from cdim.bundle import Bundle, Measured
+from cdim.bundle import Bundle, Measured, Precision
 from cdim.errors import ModelError, UsageError
 from cdim.judge import HeldOut
 from cdim.learn import graph, parity
-from cdim.learn.quantise import quantise, sample
+from cdim.learn.quantise import halve, quantise, sample
 from cdim.learn.sources import Source, check_folds, open_source
 from cdim.metrics import calibration_fit
 from cdim.projection import Head, Projection
@@ -42,12 +42,12 @@ class Asked:
     Args:
         dim: dimensions of the embedding, None to leave it as trained.
         head: how it is made that short.
-        int8: whether to quantise.
+        precision: of the graph, as `cdim.bundle.Bundle` has it.
     """
 
     dim: int | None = None
     head: Head = _MEANT
-    int8: bool = False
+    precision: Precision = "fp32"
 
 
 def export(
@@ -57,7 +57,7 @@ def export(
     folds: Sequence[Path] = (),
     dim: int | None = None,
     head: Head | None = None,
-    int8: bool = False,
+    precision: Precision = "fp32",
     tests: Sequence[str] = (),
     data: Path | None = None,
 ) -> Bundle:
@@ -71,8 +71,9 @@ def export(
         dim: makes the embedding this short by a head of `cdim.projection`. Its cost stands in the
             bundle's metrics.
         head: which one; None takes the one that is best on the held-out parts.
-        int8: quantises weights and activations; accepted only if the held-out searches, all
-            folds together, lose at most one query or half a point.
+        precision: "int8" quantises weights and activations; accepted only if the held-out
+            searches, all folds together, lose at most one query or half a point. "fp16" keeps
+            weights in 16 bits.
         tests: datasets whose test split is measured with the finished bundle.
         data: where datasets are; None asks the environment (CDIM_DATA).
 
@@ -97,9 +98,9 @@ def export(
     others = [open_source(fold, data) for fold in folds] or [own]
     judges = [(source, source.held) for source in others if source.held is not None]
     check_folds(own, others, bool(folds))
-    if int8 and not judges:
+    if precision == "int8" and not judges:
         raise UsageError(
-            "--int8 with nothing held out",
+            "--precision int8 with nothing held out",
             "8 bits are accepted on searches that the network has not been trained on",
             "name --fold runs of the same recipe with data.validation and data.fold",
         )
@@ -108,7 +109,7 @@ def export(
         work = Path(place)
         if head is None:
             head = _choose_head(judges, dim) if dim else _MEANT
-        asked = Asked(dim, head, int8)
+        asked = Asked(dim, head, precision)
         metrics, searches = _judge(judges, asked, work)
         made = _make(own, asked, work / "bundle", check=True)
         made = replace(made, metrics=(*metrics, *judge.on_tests(made, tests, data)))
@@ -136,8 +137,8 @@ def _judge(
         ModelError: 8 bits cost too much.
     """
     forms = [Asked()]
-    forms += [replace(asked, int8=False)] if asked.dim else []
-    forms += [asked] if asked.int8 else []
+    forms += [replace(asked, precision="fp32")] if asked.dim else []
+    forms += [asked] if asked.precision != "fp32" else []
     values: list[dict[str, list[NDArray[np.float64]]]] = [{} for _ in forms]
     searches = []
     for number, (source, held) in enumerate(judges):
@@ -154,7 +155,7 @@ def _judge(
     pooled = [{name: np.concatenate(p) for name, p in found.items()} for found in values]
     if not judges:
         return [], []
-    if asked.int8:
+    if asked.precision == "int8":
         _check_loss(pooled[-2], pooled[-1], judges[0][1].metrics)
     where = "validation" if len(judges) == 1 else f"validation, {len(judges)} folds"
     notes = [_note(form, last=form == asked) for form in forms]
@@ -184,7 +185,7 @@ def _check_loss(
             f"8 bits lose {lost:.1f} of {n} held-out queries ({name} "
             f"{before[name].mean():.3f} to {after[name].mean():.3f})",
             f"at most {LOST_QUERIES} query or {100 * LOST_SHARE:g} points",
-            "export without --int8",
+            "export without --precision int8",
         )
 
 
@@ -198,9 +199,12 @@ def _make(source: Source, asked: Asked, place: Path, check: bool = False) -> Bun
     module = graph.Graph(embedder, fitted)
     graph.write(module, place / bundles.MODEL)
     made = bundles.save(_describe(source, module, fitted, place), place)
+    if asked.precision == "fp16":
+        halve(made.model)
+        made = bundles.save(replace(made, precision="fp16"), place)
     if check:
         parity.check(made, module, train)
-    if asked.int8:
+    if asked.precision == "int8":
         some = train.take(sample(len(train)))
         inputs = encoder.load(made, "onnxruntime").inputs(some)
         quantise(made.model, place / "quantised.onnx", inputs)
@@ -225,6 +229,7 @@ def _describe(
     if "edge" in domains and "photo" not in domains:
         domains["photo"] = "edge"
         gallery = "photo" if gallery == "edge" else gallery
+    learned = recipe.loop.steps > 0 or fitted is not None
     length = None
     if fitted is not None:
         length = 1.0
@@ -240,7 +245,7 @@ def _describe(
         query=seen.get("query", names[0]),
         gallery=gallery,
         domains=domains,
-        training=source.seen,
+        training=tuple(dict.fromkeys((*(source.own if learned else ()), *source.before))),
         length=length,
         domain_input=module.domains if module.takes_domain else (),
         projection="" if fitted is None else fitted.words,

@@ -140,6 +140,8 @@ class Trainer:
                 if interrupt.wished:
                     self.save()
                     raise KeyboardInterrupt
+            if not loop.steps:
+                self._look(cache, sample, evaluate, log)
 
     def _patience_is_over(self) -> bool:
         return 0 < self.recipe.loop.patience <= self.progress.waited
@@ -194,9 +196,10 @@ class Trainer:
         """One look at the validation part; the best network so far is kept."""
         progress = self.progress
         self._check_weights()
-        rng = np.random.default_rng((self.recipe.seed, progress.step, NORM_BATCHES))
-        drawn = (self._draw(cache, sample, rng)[1] for _ in range(NORM_BATCHES))
-        measure_norms(self.judged, drawn)
+        if progress.step:  # what was not trained here keeps the norms it came with
+            rng = np.random.default_rng((self.recipe.seed, progress.step, NORM_BATCHES))
+            drawn = (self._draw(cache, sample, rng)[1] for _ in range(NORM_BATCHES))
+            measure_norms(self.judged, drawn)
         if evaluate is None:
             self._save_best({})
         else:

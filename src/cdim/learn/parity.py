@@ -22,7 +22,8 @@ BATCH = 32
 TOP = 10
 OUTPUTS: tuple[encoder.Output, ...] = ("features", "embedding")
 COSINE = 0.9999
-TIE = 1e-5
+TIE = {"fp32": 1e-5, "fp16": 1e-2}
+"""Distances that are one, by the precision of the graph."""
 
 
 def check(made: Bundle, module: Graph, manifest: Manifest) -> None:
@@ -49,7 +50,8 @@ def check(made: Bundle, module: Graph, manifest: Manifest) -> None:
         apart, graph_apart = distances(vectors, vectors), distances(ours, ours)
         order, graph_order = (np.argsort(d, axis=1)[:, :TOP] for d in (apart, graph_apart))
         rows = np.arange(len(some))[:, None]
-        wrong = np.abs(apart[rows, order] - apart[rows, graph_order]) > TIE
+        gap = np.abs(apart[rows, order] - apart[rows, graph_order])
+        wrong = gap > TIE[made.precision]
         if wrong.any():
             raise ModelError(
                 f"the nearest by {output} of the exported graph differ from the network's, "

@@ -58,6 +58,7 @@ class InputPart:
     channels: int = 1
     mean: tuple[float, ...] = (250.42,)
     std: tuple[float, ...] = (1.0,)
+    fill: float = 0.0
 
     def preprocess(self) -> Preprocess:
         """These values as the one preprocessing object."""
@@ -204,7 +205,7 @@ class LoopPart:
         batch: triplets, pairs or (cross-entropy) images a step.
         images_per_label: K of P x K batches, in which each of P labels has K images and all
             are compared with all; 0 draws as the loss asks.
-        steps: at most this many.
+        steps: at most this many; 0 takes the network of `model.start` or `model.weights` as it is.
         evaluate_every: steps between two looks at the validation part; also between saves.
         patience: looks without improvement before training stops; 0 never stops early.
         precision: "fp32", or "bf16" autocast (about 2 to 4 times faster on CPUs that have it).

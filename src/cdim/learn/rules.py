@@ -59,7 +59,7 @@ def _in_range(recipe: Recipe) -> None:
         "optimiser.ema": below_one,
         "loop.batch": ("2 or more", lambda v: v >= 2),
         "loop.images_per_label": ("0, or 2 or more", lambda v: v == 0 or v >= 2),
-        "loop.steps": positive,
+        "loop.steps": not_negative,
         "loop.evaluate_every": positive,
         "loop.patience": not_negative,
     }
@@ -92,6 +92,18 @@ def _fits_together(recipe: Recipe) -> None:
             f"data.fold = {fold} with data.validation = {share}",
             "folds count from 0, and together they hold out every instance once",
             "with data.validation = 0.2 there are folds 0 to 4",
+        )
+    if not loop.steps and not (recipe.model.start or recipe.model.weights):
+        raise RecipeError(
+            "loop.steps = 0 without model.start and model.weights",
+            "what is not trained was trained before",
+            "name where its weights come from, or train it",
+        )
+    if not loop.steps and recipe.fusion.project:
+        raise RecipeError(
+            f"loop.steps = 0 with fusion.project = {recipe.fusion.project}",
+            "that layer is new, and needs training",
+            "set fusion.project = 0, or train it",
         )
     if each and (loop.batch % each or loop.batch < 2 * each):
         raise RecipeError(

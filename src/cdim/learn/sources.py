@@ -33,14 +33,16 @@ class Source:
         embedder: its best network.
         train: what it learned from.
         held: what it did not.
-        seen: the datasets of this and of earlier stages.
+        own: the datasets of its recipe.
+        before: what its weights had been trained on before it.
     """
 
     name: str
     embedder: Embedder
     train: Manifest
     held: HeldOut | None
-    seen: tuple[TrainingSet, ...]
+    own: tuple[TrainingSet, ...]
+    before: tuple[TrainingSet, ...]
 
     @cached_property
     def components(self) -> projection.Components:
@@ -92,15 +94,20 @@ def open_source(run: Path, data: Path | None) -> Source:
     embedder = load_run(run, "cpu")
     recipe = embedder.recipe
     parts = load_parts(recipe.data, data)
-    seen = tuple(dict.fromkeys(_seen(run, recipe, data)))
-    return Source(run.name, embedder, parts.train, held_out(recipe, data), seen)
+    own, before = _own(recipe, data), tuple(dict.fromkeys(_before(run, recipe, data)))
+    return Source(run.name, embedder, parts.train, held_out(recipe, data), own, before)
 
 
-def _seen(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:
-    """The datasets of a run and of the stages before it."""
-    for name in recipe.data.train:
-        # A bundle travels: it names a file, not where it lay.
-        yield TrainingSet(Path(name).name, open_dataset(name, data).terms)
+def _own(recipe: Recipe, data: Path | None) -> tuple[TrainingSet, ...]:
+    """The datasets that a recipe names."""
+    # A bundle travels: it names a file, not where it lay.
+    return tuple(
+        TrainingSet(Path(name).name, open_dataset(name, data).terms) for name in recipe.data.train
+    )
+
+
+def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:
+    """What the weights had seen that a run started from."""
     if recipe.model.weights:
         weights = Path(recipe.model.weights).name
         yield TrainingSet(f"weights of {weights}", "as their makers say")
@@ -113,7 +120,9 @@ def _seen(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]
                 "a bundle names all that its model was trained on",
                 "put the earlier stage's run back beside it",
             )
-        yield from _seen(earlier, read(earlier / "recipe.toml"), data)
+        stage = read(earlier / "recipe.toml")
+        yield from _own(stage, data) if stage.loop.steps else ()
+        yield from _before(earlier, stage, data)
 
 
 def check_folds(own: Source, others: Sequence[Source], named: bool) -> None:
