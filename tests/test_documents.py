@@ -103,7 +103,7 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
         photo = Image.fromarray(images.read(f"synthetic:shoe/1/{number}/photo"))
         photo.save(tmp_path / "photos" / f"{number}.png")
     Image.fromarray(images.read("synthetic:shoe/1/1/sketch/0/0")).save(tmp_path / "sketch.png")
-    with Gallery.open(tmp_path / "gallery", "demo", create=True) as gallery:
+    with Gallery.open(tmp_path / "gallery", "default", create=True) as gallery:
         names = ["0", "1", "2"]
         gallery.add([tmp_path / "photos" / f"{name}.png" for name in names], names)
     monkeypatch.chdir(tmp_path)

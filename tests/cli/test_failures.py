@@ -36,7 +36,7 @@ def one_line(done, *words):
         (["eval", "missing", "qmul-shoe", "--data", "nowhere"], ["nowhere", "--data"]),
         (["eval", "missing", "synthetic", "--split", "tset"], ["tset", "test"]),
         (["search", "missing", "q.png"], ["missing", "cdim index"]),
-        (["search", "missing", "q.png", "--model", "nothing"], ["nothing", "demo"]),
+        (["search", "missing", "q.png", "--model", "nothing"], ["nothing", "default"]),
         (["search", "missing"], ["QUERY", "--like"]),
         (["index", ".", "-o", "missing"], ["missing", "--model"]),
         (["serve", "missing"], ["missing", "cdim index"]),

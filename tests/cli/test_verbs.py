@@ -122,7 +122,7 @@ def test_results_are_added_and_written(call, tiny_run, tmp_path):
 def test_bundles_make_rows_and_are_paired_as_runs_do(call, tmp_path):
     file = tmp_path / "results.json"
     file.write_text("[]")
-    arguments = ("synthetic:18", "demo", "--row", "Shipped", "--recipe", "demo.toml")
+    arguments = ("synthetic:18", "default", "--row", "Shipped", "--recipe", "demo.toml")
     done = call("results", "add", *arguments, "--file", file)
     assert done.exit_code == 2
     assert "by --command" in done.stderr
@@ -130,7 +130,7 @@ def test_bundles_make_rows_and_are_paired_as_runs_do(call, tmp_path):
     assert done.exit_code == 0, done.output
     (row,) = json.loads(file.read_text())
     assert (row["row"], row["dim"], row["params"]) == ("Shipped", 256, None)
-    done = call("results", "paired", "synthetic:18", "--run", "demo", "--against", "demo")
+    done = call("results", "paired", "synthetic:18", "--run", "default", "--against", "default")
     assert done.exit_code == 0, done.output
     assert "+0.000" in done.stdout
 

@@ -17,7 +17,7 @@ from cdim.find.queries import drawn
 def products(tmp_path):
     """Photos of 24 made-up products, searched with the model that comes with cdim."""
     rows = [row for row in synthetic.manifest(24) if row.domain == "photo"]
-    with Gallery.open(tmp_path / "products", "demo", create=True) as opened:
+    with Gallery.open(tmp_path / "products", "default", create=True) as opened:
         pixels = [read(row.source) for row in rows]
         opened.add(pixels, [f"{row.instance}.jpg" for row in rows])
         yield opened

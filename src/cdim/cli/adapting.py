@@ -59,7 +59,7 @@ def adapt(
     of any two domains; ten instances can do. Folds of them say what the head buys. No PyTorch.
 
     \b
-    cdim adapt demo my-pairs.csv -o bundles/mine
+    cdim adapt default my-pairs.csv -o bundles/mine
     cdim adapt bundles/sketch qmul-shoe -o bundles/shoes --dim 256
     """  # noqa: D301 - click wants the character
     from cdim import adapt as adapting

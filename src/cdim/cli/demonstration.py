@@ -9,7 +9,7 @@ import click
 from cdim.cli import options
 from cdim.cli.progress import progress_bar
 
-MODEL = "demo"
+MODEL = "default"
 PRODUCTS = "synthetic:1000:1"
 """Made-up products, none of which the model was trained on."""
 SKETCHES = 200

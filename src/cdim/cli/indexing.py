@@ -67,7 +67,7 @@ def index(
     Ctrl-C leaves a whole gallery; the same command goes on.
 
     \b
-    cdim index photos/ -o gallery --model demo
+    cdim index photos/ -o gallery --model default
     cdim index photos/ -o gallery --metadata prices.csv --watch
     """  # noqa: D301 - click wants the character
     from cdim import bundle as bundles
