@@ -96,6 +96,23 @@ def test_any_two_domains(tmp_path):
     assert not np.allclose(night, day, atol=1e-3)
 
 
+@pytest.mark.parametrize("second", ["edge", "night"])
+def test_photos_may_stand_beside_edge_maps_and_nothing_else(tmp_path, second):
+    pairs = table(tmp_path, ("sketch", "photo"))
+    lines = pairs.read_text(encoding="utf-8").splitlines()
+    photos = [place for place, line in enumerate(lines) if ",photo," in line]
+    for place in photos[::2]:
+        lines[place] = lines[place].replace(",photo,", f",{second},")
+    pairs.write_text("\n".join(lines), encoding="utf-8")
+    if second == "night":
+        with pytest.raises(UsageError, match="gallery images of the domains 'night', 'photo'"):
+            adapt("default", [str(pairs)], tmp_path / "new")
+        return
+    made = adapt("default", [str(pairs)], tmp_path / "new").bundle
+    assert (made.query, made.gallery) == ("sketch", "photo")
+    assert made.domains == bundles.load("default").domains
+
+
 def test_pairs_that_leave_nothing_to_tell_apart_are_refused(tmp_path):
     pairs = table(tmp_path, ("sketch", "photo"), 6)
     lines = pairs.read_text(encoding="utf-8").splitlines()

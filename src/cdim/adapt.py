@@ -112,7 +112,7 @@ def adapt(
             domains={**base.domains, **{name: name for name in _strange(base, manifest)}},
             domain_input=domains,
             projection=f"{on}: {head.words}",
-            query=_domain(manifest, "query"),
+            query=_domain(base, manifest, "query"),
             gallery=_gallery(base, manifest),
             training=tuple(dict.fromkeys((*base.training, *trained))),
             metrics=_rows(best, bool(seen)),
@@ -160,17 +160,18 @@ def _chosen(manifest: Manifest, most: int | None, seed: int) -> Manifest:
     return manifest.take(np.isin(manifest.instance, kept))
 
 
-def _domain(manifest: Manifest, role: str) -> str:
-    """The domain of one side.
+def _domain(base: Bundle, manifest: Manifest, role: str) -> str:
+    """The domain of one side; the first of several that the bundle takes alike.
 
     Raises:
-        UsageError: it has several.
+        UsageError: it has several that are not.
     """
     names = np.unique(manifest.domain[manifest.role == role]).tolist()
-    if len(names) > 1 or names == [""]:
+    if len({base.domains.get(name, name) for name in names}) > 1 or names == [""]:
         raise UsageError(
             f"{role} images of the domains {', '.join(repr(name) for name in names)}",
-            "each side of the pairs is of one domain, and named",
+            "each side of the pairs is of one domain, and named; photos may stand beside edge maps "
+            "where the bundle takes them as such",
             "fill the column domain, or adapt to one domain at a time",
         )
     return str(names[0])
@@ -178,7 +179,7 @@ def _domain(manifest: Manifest, role: str) -> str:
 
 def _gallery(base: Bundle, manifest: Manifest) -> str:
     """What galleries hold: photos stay photos where the pairs show their edge maps."""
-    own = _domain(manifest, "gallery")
+    own = _domain(base, manifest, "gallery")
     same = base.domains.get(base.gallery) == base.domains.get(own, own)
     return base.gallery if same else own
 
@@ -195,7 +196,7 @@ def _taken(base: Bundle, manifest: Manifest) -> NDArray[np.str_]:
         UsageError: a side of several domains, or of none.
     """
     for role in ("query", "gallery"):
-        _domain(manifest, role)
+        _domain(base, manifest, role)
     return np.array([base.domains.get(str(name), str(name)) for name in manifest.domain])
 
 

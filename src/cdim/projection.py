@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -135,6 +136,20 @@ class Components:
     within: NDArray[np.float64] | None = None
     pairs: int = 0
 
+    @cached_property
+    def noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Eigenvalues (m,) and eigenvectors (m, m) of `within`: the same for every lambda.
+
+        Raises:
+            UsageError: no pairs.
+        """
+        if self.within is None:
+            raise UsageError(
+                "components without pairs", "this head learns from pairs", "pair() first"
+            )
+        values, vectors = np.linalg.eigh(self.within)
+        return values, vectors
+
 
 def rooted(vectors: ArrayLike) -> NDArray[np.float64]:
     """Signed square roots of vectors (n, d), each scaled to length one; zeros stay zeros.
@@ -233,18 +248,19 @@ def contrast(components: Components, dim: int, regularisation: float) -> Project
         UsageError: more dimensions than there are components, or no pairs.
     """
     _check_dim(components, dim)
-    if components.within is None:
-        raise UsageError("components without pairs", "this head learns from pairs", "pair() first")
-    values, vectors = np.linalg.eigh(components.within)
+    from scipy.linalg import eigh
+
+    values, vectors = components.noise
     # The mean over the axes that the images fill, so that lambda means the same with all kept.
     filled = int((components.variances > _TINY * components.variances[0]).sum())
     mean = float(values.sum()) / max(1, filled)
     values = np.maximum(values, 0) + regularisation * max(mean, _TINY)
     whiten = vectors / np.sqrt(values)
     spread = components.inside @ whiten
-    squares, kept = np.linalg.eigh(spread.T @ spread / len(spread))
-    squares, kept = squares[::-1][:dim], kept[:, ::-1][:, :dim]
-    squares = np.maximum(squares, _TINY * squares[0])
+    last = spread.shape[1] - 1
+    squares, kept = eigh(spread.T @ spread / len(spread), subset_by_index=(last - dim + 1, last))
+    squares, kept = squares[::-1], kept[:, ::-1]
+    squares = np.maximum(squares, _TINY * squares[0] + 1e-300)
     matrix = components.axes @ (whiten @ (kept / squares ** (EVENNESS / 2)))
     how = f"whitened within {components.pairs:,} pairs (lambda {regularisation:g})"
     return _projection(components, matrix, how)
