@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from cdim.data import preprocess
 from cdim.data.preprocess import Preprocess
 from cdim.errors import ModelError
 
@@ -79,7 +80,21 @@ def test_without_fill_an_image_is_only_stretched():
     assert (plain.load(image)[..., 0] == image).all()
 
 
-@pytest.mark.parametrize("fill", [-0.1, 1.1])
+@pytest.mark.parametrize("size", [(40_000, 50), (50, 40_000), (5_000, 5_000)])
+def test_a_huge_drawing_takes_no_huge_square(size, monkeypatch):
+    made = []
+    new = Image.new
+    monkeypatch.setattr(Image, "new", lambda *a, **k: made.append(max(a[1])) or new(*a, **k))
+    image = np.full(size[::-1], 255, dtype=np.uint8)
+    image[size[1] // 10 : -size[1] // 10, size[0] // 10 : -size[0] // 10] = 0
+    found = FILL.load(image)[..., 0]
+    assert found.min() < 255
+    assert max(made) <= preprocess.LARGEST
+    if size[0] == size[1]:
+        assert ends(found) == (10, 89, 10, 89)
+
+
+@pytest.mark.parametrize("fill", [-0.1, 0.01, 1.1])
 def test_a_share_is_from_0_to_1(fill):
-    with pytest.raises(ModelError, match=r"fill = .*0 to 1"):
+    with pytest.raises(ModelError, match=r"fill = .*0\.1 to 1"):
         Preprocess(fill=fill)

@@ -16,6 +16,9 @@ TAIL = 0.005
 """Share of a drawing's ink beyond each side of the box that `fill` scales."""
 FAINT = 0.25
 """Share of the darkest line's darkness below which there is no ink."""
+LEAST_FILL = 0.1
+LARGEST = 4096
+"""Pixels of the largest square that a drawing is laid on; what needs a larger one is shrunk."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Preprocess:
         std: a value a channel, divided by.
         fill: for line drawings on white: what is drawn is moved to the middle and scaled, its
             proportions kept, so that its longer side fills this share of the image; 0 leaves
-            images as they are. In [0, 1].
+            images as they are. 0, or 0.1 to 1.
 
     Raises:
         ModelError: sizes or channels that cannot be.
@@ -56,8 +59,10 @@ class Preprocess:
             raise wrong(
                 f"crop {self.crop} of resize {self.resize}", "a crop is at least 1 and fits inside"
             )
-        if not 0 <= self.fill <= 1:
-            raise wrong(f"fill = {self.fill}", "a drawing fills 0 to 1 of the image")
+        if self.fill and not LEAST_FILL <= self.fill <= 1:
+            raise wrong(
+                f"fill = {self.fill}", f"a drawing fills {LEAST_FILL} to 1 of the image; 0 is off"
+            )
         if len(self.mean) != self.channels or len(self.std) != self.channels or 0 in self.std:
             raise wrong(
                 f"mean {self.mean} and std {self.std}", "each has a value a channel, std not 0"
@@ -127,6 +132,9 @@ def _filled(picture: Image.Image, fill: float) -> Image.Image:
         ends.append((int(first), int(last) + 1))
     (top, bottom), (left, right) = ends
     side = max(1, round(max(bottom - top, right - left) / fill))
+    if side > LARGEST:  # a long thin picture would make a square beyond all memory
+        width, height = (max(1, length * LARGEST // (2 * side)) for length in picture.size)
+        return _filled(picture.resize((width, height), Image.Resampling.BILINEAR), fill)
     corner = (left + right - side) // 2, (top + bottom - side) // 2
     white = Image.new(picture.mode, (side, side), "white")
     white.paste(picture, (-corner[0], -corner[1]))
