@@ -86,7 +86,7 @@ def test_kept_items_and_another_domain(call, folder, model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{folder}", "-o", "{tmp}/new"], "--model BUNDLE"),
+        (["{folder}", "-o", "{tmp}/new"], "--model default"),
         (["{folder}", "-o", "{folder}", "--model", "{model}"], "something else"),
         (["{tmp}/nowhere", "-o", "{tmp}/g", "--model", "{model}"], "no such folder"),
         (["{folder}", "-o", "{tmp}/g", "--model", "nowhere"], "no bundle"),

@@ -184,7 +184,7 @@ def _check_free(place: Path, create: bool) -> None:
         raise GalleryError(
             f"{place} is no gallery: there is no {place / RECORD}",
             "a gallery is a folder that `cdim index` wrote",
-            f"check the path, or make one: cdim index SOURCE -o {place} --model BUNDLE",
+            f"check the path, or make one: cdim index SOURCE -o {place} --model default",
         )
     if RECORD in there:  # another process has just made it
         return

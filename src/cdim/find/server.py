@@ -117,7 +117,7 @@ class ServerStore:
                 raise GalleryError(
                     f"there is no gallery {place}",
                     "a collection is made by the first indexing",
-                    f"check the URL, or make one: cdim index SOURCE -o {place} --model BUNDLE",
+                    f"check the URL, or make one: cdim index SOURCE -o {place} --model default",
                 )
             config = client.get_collection(collection)
         remembered = (config.config.metadata or {}).get(MARK)
