@@ -237,7 +237,7 @@ def shorten(components: Components, dim: int, whitening: float) -> Projection:
 
 
 def contrast(components: Components, dim: int, regularisation: float) -> Projection:
-    """Whitens what differs within pairs and keeps the directions with the largest spread.
+    """Whitens what differs within pairs and keeps the directions with the largest spread, evened.
 
     Args:
         components: of the training images, with pairs.

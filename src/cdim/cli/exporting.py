@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -39,7 +40,7 @@ from cdim.cli.failures import training_extra
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "int8"]),
+    type=click.Choice(get_args(Precision)),
     default="fp32",
     show_default=True,
     help="fp16 keeps weights in 16 bits and computes in 32; int8 quantises both, if held-out "

@@ -69,7 +69,7 @@ class Preprocess:
             )
 
     def load(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One image (h, w) or (h, w, 3) to (*resize, channels), stretched bilinearly."""
+        """One image (h, w) or (h, w, 3), filled if asked, stretched to (*resize, channels)."""
         picture = Image.fromarray(image).convert("L" if self.channels == 1 else "RGB")
         height, width = self.resize
         if self.fill:
