@@ -91,7 +91,7 @@ def adapt(
         judge.sides(name, data)
     base = place if isinstance(place, Bundle) else bundles.load(place)
     sets = [open_dataset(name, data) for name in pairs]
-    manifest = _chosen(Manifest.concat([s.manifest.training() for s in sets]), most, seed)
+    manifest = _chosen(Manifest.concat([s.training() for s in sets]), most, seed)
     known = Pairs(manifest, _taken(base, manifest), _embed(base, manifest))
     outputs = _outputs(base, manifest, dim)
     best = choose(known, outputs, min(DIM, base.features) if dim is None else dim, seed)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cdim.data.catalogue import KNOWN, open_dataset
+from cdim.data.catalogue import KNOWN, Dataset, open_dataset
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError
 
@@ -63,3 +63,12 @@ def test_synthetic_of_any_size_and_seed() -> None:
 
 def instances(manifest: Manifest) -> set[str]:
     return set(manifest.instance.tolist())
+
+
+def test_copies_of_test_images_are_not_learned_from() -> None:
+    manifest = Manifest.build(
+        list("abcd"), [1, 1, 2, 3], split=["train", "train", "train", "test"], role="gallery"
+    )
+    assert Dataset("mine", manifest).training().instance.tolist() == ["1", "1", "2"]
+    left = Dataset("mine", manifest, copies=frozenset({"1", "3"})).training()
+    assert left.instance.tolist() == ["2"]

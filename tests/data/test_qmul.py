@@ -49,6 +49,26 @@ def test_both_releases_hold_the_same_sketches(data_root: Path, category: str) ->
     assert photos.metadata["file"].tolist() == [str(i + 1) for i in range(len(photos))]
 
 
+@pytest.mark.parametrize("name", ["qmul-shoe", "qmul-shoe-rgb", "qmul-chair-rgb", "qmul-handbag"])
+def test_copies_of_test_images_are_known_and_not_trained_on(data_root: Path, name: str) -> None:
+    dataset = open_dataset(name, data_root)
+    manifest = dataset.manifest
+    pixels = [images.read(s, manifest.root).tobytes() for s in manifest.source]
+    tested = {pixels[row] for row in np.flatnonzero(manifest.split == "test")}
+    train = np.flatnonzero(manifest.split == "train")
+    copies = {str(manifest.instance[row]) for row in train if pixels[row] in tested}
+    assert copies == dataset.copies
+    trained = set(dataset.training().instance.tolist())
+    assert trained == set(manifest.instance[train].tolist()) - copies
+
+
+def test_the_chair_that_is_in_both_splits_is_not_trained_on(data_root: Path) -> None:
+    for name in ("qmul-chair", "qmul-chair-rgb"):
+        dataset = open_dataset(name, data_root)
+        assert len(dataset.training()) == len(dataset.manifest.where(split="train")) - 2
+        assert "chair/train/12" not in dataset.training().instance
+
+
 @pytest.mark.parametrize("ending", ["", "-rgb"])
 def test_triplets_as_released(data_root: Path, ending: str) -> None:
     shoe = open_dataset(f"qmul-shoe{ending}", data_root).triplets

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from cdim.data import chairv2, folder, market1501, msmt17, qmul, quickdraw
 from cdim.data.manifest import Manifest
 from cdim.data.tree import Tree
@@ -23,12 +25,19 @@ class Dataset:
         manifest: its images.
         triplets: human triplets by split; empty where there are none.
         terms: what may be done with it.
+        copies: instances of its train split that a test image is a copy of.
     """
 
     name: str
     manifest: Manifest
     triplets: Mapping[str, Triplets] = field(default_factory=dict)
     terms: str = "your own"
+    copies: frozenset[str] = frozenset()
+
+    def training(self) -> Manifest:
+        """What may be learned from: see `Manifest.training`, and without copies of test images."""
+        manifest = self.manifest.training()
+        return manifest.take(~np.isin(manifest.instance, sorted(self.copies)))
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,8 @@ def _qmul_mat(category: str, title: str) -> Card:
     name = f"qmul-{category}"
 
     def opened(root: Path) -> Dataset:
-        return Dataset(
-            name, qmul.mat_manifest(root, category), qmul.mat_triplets(root, category), _ACADEMIC
-        )
+        manifest, triplets = qmul.mat_manifest(root, category), qmul.mat_triplets(root, category)
+        return Dataset(name, manifest, triplets, _ACADEMIC, qmul.COPIES[category])
 
     return Card(name, title, f"{_QMUL} (folder qmul_v1_mat)", _ACADEMIC, opened)
 
@@ -69,9 +77,8 @@ def _qmul_rgb(category: str, title: str) -> Card:
     name = f"qmul-{category}-rgb"
 
     def opened(root: Path) -> Dataset:
-        return Dataset(
-            name, qmul.rgb_manifest(root, category), qmul.rgb_triplets(root, category), _ACADEMIC
-        )
+        manifest, triplets = qmul.rgb_manifest(root, category), qmul.rgb_triplets(root, category)
+        return Dataset(name, manifest, triplets, _ACADEMIC, qmul.COPIES[category])
 
     return Card(name, title, f"{_QMUL} (qmul_v1_rgb.zip)", _ACADEMIC, opened)
 

@@ -128,7 +128,7 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
         DataError: a dataset cannot be opened or has no train split.
     """
     sets = [open_dataset(name, data) for name in part.train]
-    manifest = Manifest.concat([s.manifest.training() for s in sets])
+    manifest = Manifest.concat([s.training() for s in sets])
     if not len(manifest):
         raise DataError(
             f"no image of {', '.join(part.train)} is of split 'train'",
