@@ -47,6 +47,44 @@ def test_features_stand_before_the_trained_projection(recipe, tmp_path):
     assert module.features_dim > module.dim
 
 
+@pytest.mark.parametrize("normalise", ["none", "l2"])
+def test_mirror_images_are_seen_as_well(recipe, tmp_path, normalise):
+    size = {"resize": [64, 64], "crop": [64, 64]}
+    parts = {"taps": ["layer2"], "pool": "grid2", "project": 6, "normalise": normalise}
+    made = recipe(
+        input={**COLOUR, **size}, model={"backbone": "resnet18"}, fusion={**parts, "mirror": True}
+    )
+    embedder = Embedder(made).eval()
+    features, embedding = outputs(graph.Graph(embedder), tmp_path)
+    images = np.random.default_rng(0).standard_normal((3, 3, 64, 64)).astype(np.float32)
+    with torch.inference_mode():
+        sides = [embedder.backbone(torch.from_numpy(x)) for x in (images, images[..., ::-1].copy())]
+        final = sum(maps[embedder.fusion.final] for maps in sides).numpy() / 2
+        middle = (
+            sum(
+                embedder.fusion.project(
+                    torch.nn.functional.adaptive_avg_pool2d(maps["layer2"], 2).flatten(1)
+                )
+                for maps in sides
+            ).numpy()
+            / 2
+        )
+        flipped = embedder(torch.from_numpy(images[..., ::-1].copy())).numpy()
+    wanted = [middle, final]
+    if normalise == "l2":
+        wanted = [part / np.linalg.norm(part, axis=1, keepdims=True) for part in wanted]
+    assert embedding == pytest.approx(np.concatenate(wanted, 1), abs=1e-5)
+    assert flipped == pytest.approx(embedding, abs=1e-5)
+    assert features.shape == (3, 128 * 4 + 512)
+
+
+def test_mirror_images_are_left_out_while_training(recipe):
+    embedder = Embedder(recipe(fusion={"taps": ["pool5"], "mirror": True}))
+    images = torch.randn(2, 1, *embedder.preprocess.crop)
+    assert len(embedder.eval().looks(images)) == 2
+    assert len(embedder.train().looks(images)) == 1
+
+
 def test_features_too_long_are_averaged_over_the_finest_grid_that_fits(recipe, tmp_path):
     crop = {"resize": [225, 225], "crop": [225, 225]}
     embedder = Embedder(recipe(input=crop, fusion={"taps": ["conv1", "pool5"], "project": 8}))

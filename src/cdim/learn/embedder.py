@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,11 +96,23 @@ class Embedder(nn.Module):
         self, pixels: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch dim"]:
         """Normalised input to embeddings, float32."""
-        outputs = self.backbone(pixels)
-        embedding: Tensor = self.fusion(outputs)
+        looks = self.looks(pixels)
+        embedding: Tensor = self.fusion(*looks)
         if self.joined is not None:
-            embedding = self.joined({**outputs, EMBEDDING: embedding})
+            embedding = self.joined(*({**outputs, EMBEDDING: embedding} for outputs in looks))
         return embedding
+
+    def looks(
+        self, pixels: Float[Tensor, "batch channels height width"]
+    ) -> list[Mapping[str, Tensor]]:
+        """What the backbone gives for the images and, with fusion.mirror, for their mirror images.
+
+        Those are left out while training.
+        """
+        given = [pixels]
+        if self.recipe.fusion.mirror and not self.training:
+            given.append(pixels.flip(3))
+        return [self.backbone(each) for each in given]
 
     def train(self, mode: bool = True) -> Embedder:
         """As in torch, but frozen modules keep their norms as well."""

@@ -100,8 +100,23 @@ class Fusion(nn.Module):
         """Dimensions of the fused vector."""
         return sum(self.parts)
 
-    def forward(self, outputs: Mapping[str, Tensor]) -> Float[Tensor, "batch dim"]:
-        """A backbone's outputs as one float32 vector an image, (batch, dim)."""
+    def forward(self, *looks: Mapping[str, Tensor]) -> Float[Tensor, "batch dim"]:
+        """A backbone's outputs as one float32 vector an image, (batch, dim).
+
+        Of several looks at the same images, such as their mirror images, each part is averaged
+        before it is scaled.
+        """
+        each = [self._joining(outputs) for outputs in looks]
+        parts = [
+            torch.stack(part).mean(0) if len(part) > 1 else part[0]
+            for part in zip(*each, strict=True)
+        ]
+        if self.normalise == "l2":
+            parts = [unit(part) for part in parts]
+        return torch.cat(parts, 1)
+
+    def _joining(self, outputs: Mapping[str, Tensor]) -> list[Tensor]:
+        """What is joined, each (batch, size)."""
         middle = [
             pool(_as_map(outputs[tap])).float()
             for tap, pool in zip(self.taps, self.pools, strict=True)
@@ -109,10 +124,7 @@ class Fusion(nn.Module):
         if self.project is not None:
             middle = [self.project(torch.cat(middle, 1)).float()]
         final = outputs[self.final]
-        parts = [*middle, (final.mean((2, 3)) if final.ndim == 4 else final).float()]
-        if self.normalise == "l2":
-            parts = [unit(part) for part in parts]
-        return torch.cat(parts, 1)
+        return [*middle, (final.mean((2, 3)) if final.ndim == 4 else final).float()]
 
 
 def unit(vectors: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:

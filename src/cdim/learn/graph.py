@@ -65,9 +65,9 @@ class Graph(nn.Module):
 
     def forward(self, images: Tensor, domain: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Normalised images (n, c, h, w), domain numbers (n,), to features and embeddings."""
-        outputs = self.embedder.backbone(images)
-        embedding = self.embedder.fusion(outputs)
-        features = embedding if self.features is None else self.features(outputs)
+        looks = self.embedder.looks(images)
+        embedding = self.embedder.fusion(*looks)
+        features = embedding if self.features is None else self.features(*looks)
         if self.domains:
             mean = self.means[0] if domain is None else self.means[domain]
             given = _rooted(embedding) if self.rooted else embedding

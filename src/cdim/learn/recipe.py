@@ -128,12 +128,15 @@ class FusionPart:
         pool: one way of pooling for all taps, or one a tap.
         project: size of one linear layer behind the joined taps; 0 for none.
         normalise: "l2" scales each part to length one before joining (FG-SBIR), "none" (ReID).
+        mirror: average each part with that of the mirror image, whenever the network is not
+            trained (flip test, ReID): embedding takes twice as long.
     """
 
     taps: tuple[str, ...] = ()
     pool: Pool | tuple[Pool, ...] = "flatten"
     project: int = 0
     normalise: Literal["l2", "none"] = "l2"
+    mirror: bool = False
 
 
 @dataclass(frozen=True)
