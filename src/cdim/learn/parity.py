@@ -22,8 +22,8 @@ BATCH = 32
 TOP = 10
 OUTPUTS: tuple[encoder.Output, ...] = ("features", "embedding")
 COSINE = 0.9999
-TIE = {"fp32": 1e-5, "fp16": 1e-2}
-"""Distances that are one, by the precision of the graph."""
+TIE = {"fp32": 1e-4, "fp16": 1e-2}
+"""Distances that are one, by the precision of the graph: engines round float32 up to 3e-5 apart."""
 
 
 def check(made: Bundle, module: Graph, manifest: Manifest) -> None:
