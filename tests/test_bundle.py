@@ -101,4 +101,5 @@ def test_the_bundles_that_come_with_cdim_are_whole(name):
     assert made.fingerprint == bundle.fingerprint(made, made.model)
     assert made.training
     assert (made.folder / bundle.CARD).is_file()
+    assert b"site-packages" not in made.model.read_bytes()
     assert sum(p.stat().st_size for p in made.folder.iterdir()) <= 20e6

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -36,6 +38,13 @@ def test_the_embedding_is_also_the_features_where_nothing_is_projected(recipe, t
     features, embedding = outputs(module, tmp_path)
     assert features.shape == (3, module.features_dim)
     assert features == pytest.approx(embedding)
+
+
+def test_the_file_does_not_say_where_it_was_made(recipe, tmp_path):
+    graph.write(graph.Graph(Embedder(recipe(fusion={"taps": ["pool5"]}))), tmp_path / "g.onnx")
+    content = (tmp_path / "g.onnx").read_bytes()
+    for place in (b"site-packages", b"graph.py", str(Path.cwd()).encode()):
+        assert place not in content
 
 
 def test_features_stand_before_the_trained_projection(recipe, tmp_path):

@@ -7,6 +7,7 @@ import io
 import warnings
 from pathlib import Path
 
+import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -110,6 +111,7 @@ def write(graph: Graph, path: Path) -> None:
             "every operation of the network must exist in ONNX",
             "use another backbone, or a newer torch",
         ) from None
+    _forget_origins(path)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     if isinstance(session.get_inputs()[0].shape[0], int):
         raise ModelError(
@@ -117,6 +119,18 @@ def write(graph: Graph, path: Path) -> None:
             "a bundle takes any number of images",
             "use another backbone, or a newer torch",
         )
+
+
+def _forget_origins(path: Path) -> None:
+    """Removes what the exporter notes of every node: stack traces, with this machine's paths."""
+    model = onnx.load(path)
+    graph = model.graph
+    inner = [node for function in model.functions for node in function.node]
+    named = [*graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for part in (model, graph, *model.functions, *graph.node, *inner, *named):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def _rooted(vectors: Tensor) -> Tensor:
