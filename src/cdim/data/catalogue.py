@@ -35,9 +35,13 @@ class Dataset:
     copies: frozenset[str] = frozenset()
 
     def training(self) -> Manifest:
-        """What may be learned from: see `Manifest.training`, and without copies of test images."""
-        manifest = self.manifest.training()
-        return manifest.take(~np.isin(manifest.instance, sorted(self.copies)))
+        """What may be learned from: the train split, or all where no image names a split.
+
+        Copies of test images are left out.
+        """
+        given = self.manifest
+        mine = given.where(split="train") if np.any(given.split != "") else given
+        return mine.take(~np.isin(mine.instance, sorted(self.copies)))
 
 
 @dataclass(frozen=True)

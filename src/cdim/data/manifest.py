@@ -222,10 +222,6 @@ class Manifest:
             mask &= np.isin(self.column(name), values)
         return self.take(mask)
 
-    def training(self) -> Manifest:
-        """What may be learned from: the train split, or all where no image names a split."""
-        return self.where(split="train") if np.any(self.split != "") else self
-
     def column(self, name: str) -> NDArray[Any]:
         """One column (n,) by name, metadata included.
 
