@@ -154,6 +154,10 @@ def test_a_value_out_of_range_is_named(path, value):
             {"loop": {"steps": 0}, "model": {"start": "x"}, "fusion": {"project": 9}},
             r"fusion\.project = 9",
         ),
+        (
+            {"loop": {"steps": 0}, "model": {"start": "x"}, "fusion": {"pool": "attention"}},
+            r"its mask is learned",
+        ),
         ({"loop": {"batch": 8, "images_per_label": 4}}, r'loss\.negatives = "annotated"'),
         ({"loss": {"kind": "cross-entropy", "triplet": 1.0}}, r"loss\.triplet = 1\.0"),
         ({"loop": {"batch": 4, "images_per_label": 4}}, r"at least 2 K.*use loop\.batch = 8"),

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdim.errors import RecipeError, nearest
+from cdim.learn.attention import Attention
 from cdim.learn.backbones import Tap
 
 
@@ -37,6 +38,8 @@ def _pool(name: str, tap: Tap) -> tuple[nn.Module, int]:
         return nn.Flatten(), tap.channels * tap.size[0] * tap.size[1]
     if name == "gem":
         return GeM(), tap.channels
+    if name == "attention":
+        return Attention(tap.channels), tap.channels
     cells = GRIDS[name]
     return nn.Sequential(nn.AdaptiveAvgPool2d(cells), nn.Flatten()), tap.channels * cells**2
 
@@ -53,7 +56,7 @@ class Fusion(nn.Module):
         layout: the backbone's taps.
         final: the name of its final feature; a map is averaged over positions.
         taps: the names of the middle taps, in the order they are joined.
-        pool: "flatten", "gem" or a key of `GRIDS` for all taps, or one a tap.
+        pool: "flatten", "gem", "attention" or a key of `GRIDS` for all taps, or one a tap.
         project: outputs of the linear layer; 0 for none.
         normalise: "l2" or "none".
 

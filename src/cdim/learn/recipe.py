@@ -24,7 +24,7 @@ else:
     import tomli as tomllib
 
 DOCUMENT = strict.Document("recipe", RecipeError)
-Pool = Literal["flatten", "average", "gem", "grid2", "grid3", "grid4", "grid8"]
+Pool = Literal["flatten", "average", "gem", "attention", "grid2", "grid3", "grid4", "grid8"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ class FusionPart:
     Args:
         taps: middle maps that join the final feature, for a timm network any module by its
             dotted name ("layer4.0" of ResNet-50 is res5a); () is the paper's "Vanilla".
-        pool: one way of pooling for all taps, or one a tap.
+        pool: one way of pooling for all taps, or one a tap. "attention" is Fig. 3(b), see
+            `cdim.learn.attention`.
         project: size of one linear layer behind the joined taps; 0 for none.
         normalise: "l2" scales each part to length one before joining (FG-SBIR), "none" (ReID).
         mirror: average each part with that of the mirror image, whenever the network is not

@@ -105,6 +105,12 @@ def _fits_together(recipe: Recipe) -> None:
             "that layer is new, and needs training",
             "set fusion.project = 0, or train it",
         )
+    if not loop.steps and "attention" in recipe.fusion.pool:
+        raise RecipeError(
+            'loop.steps = 0 with fusion.pool = "attention"',
+            "its mask is learned",
+            "choose another fusion.pool, or train it",
+        )
     if each and (loop.batch % each or loop.batch < 2 * each):
         raise RecipeError(
             f"loop.batch = {loop.batch} with loop.images_per_label = {each}",
