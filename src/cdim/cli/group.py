@@ -22,6 +22,7 @@ VERBS = {
     "serve": ("cdim.cli.serving:serve", "Open a gallery to a browser: draw, find, add."),
     "demo": ("cdim.cli.demonstration:demo", "Index made-up products, and find them by sketch."),
     "data": ("cdim.cli.datasets:data", "Known datasets, and what is wrong with one."),
+    "reproduce": ("cdim.cli.reproducing:reproduce", "Make the rows of a table of the paper."),
     "results": ("cdim.cli.results:results", "Keep docs/results.md in step with results.json."),
 }
 

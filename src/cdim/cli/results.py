@@ -29,7 +29,7 @@ file = click.option(
 def results(ctx: click.Context, file: Path) -> None:
     """Make docs/results.md from docs/results.json."""
     if ctx.invoked_subcommand is None:
-        _write_page(file)
+        write_page(file)
 
 
 @results.command()
@@ -74,7 +74,6 @@ def add(
     opened = open_dataset(dataset, data)
     test = open_test(opened, split, how)
     loaded = [load(model, device, how) for model in models]
-    about = _about(loaded[0], how)
     if command is None:
         command = _command(recipe, models[0], loaded, dataset, split, how)
     new = book.pool(
@@ -84,10 +83,10 @@ def add(
         split=split,
         recipe=recipe,
         command=command,
-        **about,
+        **about(loaded[0], how),
     )
     book.write(file, book.merge(book.read(file), new))
-    _write_page(file)
+    write_page(file)
 
 
 @results.command()
@@ -144,14 +143,14 @@ def paired(
         click.echo("\n".join(paired_lines(compare_sets(judged))))
 
 
-def _about(model: Model, how: How) -> dict[str, Any]:
+def about(model: Model, how: How) -> dict[str, Any]:
     """What a row says of a model. A graph's constants are not counted as parameters."""
     from cdim.encoder import Encoder
 
     if isinstance(model, Encoder):
         made = model.bundle
-        about = {"backbone": made.backbone, "dim": made.dim, "fusion": list(made.taps)}
-        return {**about, "params": None}
+        said = {"backbone": made.backbone, "dim": made.dim, "fusion": list(made.taps)}
+        return {**said, "params": None}
     run: Any = model
     return {
         "backbone": run.recipe.model.backbone,
@@ -179,11 +178,23 @@ def _command(
     return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
 
 
-def _write_page(file: Path) -> None:
+def write_page(file: Path, listed: Path | None = None) -> None:
+    """Writes the page of a file of results beside it.
+
+    Args:
+        file: the rows; `agreement.json` beside them is read too, if there is one.
+        listed: the list of rows of `cdim reproduce`; None takes `reproduce.toml` beside the file,
+            if there is one.
+    """
+    from cdim import agreement, reproduction
     from cdim import results as book
     from cdim.report import write_whole
 
-    rows = book.read(file)
+    rows, listed = book.read(file), listed or file.with_name("reproduce.toml")
+    notes = None
+    if listed.is_file():
+        found = agreement.read(file.with_name("agreement.json"))
+        notes = agreement.notes(rows, reproduction.read(listed), found)
     page = file.with_suffix(".md")
-    write_whole(page, book.render(rows).encode())
+    write_whole(page, book.render(rows, notes).encode())
     click.echo(f"{page}: {len(rows)} rows")

@@ -1,0 +1,165 @@
+"""Models of `cdim reproduce`: trained if they are missing, judged once, and kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cdim.cli.failures import resumable, training_extra
+from cdim.cli.judging import judge, load, open_test
+from cdim.cli.options import How
+from cdim.cli.results import about as about_model
+from cdim.errors import UsageError
+
+if TYPE_CHECKING:
+    from cdim.cli.judging import TestSet
+    from cdim.learn.rivals import Name
+    from cdim.report import Report
+    from cdim.reproduction import Model, Plan, Row
+
+FEW = 40
+"""Instances that a quick look judges."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Where models lie and how they are made.
+
+    Args:
+        plan: what to make.
+        runs: the folder of runs; reports are kept in its folder `reports`.
+        data: where datasets are; None asks the environment (CDIM_DATA).
+        device: as for `cdim train`.
+        few: whether to judge on `FEW` instances alone.
+    """
+
+    plan: Plan
+    runs: Path
+    data: Path | None
+    device: str
+    few: bool = False
+
+    def reports(self, row: Row, dataset: str) -> tuple[list[Report], dict[str, Any]]:
+        """The reports of a row on a dataset, one a seed, and what a row of results says of it.
+
+        Raises:
+            CdimError: a dataset or weights are missing, or a run of that name is of another recipe.
+        """
+        kept = [self._report(row, dataset, seed) for seed in self.plan.models[row.model].seeds]
+        return [report for report, _ in kept], kept[0][1]
+
+    def kept(self, row: Row, dataset: str) -> list[Report] | None:
+        """The reports that were made before, None where one is missing."""
+        from cdim.report import Report
+
+        stems = [self._stem(row, dataset, seed) for seed in self.plan.models[row.model].seeds]
+        if not all(_about_file(stem).is_file() for stem in stems):
+            return None
+        return [Report.load(stem) for stem in stems]
+
+    def _stem(self, row: Row, dataset: str, seed: int) -> Path:
+        how = "".join(f"-{word}" for word in (row.multi_query, *row.join) if word)
+        name = f"{dataset.replace('/', '_')}{how}"
+        return self.runs / "reports" / f"{row.model}-{seed}" / name
+
+    def _report(self, row: Row, dataset: str, seed: int) -> tuple[Report, dict[str, Any]]:
+        from cdim.data.catalogue import open_dataset
+        from cdim.report import Report
+
+        model, stem = self.plan.models[row.model], self._stem(row, dataset, seed)
+        place, noted = self._make(row.model, model, seed), _about_file(stem)
+        if noted.is_file() and _made(place) < noted.stat().st_mtime:
+            return Report.load(stem), json.loads(noted.read_text(encoding="utf-8"))
+        click.echo(f"{row.model}-{seed} on {dataset}", err=True)
+        how = How(multi_query=row.multi_query or None, join=row.join)
+        test = open_test(open_dataset(dataset, self.data), "test", how)
+        test = _few(test) if self.few else test
+        if model.rival:
+            report, about = self._rival(model.rival, test, seed, place)
+        else:
+            made = load(place, "auto" if model.dim else self.device, how)
+            report, about = judge(made, test), about_model(made, how)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        report.save(stem)
+        noted.write_text(json.dumps(about), encoding="utf-8")
+        return report, about
+
+    def _rival(
+        self, name: Name, test: TestSet, seed: int, run: Path
+    ) -> tuple[Report, dict[str, Any]]:
+        from cdim.evaluation import evaluate
+
+        with training_extra():
+            from cdim.learn import rivals
+        rival = rivals.fit(name, test.dataset, self.data, seed, run)
+        matrix = rival.distances(test.query, test.gallery)
+        # The embeddings are not looked at where distances are given.
+        report = evaluate(
+            matrix,
+            matrix.T,
+            test.query,
+            test.gallery,
+            dataset=test.dataset,
+            protocol=test.protocol,
+            matrix=matrix,
+            triplets=test.triplets,
+            seed=seed,
+        )
+        click.echo(f"  triplets of {rival.teacher}, C = {rival.cost:g}", err=True)
+        backbone = {"hog-bow": "HOG, 500 words", "dense-hog": "HOG", "isn": "sketch-a-net"}
+        about = {"backbone": backbone[rival.name], "dim": rival.dim, "fusion": None, "params": None}
+        return report, about
+
+    def _make(self, name: str, model: Model, seed: int) -> Path:
+        """The finished run, or its bundle; a rival that trains no network has an empty place."""
+        folder, recipe = self.runs / f"{name}-{seed}", Path(model.recipe)
+        if not model.recipe:
+            return folder
+        from cdim.projection import read_head
+
+        with training_extra():
+            from cdim.learn import export, run
+            from cdim.learn import recipe as recipes
+            from cdim.learn.loop import is_over
+        overrides = model.overrides(seed)
+        wanted, noted = recipes.read(recipe, overrides, seed), folder / "recipe.toml"
+        if noted.is_file() and recipes.read(noted) != wanted:
+            raise UsageError(
+                f"{folder} holds a run of another recipe",
+                f"it is to be trained by {recipe} {' '.join(overrides)}".rstrip(),
+                "move it away",
+            )
+        if not is_over(folder):
+            resume = (folder / "last.safetensors").exists()
+            with resumable():
+                run.train(recipe, overrides, self.data, folder, self.device, resume, seed)
+        if not model.dim:
+            return folder
+        bundle = self.runs / f"{name}-{seed}-bundle"
+        if not bundle.is_dir():
+            head = read_head(model.head) if model.head else None
+            export.export(folder, bundle, dim=model.dim, head=head, data=self.data)
+        return bundle
+
+
+def _about_file(stem: Path) -> Path:
+    return stem.with_name(f"{stem.name}.about.json")
+
+
+def _made(place: Path) -> float:
+    """When a run or bundle was finished, in seconds; 0 where there is none."""
+    return max((file.stat().st_mtime for file in place.glob("*")), default=0.0)
+
+
+def _few(test: TestSet) -> TestSet:
+    """The first few instances alone."""
+    import numpy as np
+
+    names = np.unique(test.query.instance)[:FEW]
+    query, gallery = (s.take(np.isin(s.instance, names)) for s in (test.query, test.gallery))
+    views = test.views and test.views.take(np.isin(test.views.instance, names))
+    return replace(test, query=query, gallery=gallery, views=views, triplets=None)
