@@ -21,7 +21,7 @@ PAPER = {"acc@1": "acc@1", "mAP_step": "mAP", "rank-1": "rank-1"}
 Verdict = Literal["holds", "open", "reversed", "unpublished"]
 WORDS: dict[Verdict, str] = {
     "holds": "holds here",
-    "open": "cannot be told from none with these queries",
+    "open": "cannot be told from zero with these queries",
     "reversed": "is reversed here",
     "unpublished": "not in the paper",
 }
@@ -204,7 +204,7 @@ def _summary(mine: Sequence[Agreement]) -> str:
     published = len(mine) - counts["unpublished"]
     return (
         f"**What agrees.** Of {published} differences that the paper has as well, "
-        f"{counts['holds']} hold here, {counts['open']} cannot be told from none with these "
+        f"{counts['holds']} hold here, {counts['open']} cannot be told from zero with these "
         f"queries, and {counts['reversed']} are reversed. (It holds if the 95 % interval of the "
         "paired difference leaves zero out, on the paper's side.)"
     )

@@ -86,7 +86,9 @@ class Row:
     @property
     def command(self) -> str:
         """What to type to get the row."""
-        return f"cdim reproduce {self.table} --row {shlex.quote(self.row)}"
+        name, quick = self.row.removesuffix(QUICK), self.row.endswith(QUICK)
+        words = f"cdim reproduce {self.table} --row {shlex.quote(name)}"
+        return f"{words} --quick" if quick else words
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def reproduce(
     for each in dict.fromkeys(row.table for row in wanted):
         found = agreement.merge(found, _compared(maker, each, rows))
     agreement.write(file.with_name("agreement.json"), found)
-    write_page(file, listed)
+    write_page(file, plan)
 
 
 def _measured(maker: Maker, row: Row, dataset: str) -> ResultRow:

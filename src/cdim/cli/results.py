@@ -13,6 +13,7 @@ from cdim.errors import UsageError
 
 if TYPE_CHECKING:
     from cdim.cli.options import How
+    from cdim.reproduction import Plan
 
 file = click.option(
     "--file",
@@ -178,23 +179,22 @@ def _command(
     return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
 
 
-def write_page(file: Path, listed: Path | None = None) -> None:
+def write_page(file: Path, plan: Plan | None = None) -> None:
     """Writes the page of a file of results beside it.
 
     Args:
         file: the rows; `agreement.json` beside them is read too, if there is one.
-        listed: the list of rows of `cdim reproduce`; None takes `reproduce.toml` beside the file,
-            if there is one.
+        plan: what is to be measured; None reads `reproduce.toml` beside the file, if there is one.
     """
     from cdim import agreement, reproduction
     from cdim import results as book
     from cdim.report import write_whole
 
-    rows, listed = book.read(file), listed or file.with_name("reproduce.toml")
-    notes = None
-    if listed.is_file():
-        found = agreement.read(file.with_name("agreement.json"))
-        notes = agreement.notes(rows, reproduction.read(listed), found)
+    rows, listed, notes = book.read(file), file.with_name("reproduce.toml"), None
+    if plan is None and listed.is_file():
+        plan = reproduction.read(listed)
+    if plan is not None:
+        notes = agreement.notes(rows, plan, agreement.read(file.with_name("agreement.json")))
     page = file.with_suffix(".md")
     write_whole(page, book.render(rows, notes).encode())
     click.echo(f"{page}: {len(rows)} rows")
