@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -128,13 +129,30 @@ def test_a_model_that_is_newer_than_its_report_is_judged_again(place, call):
     call("reproduce", "7", "--row", "Vanilla", *OPTIONS)
     row = read(place / "plan.toml").of("7", ["Vanilla"])[0]
     maker = Maker(read(place / "plan.toml"), place / "runs", None, "cpu")
-    noted = place / "runs" / "reports" / "plain-0" / "products.csv.about.json"
+    noted = place / "runs" / "reports" / "plain-0" / "products.csv.model.json"
     before = noted.stat().st_mtime_ns
     maker.reports(row, "products.csv")
     assert noted.stat().st_mtime_ns == before
+    assert maker.kept(row, "products.csv") is not None
     os.utime(place / "runs" / "plain-0" / "best.safetensors", (2e9, 2e9))
+    assert maker.kept(row, "products.csv") is None
     maker.reports(row, "products.csv")
     assert noted.stat().st_mtime_ns != before
+
+
+def test_reports_outlive_their_runs_but_not_their_recipe(place, call):
+    from cdim.cli.making import Maker
+    from cdim.reproduction import read
+
+    call("reproduce", "7", "--row", "Vanilla", *OPTIONS)
+    for run in place.glob("runs/plain-*"):
+        shutil.rmtree(run)
+    plan = read(place / "plan.toml")
+    row = plan.of("7", ["Vanilla"])[0]
+    assert Maker(plan, place / "runs", None, "cpu").kept(row, "products.csv") is not None
+    recipe = (place / "tiny.toml").read_text("utf-8")
+    (place / "tiny.toml").write_text(recipe.replace("steps = 2", "steps = 3"), encoding="utf-8")
+    assert Maker(plan, place / "runs", None, "cpu").kept(row, "products.csv") is None
 
 
 def test_a_quick_look_touches_nothing_but_its_own_folder(place, call, few):

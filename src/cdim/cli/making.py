@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cdim.cli.judging import TestSet
     from cdim.learn.rivals import Name
     from cdim.report import Report
-    from cdim.reproduction import Model, Plan, Row
+    from cdim.reproduction import Plan, Row
 
 FEW = 40
 """Instances that a quick look judges."""
@@ -53,40 +53,63 @@ class Maker:
         return [report for report, _ in kept], kept[0][1]
 
     def kept(self, row: Row, dataset: str) -> list[Report] | None:
-        """The reports that were made before, None where one is missing."""
-        from cdim.report import Report
-
-        stems = [self._stem(row, dataset, seed) for seed in self.plan.models[row.model].seeds]
-        if not all(_about_file(stem).is_file() for stem in stems):
-            return None
-        return [Report.load(stem) for stem in stems]
+        """The reports that were made before, None where one is missing or out of date."""
+        seeds = self.plan.models[row.model].seeds
+        found = [self._kept(row, dataset, seed) for seed in seeds]
+        return [one[0] for one in found if one] if all(found) else None
 
     def _stem(self, row: Row, dataset: str, seed: int) -> Path:
         how = "".join(f"-{word}" for word in (row.multi_query, *row.join) if word)
         name = f"{dataset.replace('/', '_')}{how}"
         return self.runs / "reports" / f"{row.model}-{seed}" / name
 
-    def _report(self, row: Row, dataset: str, seed: int) -> tuple[Report, dict[str, Any]]:
-        from cdim.data.catalogue import open_dataset
+    def _kept(self, row: Row, dataset: str, seed: int) -> tuple[Report, dict[str, Any]] | None:
+        """A report of the same recipe, of a run that is not newer or not here any more."""
         from cdim.report import Report
 
-        model, stem = self.plan.models[row.model], self._stem(row, dataset, seed)
-        place, noted = self._make(row.model, model, seed), _about_file(stem)
-        if noted.is_file() and _made(place) < noted.stat().st_mtime:
-            return Report.load(stem), json.loads(noted.read_text(encoding="utf-8"))
-        click.echo(f"{row.model}-{seed} on {dataset}", err=True)
+        stem = self._stem(row, dataset, seed)
+        noted = _note(stem)
+        if not noted.is_file() or _made(self._folder(row, seed)) > noted.stat().st_mtime:
+            return None
+        note = json.loads(noted.read_text(encoding="utf-8"))
+        if note["model"] != self._described(row, seed):
+            return None
+        return Report.load(stem), note["about"]
+
+    def _report(self, row: Row, dataset: str, seed: int) -> tuple[Report, dict[str, Any]]:
+        from cdim.data.catalogue import open_dataset
+
+        if kept := self._kept(row, dataset, seed):
+            return kept
         how = How(multi_query=row.multi_query or None, join=row.join)
         test = open_test(open_dataset(dataset, self.data), "test", how)
         test = _few(test) if self.few else test
+        model, place = self.plan.models[row.model], self._make(row, seed)
+        click.echo(f"{row.model}-{seed} on {dataset}", err=True)
         if model.rival:
             report, about = self._rival(model.rival, test, seed, place)
         else:
             made = load(place, "auto" if model.dim else self.device, how)
             report, about = judge(made, test), about_model(made, how)
+        stem = self._stem(row, dataset, seed)
         stem.parent.mkdir(parents=True, exist_ok=True)
         report.save(stem)
-        noted.write_text(json.dumps(about), encoding="utf-8")
+        note = {"model": self._described(row, seed), "about": about}
+        _note(stem).write_text(json.dumps(note), encoding="utf-8")
         return report, about
+
+    def _folder(self, row: Row, seed: int) -> Path:
+        return self.runs / f"{row.model}-{seed}"
+
+    def _described(self, row: Row, seed: int) -> dict[str, Any]:
+        """All that a model was made by, as plain values."""
+        with training_extra():
+            from cdim.learn import recipe as recipes
+        model = self.plan.models[row.model]
+        recipe = None
+        if model.recipe:
+            recipe = recipes.read(Path(model.recipe), model.overrides(seed), seed).to_dict()
+        return {"rival": model.rival, "recipe": recipe, "dim": model.dim, "head": model.head}
 
     def _rival(
         self, name: Name, test: TestSet, seed: int, run: Path
@@ -114,9 +137,10 @@ class Maker:
         about = {"backbone": backbone[rival.name], "dim": rival.dim, "fusion": None, "params": None}
         return report, about
 
-    def _make(self, name: str, model: Model, seed: int) -> Path:
+    def _make(self, row: Row, seed: int) -> Path:
         """The finished run, or its bundle; a rival that trains no network has an empty place."""
-        folder, recipe = self.runs / f"{name}-{seed}", Path(model.recipe)
+        model, folder = self.plan.models[row.model], self._folder(row, seed)
+        recipe = Path(model.recipe)
         if not model.recipe:
             return folder
         from cdim.projection import read_head
@@ -139,15 +163,16 @@ class Maker:
                 run.train(recipe, overrides, self.data, folder, self.device, resume, seed)
         if not model.dim:
             return folder
-        bundle = self.runs / f"{name}-{seed}-bundle"
+        bundle = folder.with_name(f"{folder.name}-bundle")
         if not bundle.is_dir():
             head = read_head(model.head) if model.head else None
             export.export(folder, bundle, dim=model.dim, head=head, data=self.data)
         return bundle
 
 
-def _about_file(stem: Path) -> Path:
-    return stem.with_name(f"{stem.name}.about.json")
+def _note(stem: Path) -> Path:
+    """What is kept beside a report: the model's recipe, and what a row says of it."""
+    return stem.with_name(f"{stem.name}.model.json")
 
 
 def _made(place: Path) -> float:
