@@ -18,8 +18,8 @@ Described = list[Vectors]
 """What is known of each image, before anything is learned from it."""
 
 PREPROCESS = Preprocess(resize=(256, 256), crop=(256, 256))
-ORIENTATIONS, BLOCK = 9, 2
-DENSE_CELL, LOCAL_CELL = 32, 16
+ORIENTATIONS, CELL, BLOCK = 9, 32, 2
+"""Orientations, pixels of a cell's side, and cells of a block's side, which overlap by one cell."""
 WORDS, SEEN = 500, 50_000
 """Size of the vocabulary, as in Yu et al. (CVPR 2016), and how many descriptors it is made from."""
 
@@ -30,16 +30,16 @@ def dense_hog(manifest: Manifest) -> Described:
     Raises:
         ImageError: an image cannot be read.
     """
-    return list(unit(_blocks(manifest, DENSE_CELL).reshape(len(manifest), -1)))
+    return list(unit(_blocks(manifest).reshape(len(manifest), -1)))
 
 
 def local_hog(manifest: Manifest) -> Described:
-    """Descriptors (m, 36) of each image, on a dense grid of 15 x 15 that leaves blank paper out.
+    """Descriptors (m, 36) of each image: its blocks, but for those of blank paper.
 
     Raises:
         ImageError: an image cannot be read.
     """
-    grids = _blocks(manifest, LOCAL_CELL).reshape(len(manifest), -1, ORIENTATIONS * BLOCK**2)
+    grids = _blocks(manifest).reshape(len(manifest), -1, ORIENTATIONS * BLOCK**2)
     return [grid[grid.any(1)] for grid in grids]
 
 
@@ -78,11 +78,11 @@ def unit(vectors: Vectors) -> Vectors:
     return scaled
 
 
-def _blocks(manifest: Manifest, cell: int) -> Vectors:
-    """(n, blocks down, blocks across, 2, 2, 9), every block normalised (L2-Hys)."""
+def _blocks(manifest: Manifest) -> Vectors:
+    """(n, 7, 7, 2, 2, 9): every block normalised (L2-Hys)."""
     stack = images.load_stack(manifest, PREPROCESS)
     found = [
-        hog(image[..., 0], ORIENTATIONS, (cell, cell), (BLOCK, BLOCK), feature_vector=False)
+        hog(image[..., 0], ORIENTATIONS, (CELL, CELL), (BLOCK, BLOCK), feature_vector=False)
         for image in stack
     ]
     return np.stack(found).astype(np.float32)
