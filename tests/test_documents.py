@@ -74,10 +74,12 @@ def test_a_command_that_does_not_exist_is_noticed():
 
 
 def test_the_page_of_results_is_up_to_date():
-    from cdim import results
+    from cdim import agreement, reproduction, results
 
     rows = results.read(ROOT / "docs" / "results.json")
-    assert (ROOT / "docs" / "results.md").read_text("utf-8") == results.render(rows)
+    plan = reproduction.read(ROOT / "docs" / "reproduce.toml")
+    notes = agreement.notes(rows, plan, agreement.read(ROOT / "docs" / "agreement.json"))
+    assert (ROOT / "docs" / "results.md").read_text("utf-8") == results.render(rows, notes)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)

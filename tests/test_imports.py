@@ -27,6 +27,7 @@ EXTRAS = (
     "qdrant_client",
     "safetensors",
     "skimage",
+    "sklearn",
     "tensorboard",
     "timm",
     "tomli_w",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -125,11 +125,12 @@ def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
     return ResultRow.from_json({**row, **about})
 
 
-def render(rows: Sequence[ResultRow]) -> str:
+def render(rows: Sequence[ResultRow], notes: Mapping[str, Sequence[str]] | None = None) -> str:
     """`docs/results.md`: the rows by table and dataset, published beside measured.
 
     Args:
         rows: what `read` returns.
+        notes: by table, lines of Markdown below its heading, such as those of `cdim.agreement`.
 
     Returns:
         Markdown; shares in percent.
@@ -149,6 +150,8 @@ def render(rows: Sequence[ResultRow]) -> str:
         title = TITLES.get(table or "", "")
         heading = "Beyond the paper's tables" if table is None else f"Table {table}"
         lines += ["", f"## {heading}{': ' + title if title else ''}"]
+        if notes and notes.get(table or ""):
+            lines += ["", *notes[table or ""]]
         for group in _grouped(row for row in rows if row.table == table):
             lines += ["", *_section(group)]
     return "\n".join(lines) + "\n"

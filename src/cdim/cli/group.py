@@ -23,6 +23,7 @@ VERBS = {
     "demo": ("cdim.cli.demonstration:demo", "Index made-up products, and find them by sketch."),
     "data": ("cdim.cli.datasets:data", "Known datasets, and what is wrong with one."),
     "show": ("cdim.cli.showing:show", "Look inside a trained model."),
+    "reproduce": ("cdim.cli.reproducing:reproduce", "Make the rows of a table of the paper."),
     "results": ("cdim.cli.results:results", "Keep docs/results.md in step with results.json."),
 }
 

@@ -13,6 +13,7 @@ from cdim.errors import UsageError
 
 if TYPE_CHECKING:
     from cdim.cli.options import How
+    from cdim.reproduction import Plan
 
 file = click.option(
     "--file",
@@ -29,7 +30,7 @@ file = click.option(
 def results(ctx: click.Context, file: Path) -> None:
     """Make docs/results.md from docs/results.json."""
     if ctx.invoked_subcommand is None:
-        _write_page(file)
+        write_page(file)
 
 
 @results.command()
@@ -74,7 +75,6 @@ def add(
     opened = open_dataset(dataset, data)
     test = open_test(opened, split, how)
     loaded = [load(model, device, how) for model in models]
-    about = _about(loaded[0], how)
     if command is None:
         command = _command(recipe, models[0], loaded, dataset, split, how)
     new = book.pool(
@@ -84,10 +84,10 @@ def add(
         split=split,
         recipe=recipe,
         command=command,
-        **about,
+        **about(loaded[0], how),
     )
     book.write(file, book.merge(book.read(file), new))
-    _write_page(file)
+    write_page(file)
 
 
 @results.command()
@@ -144,14 +144,14 @@ def paired(
         click.echo("\n".join(paired_lines(compare_sets(judged))))
 
 
-def _about(model: Model, how: How) -> dict[str, Any]:
+def about(model: Model, how: How) -> dict[str, Any]:
     """What a row says of a model. A graph's constants are not counted as parameters."""
     from cdim.encoder import Encoder
 
     if isinstance(model, Encoder):
         made = model.bundle
-        about = {"backbone": made.backbone, "dim": made.dim, "fusion": list(made.taps)}
-        return {**about, "params": None}
+        said = {"backbone": made.backbone, "dim": made.dim, "fusion": list(made.taps)}
+        return {**said, "params": None}
     run: Any = model
     return {
         "backbone": run.recipe.model.backbone,
@@ -179,11 +179,22 @@ def _command(
     return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
 
 
-def _write_page(file: Path) -> None:
+def write_page(file: Path, plan: Plan | None = None) -> None:
+    """Writes the page of a file of results beside it.
+
+    Args:
+        file: the rows; `agreement.json` beside them is read too, if there is one.
+        plan: what is to be measured; None reads `reproduce.toml` beside the file, if there is one.
+    """
+    from cdim import agreement, reproduction
     from cdim import results as book
     from cdim.report import write_whole
 
-    rows = book.read(file)
+    rows, listed, notes = book.read(file), file.with_name("reproduce.toml"), None
+    if plan is None and listed.is_file():
+        plan = reproduction.read(listed)
+    if plan is not None:
+        notes = agreement.notes(rows, plan, agreement.read(file.with_name("agreement.json")))
     page = file.with_suffix(".md")
-    write_whole(page, book.render(rows).encode())
+    write_whole(page, book.render(rows, notes).encode())
     click.echo(f"{page}: {len(rows)} rows")
