@@ -68,6 +68,7 @@ class Row:
         paper: the published row it stands for; None for the one of its name, "" for none.
         multi_query: as for `cdim eval`; "" for single query.
         join: middle maps joined after training, as for `cdim eval`.
+        seeds: of the model's, these alone; () for all.
     """
 
     table: str
@@ -77,6 +78,7 @@ class Row:
     paper: str | None = None
     multi_query: str = ""
     join: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
 
     @property
     def published(self) -> str:
@@ -133,6 +135,13 @@ class Plan:
                     f"models are {', '.join(self.models)}",
                     nearest(row.model, self.models),
                 )
+            own = self.models[row.model].seeds
+            if not set(row.seeds) <= set(own):
+                raise UsageError(
+                    f"the row {row.row!r} of the seeds {list(row.seeds)}",
+                    f"its model {row.model!r} has the seeds {list(own)}",
+                    "name some of these, or leave seeds out",
+                )
         known = {(row.table, row.row) for row in self.rows}
         for pair in self.comparisons:
             for name in (pair.row, pair.against):
@@ -142,6 +151,11 @@ class Plan:
                         "it compares rows of the list",
                         nearest(name, [row for table, row in known if table == pair.table]),
                     )
+
+    def seeds(self, row: Row) -> tuple[int, ...]:
+        """The training seeds that a row is the mean of."""
+        own = self.models[row.model].seeds
+        return tuple(seed for seed in own if seed in row.seeds) if row.seeds else own
 
     @property
     def tables(self) -> list[str]:
@@ -186,7 +200,7 @@ class Plan:
 
 def quick_row(row: Row) -> Row:
     """The row of a quick plan that stands for this one."""
-    return replace(row, row=row.row + QUICK, paper=row.published)
+    return replace(row, row=row.row + QUICK, paper=row.published, seeds=())
 
 
 def read(path: Path) -> Plan:

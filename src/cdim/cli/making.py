@@ -49,12 +49,12 @@ class Maker:
         Raises:
             CdimError: a dataset or weights are missing, or a run of that name is of another recipe.
         """
-        kept = [self._report(row, dataset, seed) for seed in self.plan.models[row.model].seeds]
+        kept = [self._report(row, dataset, seed) for seed in self.plan.seeds(row)]
         return [report for report, _ in kept], kept[0][1]
 
     def kept(self, row: Row, dataset: str) -> list[Report] | None:
         """The reports that were made before, None where one is missing or out of date."""
-        seeds = self.plan.models[row.model].seeds
+        seeds = self.plan.seeds(row)
         found = [self._kept(row, dataset, seed) for seed in seeds]
         return [one[0] for one in found if one] if all(found) else None
 
