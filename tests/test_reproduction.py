@@ -55,6 +55,16 @@ def least(tmp_path):
     return build
 
 
+def test_a_row_may_be_of_some_seeds_alone(least):
+    whole = least()
+    assert whole.seeds(whole.rows[0]) == (0, 1)
+    part = least('model = "one"\n', 'model = "one"\nseeds = [1]\n')
+    assert part.seeds(part.rows[0]) == (1,)
+    assert part.quick().seeds(part.quick().rows[0]) == (0,)
+    with pytest.raises(UsageError, match=r"seeds \[2\].*has the seeds \[0, 1\]"):
+        least('model = "one"\n', 'model = "one"\nseeds = [2]\n')
+
+
 @pytest.mark.parametrize("paper", PUBLISHED, ids=lambda r: f"{r.table} {r.row} {r.dataset}")
 def test_every_published_row_is_measured_or_left_out_with_a_reason(paper):
     left_out = {(o.table, name) for o in PLAN.left_out for name in o.rows}
