@@ -133,8 +133,7 @@ class Maker:
             seed=seed,
         )
         click.echo(f"  triplets of {rival.teacher}, C = {rival.cost:g}", err=True)
-        backbone = {"hog-bow": "HOG, 500 words", "dense-hog": "HOG", "isn": "sketch-a-net"}
-        about = {"backbone": backbone[rival.name], "dim": rival.dim, "fusion": None, "params": None}
+        about = {"backbone": rival.backbone, "dim": rival.dim, "fusion": None, "params": None}
         return report, about
 
     def _make(self, row: Row, seed: int) -> Path:

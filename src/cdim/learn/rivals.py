@@ -36,10 +36,12 @@ class Features(NamedTuple):
     Args:
         describe: what is taken from images without learning.
         learn: from descriptions of training images and a seed, to what makes them vectors (n, d).
+        backbone: what a row of results calls them.
     """
 
     describe: Callable[[Manifest], Described]
     learn: Callable[[Described, int], Callable[[Described], Vectors]]
+    backbone: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class Rival:
 
     Args:
         name: which rival.
+        backbone: as of `Features`.
         describe: as of `Features`.
         vectors: descriptions to features (n, d).
         svm: the distance.
@@ -57,6 +60,7 @@ class Rival:
     """
 
     name: Name
+    backbone: str
     describe: Callable[[Manifest], Described]
     vectors: Callable[[Described], Vectors]
     svm: RankSVM
@@ -120,7 +124,7 @@ def fit(
     vectors = features.learn(described, seed)
     known, triplets = vectors(described), _taught(whole.train, whole.triplets, seed)[teacher]
     svm = _fit(known, triplets, cost)
-    return Rival(name, features.describe, vectors, svm, seed, teacher, cost)
+    return Rival(name, features.backbone, features.describe, vectors, svm, seed, teacher, cost)
 
 
 _ROLES = ("query", "gallery")
@@ -128,18 +132,20 @@ _ROLES = ("query", "gallery")
 
 def _features(name: Name, run: Path | None) -> Features:
     if name == "hog-bow":
-        return Features(handcrafted.local_hog, handcrafted.words)
+        return Features(handcrafted.local_hog, handcrafted.words, "HOG, 500 words")
     if name == "dense-hog":
-        return Features(handcrafted.dense_hog, lambda _train, _seed: np.stack)
+        return Features(handcrafted.dense_hog, lambda _train, _seed: np.stack, "HOG")
     if run is None:
         raise UsageError(
             "the rival 'isn' without a run",
             "its features are those of a network that tells drawings apart",
             "train recipes/stage1-quickdraw.toml and name its run",
         )
-    embed = load_run(run).embed
+    network = load_run(run)
     return Features(
-        lambda manifest: list(handcrafted.unit(embed(manifest))), lambda _train, _seed: np.stack
+        lambda manifest: list(handcrafted.unit(network.embed(manifest))),
+        lambda _train, _seed: np.stack,
+        network.recipe.model.backbone,
     )
 
 
