@@ -24,7 +24,7 @@ else:
     import tomli as tomllib
 
 DOCUMENT = strict.Document("recipe", RecipeError)
-Pool = Literal["flatten", "average", "gem", "grid2", "grid3", "grid4", "grid8"]
+Pool = Literal["flatten", "average", "gem", "max", "grid2", "grid3", "grid4", "grid8"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,9 @@ class FusionPart:
             dotted name ("layer4.0" of ResNet-50 is res5a); () is the paper's "Vanilla".
         pool: one way of pooling for all taps, or one a tap.
         project: size of one linear layer behind the joined taps; 0 for none.
-        normalise: "l2" scales each part to length one before joining (FG-SBIR), "none" (ReID).
+        final: whether the final feature is joined as well; false leaves the taps alone.
+        normalise: "l2" scales each part to length one before joining (FG-SBIR), "root" the signed
+            square roots of its values, "none" (ReID).
         mirror: average each part with that of the mirror image, whenever the network is not
             trained (flip test, ReID): embedding takes twice as long.
     """
@@ -135,7 +137,8 @@ class FusionPart:
     taps: tuple[str, ...] = ()
     pool: Pool | tuple[Pool, ...] = "flatten"
     project: int = 0
-    normalise: Literal["l2", "none"] = "l2"
+    final: bool = True
+    normalise: Literal["l2", "root", "none"] = "l2"
     mirror: bool = False
 
 
