@@ -73,7 +73,7 @@ class Fusion(nn.Module):
         with_final: whether the final feature is joined.
 
     Raises:
-        RecipeError: a tap the backbone does not have, a projection without taps, or nothing to join.
+        RecipeError: a tap the backbone does not have, a projection without taps, nothing to join.
     """
 
     def __init__(
