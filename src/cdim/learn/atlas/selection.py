@@ -1,9 +1,9 @@
 """Forward selection of a fusion under a budget of dimensions, with a stop that knows chance.
 
 The best single cell comes first. Then every cell of another tap that still fits is tried beside
-what there is, and the best of them joins if it finds the held-out instances better by more than
+what there is, and the best of those joins that find the held-out instances better by more than
 chance would: with a hundred candidates and a hundred queries some candidate always looks a point
-better. `cdim.metrics.significance.best_of` therefore compares the best with the best of all
+better. `cdim.metrics.significance.best_of` therefore compares each with the best of all
 candidates under random signs, so that the level holds for the whole step, however many were tried.
 What there is was itself the best of many on these queries, which makes the bar higher, not lower.
 
@@ -80,24 +80,30 @@ class Explored:
         return tuple(step.cell for step in self.steps if step.taken)
 
 
+def check_budget(cells: Sequence[Cell], budget: int) -> None:
+    """Refuses a budget of dimensions that no cell fits.
+
+    Raises:
+        UsageError: it is too small.
+    """
+    least = min(cells, key=lambda cell: cell.dim)
+    if least.dim > budget:
+        raise UsageError(
+            f"--budget {budget}",
+            f"the shortest descriptor, {least}, has {least.dim} dimensions",
+            "raise the budget",
+        )
+
+
 def explore(scorer: Scorer, cells: Sequence[Cell], budget: int, level: float = LEVEL) -> Explored:
     """Judges every cell under a treatment, and chooses a fusion.
 
     Args:
         scorer: of the treatment.
         cells: candidates, by depth.
-        budget: most dimensions of the fusion.
+        budget: most dimensions of the fusion; see `check_budget`.
         level: chance to take a useless cell, at each step.
-
-    Raises:
-        UsageError: no cell fits the budget.
     """
-    if min(cell.dim for cell in cells) > budget:
-        raise UsageError(
-            f"--budget {budget}",
-            f"the shortest descriptor has {min(cell.dim for cell in cells)} dimensions",
-            "raise the budget",
-        )
     single = np.stack([scorer.reciprocal_ranks([cell]) for cell in cells])
     sizes = [len(fold.queries) for fold in scorer.folds]
     part = np.repeat(np.arange(len(sizes)), sizes)
@@ -135,7 +141,7 @@ def forward(
             return steps
         base = scorer.reciprocal_ranks(fusion)[rows]
         values = np.stack([scorer.reciprocal_ranks([*fusion, cell])[rows] for cell in fitting])
-        best = best_of(values, base)
+        best = best_of(values, base, level)
         taken = best.difference > 0 and best.p <= level
         steps.append(
             _step(fitting[best.place], len(fitting), values[best.place], base, best.p, taken)

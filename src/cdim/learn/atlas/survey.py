@@ -23,7 +23,7 @@ from cdim.learn.atlas.contributions import contribute
 from cdim.learn.atlas.descriptors import Descriptors
 from cdim.learn.atlas.report import Atlas
 from cdim.learn.atlas.scoring import Fold, Scorer, make_folds
-from cdim.learn.atlas.selection import LEVEL, Explored, best, explore
+from cdim.learn.atlas.selection import LEVEL, Explored, best, check_budget, explore
 from cdim.learn.atlas.treatments import NAMES, read_treatment
 from cdim.learn.embedder import Embedder, choose_device, load_run
 from cdim.learn.graph import MOST_FEATURES
@@ -95,6 +95,7 @@ def survey(
     folds = make_folds(manifest, asked.seed)
     embedder, part = open_network(model, data, device)
     cells = cells_of(embedder.backbone, asked.taps)
+    check_budget(cells, asked.budget)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="temp-") as place:
         work = Path(place)
