@@ -20,6 +20,7 @@ from cdim.learn.atlas.survey import Asked, survey
 
 
 def main() -> None:
+    """Makes the atlas and prints what it took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--backbone", default="resnet50")

@@ -282,5 +282,5 @@ def test_descriptors_that_are_not_finite_are_refused(recipe, shown, tmp_path):
     embedder = network(recipe, "sketch-a-net")
     with torch.no_grad():
         embedder.backbone.network.fc6.bias.fill_(float("nan"))
-    with pytest.raises(ModelError, match="fc6.*finite"):
+    with pytest.raises(ModelError, match=r"fc6.*finite"):
         descriptors.record(embedder, shown.take(range(2)), cells_of(embedder.backbone), tmp_path)

@@ -121,8 +121,7 @@ def test_the_best_treatment_is_chosen_for_each_fold_by_the_others(pairs, tmp_pat
     assert chosen.chosen.mean() == max(plain.chosen.mean(), centred.chosen.mean())
     place = 0
     for number, fold in enumerate(judge.folds):
-        inner, values = max(
-            (each.without[number] for each in (plain, centred)), key=lambda found: found[0]
-        )
+        tried = [each.without[number] for each in (plain, centred)]
+        values = max(tried, key=lambda found: found[0])[1]
         assert honest[place : place + len(fold.queries)].tolist() == values.tolist()
         place += len(fold.queries)

@@ -14,7 +14,9 @@ import tomli_w
 from cdim import projection
 from cdim.data.catalogue import open_dataset
 from cdim.errors import CdimError, ModelError, UsageError
+from cdim.head_choice import paired
 from cdim.learn.atlas import survey as surveys
+from cdim.learn.atlas.scoring import cosines, make_folds
 from cdim.learn.atlas.survey import Asked, survey
 from cdim.learn.embedder import load_run
 from cdim.learn.export import export
@@ -64,28 +66,32 @@ def test_only_the_train_split_is_looked_at(made):
     assert {m.query for m in atlas.matches} <= set(train_split.instance.tolist())
 
 
-def test_the_recipe_gives_what_was_measured(made, tmp_path):
-    atlas, folder = made
-    plan = read(folder / "recipe.toml")
-    assert plan.loop.steps == 0
-    assert plan.data.train == (DATA,)
-    again = train(folder / "recipe.toml", out=tmp_path / "again", device="cpu")
+def test_the_recipe_gives_what_was_measured(run, tmp_path):
+    atlas = survey(run, [DATA], tmp_path / "atlas", Asked(taps=TAPS, treatments=("root",)))
+    plan = read(tmp_path / "atlas" / "recipe.toml")
+    assert (plan.loop.steps, plan.data.train) == (0, (DATA,))
+    again = train(tmp_path / "atlas" / "recipe.toml", out=tmp_path / "again", device="cpu")
     embedder = load_run(again, "cpu")
     assert embedder.dim == atlas.choice.dim
-    images = open_dataset(DATA).training()
+    images = paired(open_dataset(DATA).training(), None, 0)
     vectors = embedder.embed(images)
-    first = next(s for s in atlas.selections if s.treatment.name == atlas.chosen)
-    assert first.dim == vectors.shape[1]
-    # A bundle of it, with the head that the choice was made for.
-    head = (
-        projection.read_head(atlas.choice.treatment.head) if atlas.choice.treatment.head else None
-    )
+    found = [fold.reciprocal_ranks(cosines(vectors[fold.held])) for fold in make_folds(images, 0)]
+    assert np.concatenate(found).mean() == pytest.approx(atlas.choice.on_chosen.mrr)
+
+
+def test_the_recipe_becomes_a_bundle_with_its_head(made, tmp_path):
+    atlas, folder = made
+    chosen = next(s for s in atlas.selections if s.treatment.name == atlas.chosen).treatment
+    again = train(folder / "recipe.toml", out=tmp_path / "again", device="cpu")
+    head = projection.read_head(chosen.head) if chosen.head else None
     bundle = export(again, tmp_path / "bundle", dim=16 if head else None, head=head)
     assert bundle.features == atlas.choice.dim
+    if head:
+        assert f"--head {chosen.head}" in (folder / "recipe.toml").read_text("utf-8")
 
 
 def test_the_same_again_gives_the_same(made, run, tmp_path):
-    atlas, folder = made
+    atlas, _ = made
     asked = Asked(taps=TAPS, treatments=("pairs", "l2"))
     one, two = (survey(run, [DATA], tmp_path / name, asked) for name in ("one", "two"))
     assert (tmp_path / "one/atlas.json").read_bytes() == (tmp_path / "two/atlas.json").read_bytes()
@@ -115,8 +121,11 @@ def test_a_recipe_with_random_weights_is_left_to_be_trained(small, tmp_path, nam
     table = small(
         model={"backbone": name},
         input={
-            **{"resize": crop, "crop": crop, "channels": 3},
-            **{"mean": [124.0, 116.0, 104.0], "std": [58.0, 57.0, 57.0]},
+            "resize": crop,
+            "crop": crop,
+            "channels": 3,
+            "mean": [124.0, 116.0, 104.0],
+            "std": [58.0, 57.0, 57.0],
         },
     )
     (tmp_path / "r.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
