@@ -113,29 +113,19 @@ def test_rows_are_read_and_multiplied_in_blocks(measured, tmp_path, monkeypatch)
 
 
 def naive(x, fold, manifest, treatment):
-    """Treated vectors of all images, a step at a time."""
+    """Treated vectors of all images, as the library's own heads make them."""
     if not treatment.centred:
         return x
     domains = manifest.domain
     if treatment.name == "pairs":
-        x = projection.rooted(x)
+        part = manifest.take(fold.train)
+        known = projection.decompose(x[fold.train], part.domain, roots=True)
+        known = projection.pair(known, part.role == "query", part.instance)
+        most = min(known.axes.shape[1], treatment.dim)
+        made = projection.contrast(known, most, treatment.regularisation)
+        return projection.apply(made, x, domains)
     mean = {d: x[fold.train][domains[fold.train] == d].mean(0) for d in np.unique(domains)}
-    x = x - np.stack([mean[d] for d in domains])
-    if treatment.name == "pairs":
-        pairs = []
-        for row in fold.train:
-            if manifest.role[row] == "query":
-                mine = manifest.instance[fold.train] == manifest.instance[row]
-                other = fold.train[mine & (manifest.role[fold.train] != "query")]
-                pairs.append(x[row] - x[other].mean(0))
-        d = np.stack(pairs)
-        scatter = d.T @ d / len(d)
-        # The mean over the axes that the training images fill.
-        filled = min(x.shape[1], len(fold.train) - len(np.unique(domains)))
-        noise = treatment.regularisation * np.trace(scatter) / filled
-        values, vectors = np.linalg.eigh(scatter + noise * np.eye(len(scatter)))
-        x = x @ vectors / np.sqrt(values)
-    return projection.unit(x)
+    return projection.unit(x - np.stack([mean[d] for d in domains]))
 
 
 def naive_ranks(x, fold, manifest):
@@ -157,7 +147,7 @@ FUSIONS = ([("conv4", "grid2")], [("fc7", "flatten")], [("pool2", "average"), ("
 @pytest.mark.parametrize("chosen", FUSIONS)
 def test_a_score_is_that_of_the_embedder_with_that_fusion(recipe, shown, measured, name, chosen):
     found, products = measured
-    treatment = Treatment(name, 0.3)
+    treatment = Treatment(name, 0.3, dim=20)
     cells = [cell(found, *each) for each in chosen]
     middle = [c for c in cells if c.tap != "fc7"]
     embedder = network(

@@ -9,7 +9,7 @@ from typing import Any, cast
 import tomli_w
 
 from cdim.learn.atlas.cells import Cell
-from cdim.learn.atlas.treatments import Treatment
+from cdim.learn.atlas.treatments import HEAD_DIM, Treatment
 from cdim.learn.recipe import (
     AugmentPart,
     DataPart,
@@ -22,9 +22,6 @@ from cdim.learn.recipe import (
     Recipe,
     parse,
 )
-
-HEAD_DIM = 512
-"""Dimensions of a bundle's embedding where the choice has a head."""
 
 
 def configure(

@@ -20,8 +20,10 @@ from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.grams import Gram, Grams, unit
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.protocol import relevance
+from cdim.projection import EVENNESS
 
 _TINY = 1e-24
+_RELATIVE = 1e-6  # of the largest eigenvalue: below it there is only rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,44 +214,57 @@ class Scorer:
         parts = [np.sum(parts, axis=0)] if whole else parts
         parts = [part * factors[:, None] * factors for part in parts]
         dim = sum(cell.dim for cell in cells)
-        return [whiten(parts, fold, dim, self.treatment.regularisation) for fold in self.folds]
+        return [contrast(parts, fold, dim, self.treatment) for fold in self.folds]
 
 
-def whiten(
-    parts: Sequence[Gram], fold: Fold, dim: int, regularisation: float
+def contrast(
+    parts: Sequence[Gram], fold: Fold, dim: int, treatment: Treatment
 ) -> list[NDArray[np.float32]]:
-    """The kernel of `cdim.projection.contrast` with all dimensions, without their evening.
+    """The kernel of `cdim.projection.contrast`, from inner products alone.
 
-    With D the differences within p training pairs, W = D'D / p and m its mean eigenvalue, the
-    kernel is x'(W + lambda m I)^-1 y, and by Woodbury's identity that needs inner products only:
+    With D the differences within p training pairs, W = D'D / p and m its mean eigenvalue, whitened
+    vectors have the inner products x'(W + lambda m I)^-1 y, by Woodbury's identity and but for a
+    factor
 
-        (x'y - x'D' (lambda m p I + D D')^-1 D y) / (lambda m)
+        k(x, y) = x'y - x'D' (lambda m p I + D D')^-1 D y
+
+    Of k over the training images the largest eigenvalues and their vectors are the directions that
+    are kept, and evened.
 
     Args:
         parts: Gram matrices (n, n) whose sum is that of the vectors.
         fold: which images are known in pairs.
         dim: dimensions of the vectors.
-        regularisation: lambda.
+        treatment: gives lambda and the dimensions that are kept.
 
     Returns:
         Each part's (h, h); their sum, the kernel, has ones on its diagonal.
     """
     centred = [fold.centre(part) for part in parts]
     whole = centred[0] if len(centred) == 1 else np.sum(centred, axis=0)
-    pairs = fold.differences
-    known = np.asarray(pairs @ whole)
-    within = np.asarray(pairs @ known.T, dtype=np.float64)
-    # The mean over the axes that the training images fill, as there.
+    known = np.asarray(fold.differences @ whole)
+    within = np.asarray(fold.differences @ known.T, dtype=np.float64)
+    # Axes that the training images fill: the mean is over those, and no others can be kept.
     filled = max(1, min(dim, len(fold.train) - len(fold.means)))
-    noise = regularisation * max(float(np.trace(within)) / filled, _TINY)
+    noise = treatment.regularisation * max(float(np.trace(within)) / filled, _TINY)
     within[np.diag_indices_from(within)] += noise
-    solved = linalg.cho_solve(linalg.cho_factor(within), known[:, fold.held].astype(np.float64))
-    found = []
+    solve = linalg.cho_factor(within)
+    train, held = fold.train, fold.held
+    solved = linalg.cho_solve(solve, known[:, train].astype(np.float64)).astype(np.float32)
+    whitened = whole[np.ix_(train, train)] - known[:, train].T @ solved
+    last = len(train) - 1
+    kept = (max(0, last - min(filled, treatment.dim) + 1), last)
+    squares, vectors = linalg.eigh(whitened, subset_by_index=kept)
+    squares = np.maximum(squares, _RELATIVE * squares[-1] + _TINY)
+    directions = vectors / squares ** ((1 + EVENNESS) / 2)
+    short = []
     for part in centred:
-        mine = np.asarray(pairs @ part)[:, fold.held]
-        found.append(fold.inside(part) - mine.T @ solved.astype(np.float32))
-    factors = _factors(np.diagonal(np.sum(found, axis=0)))
-    return [part * factors[:, None] * factors for part in found]
+        mine = np.asarray(fold.differences @ part)[:, held]
+        short.append((part[np.ix_(held, train)] - mine.T @ solved) @ directions)
+    joined = np.sum(short, axis=0)
+    factors = _factors(np.square(joined).sum(axis=1))
+    joined = joined * factors[:, None]
+    return [(each * factors[:, None]) @ joined.T for each in short]
 
 
 def _factors(squares: NDArray[np.float32]) -> NDArray[np.float32]:

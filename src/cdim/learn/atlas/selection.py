@@ -1,7 +1,7 @@
 """Forward selection of a fusion under a budget of dimensions, with a stop that knows chance.
 
-The best single cell comes first. Then every cell of another tap that still fits is tried beside
-what there is, and the best of those joins that find the held-out instances better by more than
+The best single cell comes first. Then every other tap, pooled in the way that is best for it alone
+among those that still fit, is tried beside what there is, and the best of those joins that find the held-out instances better by more than
 chance would: with a hundred candidates and a hundred queries some candidate always looks a point
 better. `cdim.metrics.significance.best_of` therefore compares each with the best of all
 candidates under random signs, so that the level holds for the whole step, however many were tried.
@@ -131,14 +131,20 @@ def forward(
     """The steps of a selection on some queries (q,); the last may be one that was not taken."""
     first = [cell for cell in cells if cell.dim <= budget]
     values = np.stack([scorer.reciprocal_ranks([cell])[rows] for cell in first])
+    single = values.mean(axis=1).tolist()
     place = int(values.mean(axis=1).argmax())
     steps = [_step(first[place], len(first), values[place], None)]
     while True:
         fusion = [step.cell for step in steps]
         left, taps = budget - sum(cell.dim for cell in fusion), {cell.tap for cell in fusion}
-        fitting = [cell for cell in cells if cell.dim <= left and cell.tap not in taps]
-        if not fitting:
+        alone: dict[str, tuple[float, Cell]] = {}
+        for cell, value in zip(first, single, strict=True):
+            if cell.dim <= left and cell.tap not in taps:
+                rival = alone.get(cell.tap, (-1.0, cell))
+                alone[cell.tap] = max(rival, (value, cell), key=lambda found: found[0])
+        if not alone:
             return steps
+        fitting = [cell for _, cell in alone.values()]
         base = scorer.reciprocal_ranks(fusion)[rows]
         values = np.stack([scorer.reciprocal_ranks([*fusion, cell])[rows] for cell in fitting])
         best = best_of(values, base, level)

@@ -12,6 +12,8 @@ from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.grams import Gram, Grams, scaled, unit
 
 Name = Literal["none", "l2", "root", "centred", "pairs"]
+HEAD_DIM = 512
+"""Dimensions of a bundle's embedding, where it has a head."""
 NAMES: tuple[Name, ...] = get_args(Name)
 
 
@@ -24,17 +26,18 @@ class Treatment:
     - root: the signed square roots of each part, at length one.
     - centred: as l2; of the whole, each domain's mean over the training images is removed, and it
       is scaled to length one.
-    - pairs: as l2; the whole is treated by the head of pairs of `cdim.projection` with all its
-      dimensions: roots, each domain's mean, whitened within pairs, length one. (The head of a
-      bundle keeps fewer dimensions and evens them out; `shortening` measures that.)
+    - pairs: as l2; the whole is put through the head of pairs of `cdim.projection`, as `cdim export
+      --head pairs:LAMBDA` fits it.
 
     Args:
         name: which of them.
         regularisation: lambda of "pairs".
+        dim: dimensions that "pairs" leaves, or as many as the training images fill.
     """
 
     name: Name
     regularisation: float = 1.0
+    dim: int = HEAD_DIM
 
     @property
     def normalise(self) -> Literal["l2", "root", "none"]:
