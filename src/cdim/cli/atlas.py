@@ -81,7 +81,7 @@ def atlas(
     writes a page, a picture, all numbers and a recipe of it. Nothing is trained.
 
     \b
-    cdim atlas recipes/small-frozen.toml qmul-shoe qmul-chair qmul-handbag -o atlas
+    cdim atlas recipes/frozen-mobilenet.toml qmul-shoe qmul-chair qmul-handbag -o atlas
     cdim atlas runs/small-fusion-0 qmul-shoe --treatment pairs --budget 4096 -o shoes
     """  # noqa: D301 - click wants the character
     from tqdm import tqdm

@@ -1,11 +1,12 @@
 """Forward selection of a fusion under a budget of dimensions, with a stop that knows chance.
 
 The best single cell comes first. Then every other tap, pooled in the way that is best for it alone
-among those that still fit, is tried beside what there is, and the best of those joins that find the held-out instances better by more than
-chance would: with a hundred candidates and a hundred queries some candidate always looks a point
-better. `cdim.metrics.significance.best_of` therefore compares each with the best of all
-candidates under random signs, so that the level holds for the whole step, however many were tried.
-What there is was itself the best of many on these queries, which makes the bar higher, not lower.
+among those that still fit, is tried beside what there is, and the best of those joins that find the
+held-out instances better by more than chance would: with so many candidates and a hundred queries
+some candidate always looks a point better. `cdim.metrics.significance.best_of` therefore compares
+each with the best of all candidates under random signs, so that the level holds for the whole step,
+however many were tried. What there is was itself the best of many on these queries, which makes the
+bar higher, not lower.
 
 The first cell is not tested: something has to be chosen. And what is chosen on some queries looks
 too good on them. So the choice is repeated without each fold's queries, and what is reported is
@@ -137,14 +138,9 @@ def forward(
     while True:
         fusion = [step.cell for step in steps]
         left, taps = budget - sum(cell.dim for cell in fusion), {cell.tap for cell in fusion}
-        alone: dict[str, tuple[float, Cell]] = {}
-        for cell, value in zip(first, single, strict=True):
-            if cell.dim <= left and cell.tap not in taps:
-                rival = alone.get(cell.tap, (-1.0, cell))
-                alone[cell.tap] = max(rival, (value, cell), key=lambda found: found[0])
-        if not alone:
+        fitting = _fitting(first, single, left, taps)
+        if not fitting:
             return steps
-        fitting = [cell for _, cell in alone.values()]
         base = scorer.reciprocal_ranks(fusion)[rows]
         values = np.stack([scorer.reciprocal_ranks([*fusion, cell])[rows] for cell in fitting])
         best = best_of(values, base, level)
@@ -154,6 +150,18 @@ def forward(
         )
         if not taken:
             return steps
+
+
+def _fitting(
+    cells: Sequence[Cell], alone: Sequence[float], left: int, taps: set[str]
+) -> list[Cell]:
+    """Of each tap that is not taken yet the cell that is best alone, of those that fit."""
+    found: dict[str, tuple[float, Cell]] = {}
+    for cell, value in zip(cells, alone, strict=True):
+        if cell.dim <= left and cell.tap not in taps:
+            known = found.get(cell.tap)
+            found[cell.tap] = (value, cell) if known is None or value > known[0] else known
+    return [cell for _, cell in found.values()]
 
 
 def _step(

@@ -111,14 +111,12 @@ def survey(
         chosen, honest = best(explored)
         forms = _forms(embedder, found, manifest, folds, chosen)
         split = contribute(Scorer(products, folds, chosen.treatment), chosen.cells)
-    queries = np.concatenate([fold.queries for fold in folds])
-    last = chosen.single[len(cells) - 1]
     atlas = Atlas(
         model=model.stem,
         backbone=embedder.recipe.model.backbone,
         datasets=tuple(datasets),
         images=len(manifest),
-        queries=len(queries),
+        queries=len(honest),
         folds=len(folds),
         seed=asked.seed,
         budget=asked.budget,
@@ -128,11 +126,11 @@ def survey(
         selections=tuple(report.selected(each) for each in explored),
         chosen=chosen.treatment.name,
         held_out=report.accuracy(honest),
-        last_layer=report.accuracy(last),
-        gain=paired_test(honest == 1, last == 1),
+        last_layer=report.accuracy(chosen.single[-1]),  # cells end with the final feature
+        gain=paired_test(honest == 1, chosen.single[-1] == 1),
         forms=report.shorter(forms),
         parts=report.parts(split),
-        matches=report.matches(split, manifest, queries),
+        matches=report.matches(split, manifest, np.concatenate([f.queries for f in folds])),
     )
     _write(atlas, folder)
     recipe = configuration.configure(
