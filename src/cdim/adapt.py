@@ -21,7 +21,7 @@ from cdim.bundle import Bundle, Measured, TrainingSet
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
-from cdim.head_choice import Choice, On, Pairs, Plan, choose
+from cdim.head_choice import Choice, On, Pairs, Plan, choose, paired
 from cdim.head_graph import put_head
 from cdim.metrics.significance import Paired, paired_test
 
@@ -29,8 +29,6 @@ DIM = 512
 """Dimensions where none are asked for, at most."""
 WHOLE = 2048
 """Dimensions of an embedding, at most, for a head on it: its matrix is square."""
-FEWEST = 4
-"""Instances that a head is fitted on, at least: fewer leave nothing to judge it on."""
 SAME = 0.9999  # cosine between the graph's vectors and the head's own
 _COMPARED = 64  # images for that
 
@@ -91,7 +89,7 @@ def adapt(
         judge.sides(name, data)
     base = place if isinstance(place, Bundle) else bundles.load(place)
     sets = [open_dataset(name, data) for name in pairs]
-    manifest = _chosen(Manifest.concat([s.training() for s in sets]), most, seed)
+    manifest = paired(Manifest.concat([s.training() for s in sets]), most, seed)
     known = Pairs(manifest, _taken(base, manifest), _embed(base, manifest))
     outputs = _outputs(base, manifest, dim)
     best = choose(known, outputs, min(DIM, base.features) if dim is None else dim, seed)
@@ -137,27 +135,6 @@ def _rows(best: Choice, seen: bool) -> tuple[Measured, ...]:
         for values, words in ((best.after, said), (best.before, ["before adapting", *said]))
         for name in best.metrics
     )
-
-
-def _chosen(manifest: Manifest, most: int | None, seed: int) -> Manifest:
-    """Queries and gallery images of at most so many instances.
-
-    Raises:
-        UsageError: too few instances with both.
-    """
-    manifest = manifest.where(role=("query", "gallery"))
-    query, gallery = (set(manifest.where(role=r).instance.tolist()) for r in ("query", "gallery"))
-    both = np.array(sorted(query & gallery))
-    if len(both) < FEWEST or (most is not None and most < FEWEST):
-        raise UsageError(
-            f"{len(both) if most is None else min(most, len(both))} instances with a query and a "
-            "gallery image",
-            f"a head is fitted on {FEWEST} or more, some of them held out in turn",
-            "give more pairs, or check the columns instance and role",
-        )
-    rng = np.random.default_rng(seed)
-    kept = np.sort(rng.permutation(both)[:most])
-    return manifest.take(np.isin(manifest.instance, kept))
 
 
 def _domain(base: Bundle, manifest: Manifest, role: str) -> str:

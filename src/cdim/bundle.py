@@ -243,7 +243,7 @@ def save(bundle: Bundle, folder: Path) -> Bundle:
 
 
 def free_folder(folder: Path) -> Path:
-    """A folder that a bundle may be written to, as an absolute path.
+    """A folder that a bundle, or what else is made whole, may be written to, as an absolute path.
 
     Raises:
         UsageError: it holds something, or is where the command runs.
@@ -252,11 +252,11 @@ def free_folder(folder: Path) -> Path:
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise UsageError(
             f"{folder} is there already, and no empty folder",
-            "a bundle is not overwritten",
+            "what was made before is not overwritten",
             "choose another -o",
         )
     if folder == Path.cwd():
-        raise UsageError("-o .", "the folder of a bundle is made anew", "name another folder")
+        raise UsageError("-o .", "that folder is made anew", "name another folder")
     return folder
 
 

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from cdim import projection
 from cdim.conditions import choose_protocol
 from cdim.data.manifest import Manifest
-from cdim.errors import DataError
+from cdim.errors import DataError, UsageError
 from cdim.judge import HeldOut, groups_of
 from cdim.metrics.calibration_fit import Search
 from cdim.projection import REGULARISATION, Components, Projection
 
 FOLDS = 5
+FEWEST = 4
+"""Instances that a head is fitted on, at least: fewer leave nothing to judge it on."""
 
 On = Literal["features", "embedding"]
 
@@ -95,8 +97,8 @@ def choose(pairs: Pairs, outputs: Sequence[On], dim: int, seed: int) -> Choice:
         DataError: too few pairs of a kind to search among, or a query without gallery image.
     """
     plans = [Plan(on, strength) for on in outputs for strength in REGULARISATION]
-    folds = _folds(pairs.manifest, seed)
-    held = [_held(pairs.manifest, fold) for fold in folds]
+    folds = folds_of(pairs.manifest, seed)
+    held = [held_out(pairs.manifest, fold) for fold in folds]
     tried = [_tried(plans, pairs, fold, dim) for fold in folds]
     scores = [
         {plan: part.reciprocal_ranks(found[plan]) for plan in plans}
@@ -118,7 +120,33 @@ def choose(pairs: Pairs, outputs: Sequence[On], dim: int, seed: int) -> Choice:
     )
 
 
-def _folds(manifest: Manifest, seed: int) -> list[NDArray[np.bool_]]:
+def paired(manifest: Manifest, most: int | None, seed: int) -> Manifest:
+    """Queries and gallery images of the instances that have both.
+
+    Args:
+        manifest: what may be learned from.
+        most: this many instances only; None for all.
+        seed: of which those are.
+
+    Raises:
+        UsageError: too few instances with both.
+    """
+    manifest = manifest.where(role=("query", "gallery"))
+    query, gallery = (set(manifest.where(role=r).instance.tolist()) for r in ("query", "gallery"))
+    both = np.array(sorted(query & gallery))
+    if len(both) < FEWEST or (most is not None and most < FEWEST):
+        raise UsageError(
+            f"{len(both) if most is None else min(most, len(both))} instances with a query and a "
+            "gallery image",
+            f"{FEWEST} or more are needed, some of which are held out in turn",
+            "give more pairs, or check the columns instance and role",
+        )
+    rng = np.random.default_rng(seed)
+    kept = np.sort(rng.permutation(both)[:most])
+    return manifest.take(np.isin(manifest.instance, kept))
+
+
+def folds_of(manifest: Manifest, seed: int) -> list[NDArray[np.bool_]]:
     """Masks (n,) of what is held out in turn, by instance."""
     names, numbers = np.unique(manifest.instance, return_inverse=True)
     count = max(2, min(FOLDS, len(names) // FOLDS))
@@ -126,7 +154,7 @@ def _folds(manifest: Manifest, seed: int) -> list[NDArray[np.bool_]]:
     return [part[numbers] == number for number in range(count)]
 
 
-def _held(manifest: Manifest, fold: NDArray[np.bool_]) -> HeldOut:
+def held_out(manifest: Manifest, fold: NDArray[np.bool_]) -> HeldOut:
     """The fold's queries, each among the fold's gallery images of its kind.
 
     Images that a head was fitted on would be no fair distractors: it treats them unlike others.

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdim import projection
 from cdim.errors import RecipeError
 from cdim.learn.backbones import Tap
 from cdim.learn.fusion import GRIDS, Fusion, GeM
@@ -21,7 +22,7 @@ LAYOUT = {
     "vector": Tap(5, (1, 1), 0),
     "last": Tap(4, (1, 1), 0),
 }
-POOLS = ("flatten", "average", "gem", "grid2", "grid3", "grid4", "grid8")
+POOLS = ("flatten", "average", "gem", "max", "grid2", "grid3", "grid4", "grid8")
 
 
 def outputs(batch=3, seed=0):
@@ -33,7 +34,7 @@ def outputs(batch=3, seed=0):
 
 
 def dims(pool, tap):
-    cells = {"flatten": tap.size[0] * tap.size[1], "gem": 1}
+    cells = {"flatten": tap.size[0] * tap.size[1], "gem": 1, "max": 1}
     return tap.channels * (cells[pool] if pool in cells else GRIDS[pool] ** 2)
 
 
@@ -113,6 +114,31 @@ def test_a_grid_is_the_mean_of_each_cell(pool):
                             total += float(maps[i, c, y * rows + a, x * columns + b])
                     wanted[i, c, y, x] = total / (rows * columns)
     np.testing.assert_allclose(fused[:, :-4].numpy(), wanted.reshape(n, -1), atol=1e-5)
+
+
+def test_the_maximum_is_over_positions():
+    given = outputs()
+    fused = Fusion(LAYOUT, "last", ["mid"], "max", normalise="none")(given)
+    assert torch.equal(fused[:, :3], given["mid"].flatten(2).max(2).values)
+
+
+def test_roots_are_those_of_the_closed_form_heads():
+    given = outputs()
+    fusion = Fusion(LAYOUT, "last", ["low"], "average", normalise="root")
+    plain = Fusion(LAYOUT, "last", ["low"], "average", normalise="none")
+    for part, raw in zip(split(fusion, fusion(given)), split(plain, plain(given)), strict=True):
+        np.testing.assert_allclose(part, projection.rooted(raw), atol=1e-6)
+
+
+def test_the_final_feature_may_stay_out():
+    given = outputs()
+    fused = Fusion(LAYOUT, "last", ["low", "mid"], "average", with_final=False)
+    assert fused.parts == (2, 3)
+    assert fused.dim == 5
+    whole = Fusion(LAYOUT, "last", ["low", "mid"], "average")
+    assert torch.equal(fused(given), whole(given)[:, :5])
+    with pytest.raises(RecipeError, match=r"final = false without taps"):
+        Fusion(LAYOUT, "last", with_final=False)
 
 
 def test_flatten_is_the_map_value_by_value():

@@ -155,6 +155,15 @@ def test_networks_of_timm_are_exported(recipe, tmp_path, backbone, taps, pool):
     outputs(graph.Graph(Embedder(made)), tmp_path)
 
 
+@pytest.mark.parametrize("normalise", ["root", "l2"])
+def test_a_choice_of_an_atlas_is_exported(recipe, tmp_path, normalise):
+    fusion = {"taps": ["conv3", "conv5"], "pool": ["max", "grid2"], "normalise": normalise}
+    embedder = Embedder(recipe(fusion={**fusion, "final": False})).eval()
+    features, embedding = outputs(graph.Graph(embedder), tmp_path)
+    assert features.shape == (3, 256 + 4 * 256)
+    assert embedding == pytest.approx(features)
+
+
 def test_a_graph_for_batches_of_one_size_is_refused(recipe, tmp_path, monkeypatch):
     embedder = Embedder(recipe())
     usual = embedder.fusion.forward

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cdim.errors import UsageError
 from cdim.metrics import significance
-from cdim.metrics.significance import bootstrap, bootstrap_ratio, paired_test
+from cdim.metrics.significance import best_of, bootstrap, bootstrap_ratio, paired_test
 
 some = st.lists(st.integers(-5, 5), min_size=1, max_size=12)
 
@@ -146,3 +146,55 @@ def test_refused(values: Any, settings: dict[str, Any]) -> None:
 def test_different_queries_are_refused() -> None:
     with pytest.raises(UsageError, match="2 and 1 queries"):
         paired_test([1, 2], [1])
+
+
+def test_best_of_several_equals_counting_all_sign_patterns() -> None:
+    rng = np.random.default_rng(2)
+    base = rng.normal(size=9)
+    candidates = base + rng.normal(0.4, 1, size=(4, 9))
+    change = candidates - base
+    scaled = change / np.sqrt((change**2).sum(1, keepdims=True))
+    largest = [max(scaled @ np.array(signs)) for signs in itertools.product((-1, 1), repeat=9)]
+    exact = [np.mean(np.array(largest) >= row.sum() - 1e-9) for row in scaled]
+    for place in range(4):
+        only = candidates.copy()
+        only[np.arange(4) != place] -= 100  # far worse, and so never chosen
+        got = best_of(only, base, level=1.0, resamples=20_000)
+        assert got.place == place
+        assert got.difference == pytest.approx(change[place].mean())
+    got = best_of(candidates, base, level=1.0, resamples=40_000)
+    assert got.p == pytest.approx(exact[got.place], abs=0.01)
+
+
+def test_best_of_many_useless_candidates_is_rarely_better() -> None:
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(200):
+        base = rng.random(60)
+        found.append(best_of(base + rng.normal(size=(40, 60)), base, 0.05, resamples=300).p)
+    assert 0.01 <= np.mean(np.array(found) <= 0.05) <= 0.11
+    assert np.mean(np.array(found) <= 0.5) == pytest.approx(0.5, abs=0.12)
+
+
+def test_best_of_takes_the_largest_gain_among_those_that_are_sure() -> None:
+    base = np.zeros(40)
+    rng = np.random.default_rng(0)
+    sure, larger = np.full(40, 0.1), np.full(40, 0.2)
+    wild = rng.normal(0.3, 3.0, size=40)
+    got = best_of([sure, wild, larger], base, 0.05)
+    assert got.place == 2
+    assert got.p < 0.01
+    assert best_of([wild, -wild], base, 0.05).p > 0.05
+
+
+@pytest.mark.parametrize(
+    ("candidates", "message"),
+    [
+        ([[1.0, 2.0]], "3 queries"),
+        ([1.0, 2.0, 3.0], "one value a query"),
+        ([[1, 2, np.nan]], "finite"),
+    ],
+)
+def test_best_of_refuses_what_does_not_fit(candidates: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        best_of(candidates, [0.0, 0.0, 0.0], 0.05)

@@ -15,6 +15,7 @@ from cdim.cli.failures import one_line
 VERBS = {
     "train": ("cdim.cli.training:train", "Train a model by a recipe."),
     "eval": ("cdim.cli.judging:evaluate", "Judge a trained model on a dataset."),
+    "atlas": ("cdim.cli.atlas:atlas", "Find out which layers tell instances apart, and fuse them."),
     "export": ("cdim.cli.exporting:export", "Write a trained model as a bundle, free of PyTorch."),
     "adapt": ("cdim.cli.adapting:adapt", "Fit a bundle to your own pairs, in seconds."),
     "index": ("cdim.cli.indexing:index", "Make a gallery of images, or bring it up to date."),

@@ -111,7 +111,7 @@ def judging(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--join-pool",
-            type=click.Choice(["average", "flatten", "grid2", "grid3", "grid4", "grid8"]),
+            type=click.Choice(["average", "max", "flatten", "grid2", "grid3", "grid4", "grid8"]),
             default="average",
             show_default=True,
             help="How the joined maps are pooled.",

@@ -56,6 +56,13 @@ class Backbone(nn.Module):
         own: nn.Module = self.network
         return own.model if isinstance(own, TimmNetwork) else own
 
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Its blocks by depth: of Sketch-a-Net, which is that small, all taps but the last."""
+        if isinstance(self.network, TimmNetwork):
+            return self.network.blocks
+        return tuple(tap for tap in self.taps if tap != self.final)
+
     def watch(self, taps: Sequence[str]) -> None:
         """Makes `forward` give more taps (Sketch-a-Net gives all it has).
 

@@ -52,6 +52,7 @@ class Embedder(nn.Module):
             part.pool,
             part.project,
             part.normalise,
+            part.final,
         )
         self.frozen = [self.backbone.part(name) for name in model.freeze]
         for module in self.frozen:

@@ -233,7 +233,7 @@ def _describe(
     length = None
     if fitted is not None:
         length = 1.0
-    elif recipe.fusion.normalise == "l2":
+    elif recipe.fusion.normalise != "none":
         length = float(np.sqrt(len(embedder.fusion.parts)))
     return Bundle(
         name=source.name,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cdim.errors import ModelError, RecipeError
 from cdim.learn.embedder import Embedder
-from cdim.learn.fusion import GRIDS, Fusion, unit
+from cdim.learn.fusion import GRIDS, Fusion, rooted, unit
 from cdim.projection import Projection
 
 MOST_FEATURES = 16_384
@@ -71,7 +71,7 @@ class Graph(nn.Module):
         features = embedding if self.features is None else self.features(*looks)
         if self.domains:
             mean = self.means[0] if domain is None else self.means[domain]
-            given = _rooted(embedding) if self.rooted else embedding
+            given = rooted(embedding) if self.rooted else embedding
             embedding = unit((given - mean) @ self.matrix)
         return features, embedding
 
@@ -133,11 +133,6 @@ def _forget_origins(path: Path) -> None:
     onnx.save(model, path)
 
 
-def _rooted(vectors: Tensor) -> Tensor:
-    """As `cdim.projection.rooted`."""
-    return unit(torch.sign(vectors) * vectors.abs().sqrt())
-
-
 def _features(embedder: Embedder) -> Fusion | None:
     """The fusion of what comes before any projection; None where that is the embedding."""
     trained = embedder.fusion
@@ -155,6 +150,7 @@ def _features(embedder: Embedder) -> Fusion | None:
             fitted,
             0,
             part.normalise,
+            part.final,
         )
         if fusion.dim <= MOST_FEATURES:
             # Learned exponents of pooling come along.

@@ -24,7 +24,7 @@ else:
     import tomli as tomllib
 
 DOCUMENT = strict.Document("recipe", RecipeError)
-Pool = Literal["flatten", "average", "gem", "attention", "grid2", "grid3", "grid4", "grid8"]
+Pool = Literal["flatten", "average", "gem", "max", "attention", "grid2", "grid3", "grid4", "grid8"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,9 @@ class FusionPart:
         pool: one way of pooling for all taps, or one a tap. "attention" is Fig. 3(b), see
             `cdim.learn.attention`.
         project: size of one linear layer behind the joined taps; 0 for none.
-        normalise: "l2" scales each part to length one before joining (FG-SBIR), "none" (ReID).
+        final: whether the final feature is joined as well; false leaves the taps alone.
+        normalise: "l2" scales each part to length one before joining (FG-SBIR), "root" the signed
+            square roots of its values, "none" (ReID).
         mirror: average each part with that of the mirror image, whenever the network is not
             trained (flip test, ReID): embedding takes twice as long.
     """
@@ -136,7 +138,8 @@ class FusionPart:
     taps: tuple[str, ...] = ()
     pool: Pool | tuple[Pool, ...] = "flatten"
     project: int = 0
-    normalise: Literal["l2", "none"] = "l2"
+    final: bool = True
+    normalise: Literal["l2", "root", "none"] = "l2"
     mirror: bool = False
 
 

@@ -8,6 +8,7 @@ height and at twice the width. The axes that grow are the positions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -100,6 +101,25 @@ class TimmNetwork(nn.Module):
         self.layouts = _measure(name, channels, crop, last_stride)
         self.taps: tuple[str, ...] = ()
         self.watch(taps)
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The blocks of the network that can be taps, in the order they run.
+
+        What a block is says timm, which needs to know it for learning rates layer by layer. Where
+        it does not, it is what the network itself is made of.
+        """
+        matcher = getattr(self.model, "group_matcher", None)
+        groups = matcher(coarse=False) if matcher is not None else {}
+        named = groups.get("blocks", ()) if isinstance(groups, dict) else ()
+        # A number beside a pattern puts its modules with a block: they are none themselves.
+        patterns = [named] if isinstance(named, str) else [p for p, place in named if place is None]
+        found = [
+            tap for tap in self.layouts if any(re.fullmatch(p.lstrip("^"), tap) for p in patterns)
+        ]
+        parts = {name for name, _ in self.model.named_children()}
+        vectors = {tap for tap, layout in self.layouts.items() if layout.size == (1, 1)}
+        return tuple(found or [tap for tap in self.layouts if tap in parts - vectors])
 
     def watch(self, taps: Sequence[str]) -> None:
         """Makes `forward` give more taps.

@@ -33,6 +33,15 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Best:
+    """The best of several candidates, and p of "none of them is better"."""
+
+    place: int
+    difference: float
+    p: float
+
+
+@dataclass(frozen=True)
 class Paired:
     """A difference of means on the same queries, its interval, and p of "no difference"."""
 
@@ -153,6 +162,67 @@ def paired_test(
     change = left - right
     spread = bootstrap(change, np.mean, resamples, level, seed)
     return Paired(spread.value, spread.low, spread.high, _sign_flip(change, resamples, seed))
+
+
+def best_of(
+    candidates: ArrayLike,
+    base: ArrayLike,
+    level: float,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Best:
+    """Tests which of several candidates are better than what there is, and takes the best of them.
+
+    The best of a hundred candidates that add nothing looks better than nothing: its own p-value
+    would be small far too often. So each is compared with the best of all candidates under every
+    drawn sign pattern (one sign a query, the same for all candidates), the single-step maxT of
+    Westfall and Young. That holds the chance of taking any useless candidate at the level asked
+    for, and since candidates that are alike rise and fall together, it does not punish their number
+    as Bonferroni would. Differences are measured in units of their own spread,
+    sum d / sqrt(sum d^2), so that one that upsets everything does not hide one that helps a
+    little everywhere. One-sided.
+
+    Args:
+        candidates: (k, n) one value a query of each candidate.
+        base: (n,) the same queries' values of what there is.
+        level: largest p of a candidate that counts as better.
+        resamples: sign patterns drawn; p cannot fall below 1 / (resamples + 1).
+        seed: of the draws.
+
+    Returns:
+        Of the candidates that count as better, or else of all, the one with the largest mean (the
+        first of equals); its mean minus the base's, and its p.
+
+    Raises:
+        UsageError: no candidates, values that are not finite, or unequal numbers of queries.
+
+    >>> best_of([[1, 1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 0, 1, 0]], [0] * 7, 0.05, resamples=999).place
+    0
+    """
+    values, start = np.asarray(candidates, dtype=np.float64), _per_query(base)
+    if values.ndim != 2 or not len(values) or values.shape[1] != len(start):
+        raise UsageError(
+            f"candidates of shape {values.shape} for {len(start)} queries",
+            "each candidate has one value a query, and there is at least one",
+            "judge all on the same queries",
+        )
+    if not np.isfinite(values).all():
+        raise UsageError("a value is not finite", "values are finite numbers", "check the input")
+    change = values - start
+    spread = np.sqrt(np.square(change).sum(axis=1, keepdims=True))
+    scaled = change / np.where(spread > 0, spread, 1)
+    found = scaled.sum(axis=1) - 1e-9 * np.abs(scaled).sum(axis=1)  # as in a single test
+    rng = np.random.default_rng(seed)
+    as_large = np.zeros(len(values), dtype=np.int64)
+    for size in _blocks(resamples, len(start)):
+        signs = rng.integers(0, 2, size=(size, len(start)), dtype=np.int8) * 2.0 - 1
+        largest = np.sort((signs @ scaled.T).max(axis=1))
+        as_large += size - np.searchsorted(largest, found)
+    p = (1 + as_large) / (1 + resamples)
+    means = change.mean(axis=1)
+    better = (p <= level) & (means > 0)
+    place = int(np.where(better | ~better.any(), means, -np.inf).argmax())
+    return Best(place, float(means[place]), float(p[place]))
 
 
 def _sign_flip(change: NDArray[np.float64], resamples: int, seed: int) -> float:

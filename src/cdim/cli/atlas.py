@@ -1,0 +1,118 @@
+"""`cdim atlas`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cdim.cli import options
+from cdim.cli.failures import training_extra
+
+if TYPE_CHECKING:
+    from cdim.learn.atlas.report import Atlas
+
+
+@click.command()
+@click.argument("model", type=options.PATH)
+@click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
+@click.option(
+    "-o", "--out", type=options.PATH, required=True, metavar="DIR", help="The atlas's folder."
+)
+@click.option(
+    "--tap",
+    "taps",
+    multiple=True,
+    metavar="TAP",
+    help="A map to look at. Repeatable [default: every block of the network].",
+)
+@click.option(
+    "--treatment",
+    "treatments",
+    multiple=True,
+    metavar="NAME",
+    help="What is done to vectors before they are compared: none, l2, root, centred or pairs. "
+    "Repeatable [default: all].",
+)
+@click.option(
+    "--regularisation",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="LAMBDA",
+    help="Of the head of pairs.",
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(min=1),
+    default=16_384,
+    show_default=True,
+    metavar="DIMS",
+    help="Most dimensions of the fusion; the default is what a bundle can hold.",
+)
+@click.option(
+    "--instances",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Look at N instances only, drawn by the seed [default: all].",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the folds."
+)
+@options.device
+@options.data_root
+def atlas(
+    model: Path,
+    datasets: tuple[str, ...],
+    out: Path,
+    taps: tuple[str, ...],
+    treatments: tuple[str, ...],
+    regularisation: float,
+    budget: int,
+    instances: int | None,
+    seed: int,
+    device: str,
+    data: Path | None,
+) -> None:
+    """Find out which layers of MODEL, a run or a recipe, tell instances apart.
+
+    Judges every layer x pooling on folds of the train split of each DATASET, chooses a fusion, and
+    writes a page, a picture, all numbers and a recipe of it. Nothing is trained.
+
+    \b
+    cdim atlas recipes/frozen-mobilenet.toml qmul-shoe qmul-chair qmul-handbag -o atlas
+    cdim atlas runs/small-fusion-0 qmul-shoe --treatment pairs --budget 4096 -o shoes
+    """  # noqa: D301 - click wants the character
+    from tqdm import tqdm
+
+    with training_extra():
+        from cdim.learn.atlas import survey
+    asked = survey.Asked(taps, treatments, regularisation, budget, instances, seed)
+    bars: dict[str, Any] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            bars[what] = tqdm(total=total, desc=what, unit="", disable=None, leave=False)
+        bars[what].update(done - bars[what].n)
+
+    found = survey.survey(model, datasets, out, asked, data, device, show)
+    for bar in bars.values():
+        bar.close()
+    _echo(found, out)
+
+
+def _echo(atlas: Atlas, out: Path) -> None:
+    choice, held, last, gain = atlas.choice, atlas.held_out, atlas.last_layer, atlas.gain
+    click.echo(f"chosen: {' + '.join(str(cell) for cell in choice.cells)}")
+    click.echo(f"        {choice.dim:,} dimensions, {choice.words}")
+    for words, each in (("such choices, on held-out folds", held), ("the final feature", last)):
+        e = each.acc_1
+        click.echo(
+            f"{words:<34}acc@1 {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]  MRR {each.mrr:.3f}"
+        )
+    click.echo(
+        f"{'difference':<34}acc@1 {gain.difference:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]  "
+        f"p = {gain.p:.3g}"
+    )
+    click.echo(f"look at {out / 'atlas.html'}; a run of it: cdim train {out / 'recipe.toml'}")

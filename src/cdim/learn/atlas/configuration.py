@@ -1,0 +1,97 @@
+"""An atlas's choice as a recipe that `cdim train` and `cdim export` take as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import tomli_w
+
+from cdim.learn.atlas.cells import Cell
+from cdim.learn.atlas.treatments import HEAD_DIM, Treatment
+from cdim.learn.recipe import (
+    AugmentPart,
+    DataPart,
+    FusionPart,
+    LoopPart,
+    LossPart,
+    ModelPart,
+    OptimiserPart,
+    Pool,
+    Recipe,
+    parse,
+)
+
+
+def configure(
+    recipe: Recipe,
+    model: ModelPart,
+    datasets: tuple[str, ...],
+    cells: tuple[Cell, ...],
+    treatment: Treatment,
+    final: str,
+) -> Recipe:
+    """The recipe of a chosen fusion: the measured network as it is, and nothing to train.
+
+    Args:
+        recipe: of the network that was measured; its input stays.
+        model: the network, and where its weights are now.
+        datasets: what the heads are fitted on at export.
+        cells: the fusion.
+        treatment: under which it was chosen.
+        final: name of the network's final feature.
+    """
+    middle = [cell for cell in cells if cell.tap != final]
+    # A network with random weights cannot be taken as it is: that one is left to be trained.
+    ready = bool(model.start or model.weights)
+    return Recipe(
+        name=f"{recipe.name}-atlas",
+        data=DataPart(train=datasets, validation=0.0),
+        seed=recipe.seed,
+        input=recipe.input,
+        augment=AugmentPart() if ready else recipe.augment,
+        model=model,
+        fusion=FusionPart(
+            taps=tuple(cell.tap for cell in middle),
+            pool=cast("tuple[Pool, ...]", tuple(cell.pool for cell in middle)),
+            final=len(middle) < len(cells),
+            normalise=treatment.normalise,
+            mirror=recipe.fusion.mirror,
+        ),
+        loss=LossPart(negatives="in-batch") if ready else recipe.loss,
+        optimiser=OptimiserPart() if ready else recipe.optimiser,
+        loop=replace(LoopPart(), steps=0) if ready else recipe.loop,
+    )
+
+
+def write(recipe: Recipe, treatment: Treatment, path: Path) -> None:
+    """Writes it, with the commands that make a run and a bundle of it."""
+    run, folder = f"runs/{recipe.name}-{recipe.seed}", path.parent
+    head = f" --dim {HEAD_DIM} --head {treatment.head}" if treatment.head else ""
+    lines = [
+        f"Chosen by cdim atlas: {treatment.words}. A run, folds of it, and a bundle:",
+        f"  cdim train {path}",
+        f"  for k in 0 1 2 3 4; do cdim train {path} --out {folder}/fold-$k \\",
+        "      --set data.validation=0.2 --set data.fold=$k; done",
+        f"  cdim export {run} -o {folder}/bundle{head} \\",
+        f"      {' '.join(f'--fold {folder}/fold-{k}' for k in range(5))}",
+    ]
+    comment = "".join(f"# {line}\n" for line in lines)
+    path.write_text(comment + tomli_w.dumps(_short(recipe)), encoding="utf-8")
+
+
+def _short(recipe: Recipe) -> dict[str, Any]:
+    """Plain values of a recipe, without those that are defaults."""
+    table = recipe.to_dict()
+    default = parse({"name": recipe.name, "data": {"train": recipe.data.train}}).to_dict()
+    short: dict[str, Any] = {}
+    for key, value in table.items():
+        if not isinstance(value, dict):
+            if value != default[key] or key == "name":
+                short[key] = value
+            continue
+        changed = {k: v for k, v in value.items() if v != default[key][k] or k == "train"}
+        if changed:
+            short[key] = changed
+    return short

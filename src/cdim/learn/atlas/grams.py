@@ -1,0 +1,100 @@
+"""Gram matrices of descriptors: all that distances and closed-form heads need of them.
+
+Two a cell: of the descriptors x themselves, and of their signed square roots. A fusion joins parts,
+so its Gram matrix is the sum of those of its parts, and any fusion can be judged without its
+vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.learn.atlas.cells import Cell
+from cdim.learn.atlas.descriptors import Descriptors
+
+Gram = NDArray[np.float32]
+_TINY = 1e-24
+
+
+@dataclass(frozen=True)
+class Grams:
+    """Gram matrices on disk.
+
+    Args:
+        folder: two files for each cell.
+        cells: which there are.
+    """
+
+    folder: Path
+    cells: tuple[Cell, ...]
+
+    def plain(self, cell: Cell) -> Gram:
+        """(n, n) inner products of the descriptors."""
+        found: Gram = np.load(self.folder / f"{self.cells.index(cell):04}.plain.npy")
+        return found
+
+    def rooted(self, cell: Cell) -> Gram:
+        """(n, n) inner products of their signed square roots."""
+        found: Gram = np.load(self.folder / f"{self.cells.index(cell):04}.rooted.npy")
+        return found
+
+
+def measure(
+    descriptors: Descriptors, folder: Path, progress: Callable[[int, int], None] | None = None
+) -> Grams:
+    """Computes the Gram matrices of every cell, a few rows of one cell at a time.
+
+    Args:
+        descriptors: of n images.
+        folder: where the matrices go.
+        progress: called with (cells done, all).
+    """
+    for number, cell in enumerate(descriptors.cells):
+        plain, rooted = _products(descriptors, cell)
+        np.save(folder / f"{number:04}.plain.npy", plain)
+        np.save(folder / f"{number:04}.rooted.npy", rooted)
+        if progress is not None:
+            progress(number + 1, len(descriptors.cells))
+    return Grams(folder, descriptors.cells)
+
+
+def _products(descriptors: Descriptors, cell: Cell) -> tuple[Gram, Gram]:
+    n = descriptors.images
+    plain, rooted = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
+    blocks = descriptors.blocks(cell)
+    for place, rows in enumerate(blocks):
+        left = descriptors.rows(cell, rows.start, rows.stop)
+        left_roots = roots(left)
+        for columns in blocks[: place + 1]:
+            same = columns is rows
+            right = left if same else descriptors.rows(cell, columns.start, columns.stop)
+            right_roots = left_roots if same else roots(right)
+            for whole, a, b in ((plain, left, right), (rooted, left_roots, right_roots)):
+                found = a @ b.T
+                whole[rows.start : rows.stop, columns.start : columns.stop] = found
+                whole[columns.start : columns.stop, rows.start : rows.stop] = found.T
+    return plain, rooted
+
+
+def roots(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Signed square roots, as they are: `cdim.projection.rooted` scales them besides."""
+    found: NDArray[np.float32] = np.sign(vectors) * np.sqrt(np.abs(vectors))
+    return found
+
+
+def scaled(gram: Gram, squares: NDArray[np.float32]) -> Gram:
+    """The Gram matrix of vectors divided by the roots of `squares` (n,); zeros stay zeros."""
+    factors = np.where(squares > _TINY, 1 / np.sqrt(np.maximum(squares, _TINY)), 0)
+    factors = factors.astype(np.float32)
+    found: Gram = gram * factors[:, None] * factors[None, :]
+    return found
+
+
+def unit(gram: Gram) -> Gram:
+    """The Gram matrix of the same vectors at length one: their cosines."""
+    return scaled(gram, np.diagonal(gram))

@@ -1,0 +1,185 @@
+"""An atlas as a picture (SVG) and as one self-contained page (HTML)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+
+from cdim.learn.atlas.cells import POOLS
+from cdim.learn.atlas.report import Atlas, Match, Selected
+from cdim.metrics.significance import Estimate
+
+WIDTH, HEIGHT = 58, 42
+"""Of a cell of the heat map."""
+SHOWN = 15
+"""Matches of each kind on the page."""
+_COLOURS = ((247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))
+"""From the worst cell of a picture to its best (ColorBrewer's Blues)."""
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One cell of the heat map, ready to draw."""
+
+    x: int
+    y: int
+    fill: str
+    ink: str
+    value: str
+    interval: str
+    words: str
+    order: int | None
+
+
+@dataclass(frozen=True)
+class _Heat:
+    """One heat map, ready to draw."""
+
+    title: str
+    columns: list[str]
+    rows: tuple[str, ...]
+    cells: list[_Drawn]
+    absent: list[tuple[int, int, str]]
+    low: str
+    high: str
+    colours: list[str]
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """A part's margin in one match: per cent of the widest on the page, and where it starts."""
+
+    left: float
+    width: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One match, ready to print."""
+
+    match: Match
+    bars: list[_Bar]
+    margin: float
+
+
+def picture(atlas: Atlas) -> str:
+    """The heat map of the chosen treatment as SVG."""
+    return (
+        _environment()
+        .get_template("heat.svg.j2")
+        .render(heat=_heat(atlas, atlas.choice), width=WIDTH, height=HEIGHT)
+    )
+
+
+def page(atlas: Atlas) -> str:
+    """Everything, as HTML that needs no other file."""
+    others = [each for each in atlas.selections if each.treatment.name != atlas.chosen]
+    found = [match for match in atlas.matches if match.found]
+    lost = [match for match in atlas.matches if not match.found]
+    # What the first part alone gets wrong, and by how much the others make up for it.
+    saved = sorted((m for m in found if m.margins[0] < 0), key=lambda m: m.margins[0])
+    spoilt = sorted((m for m in lost if m.margins[0] > 0), key=lambda m: -m.margins[0])
+    return (
+        _environment()
+        .get_template("atlas.html.j2")
+        .render(
+            atlas=atlas,
+            choice=atlas.choice,
+            heat=_heat(atlas, atlas.choice),
+            others=[(each, _heat(atlas, each)) for each in others],
+            saved=_rows(saved[:SHOWN]),
+            spoilt=_rows(spoilt[:SHOWN]),
+            counts=(len(saved), len(spoilt), len(found), len(lost)),
+            width=WIDTH,
+            height=HEIGHT,
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cdim.learn.atlas", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=_percent, interval=_interval, count="{:,}".format)
+    return environment
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _interval(found: Any) -> str:
+    return f"[{_percent(found.low)}, {_percent(found.high)}]"
+
+
+def _heat(atlas: Atlas, shown: Selected) -> _Heat:
+    name = shown.treatment.name
+    columns = [layer.tap for layer in atlas.layers]
+    values = [each.scores[name].acc_1.value for each in atlas.cells]
+    low, high = min(values), max(values)
+    cells = []
+    for each in atlas.cells:
+        score = each.scores[name]
+        share = (score.acc_1.value - low) / (high - low) if high > low else 1.0
+        cells.append(
+            _Drawn(
+                WIDTH * columns.index(each.cell.tap),
+                HEIGHT * POOLS.index(each.cell.pool),
+                _colour(share),
+                "#ffffff" if share > 0.55 else "#1d1f21",
+                _percent(score.acc_1.value),
+                _rounded(score.acc_1),
+                f"{each.cell}: {each.cell.dim:,} dimensions, acc@1 {_percent(score.acc_1.value)} % "
+                f"{_interval(score.acc_1)}, MRR {score.mrr:.3f}",
+                shown.cells.index(each.cell) + 1 if each.cell in shown.cells else None,
+            )
+        )
+    absent = [
+        (WIDTH * number, HEIGHT * POOLS.index(pool), f"{layer.tap} ({pool}): {why}")
+        for number, layer in enumerate(atlas.layers)
+        for pool, why in layer.absent.items()
+    ]
+    return _Heat(
+        f"{atlas.backbone}: acc@1 in % on {atlas.queries:,} held-out queries, {shown.words}",
+        [f"{layer.tap} {layer.size[0]}×{layer.size[1]}×{layer.channels}" for layer in atlas.layers],
+        POOLS,
+        cells,
+        absent,
+        _percent(low),
+        _percent(high),
+        [_colour(step / 20) for step in range(21)],
+    )
+
+
+def _rounded(found: Estimate) -> str:
+    return f"{100 * found.low:.0f}-{100 * found.high:.0f}"
+
+
+def _colour(share: float) -> str:
+    place = share * (len(_COLOURS) - 1)
+    first = min(int(place), len(_COLOURS) - 2)
+    mixed = (
+        round(a + (b - a) * (place - first))
+        for a, b in zip(_COLOURS[first], _COLOURS[first + 1], strict=True)
+    )
+    return "#" + "".join(f"{level:02x}" for level in mixed)
+
+
+def _rows(shown: Sequence[Match]) -> list[_Row]:
+    widest = max((abs(m) for match in shown for m in match.margins), default=1.0) or 1.0
+    return [
+        _Row(
+            match,
+            [_Bar(50 + min(0.0, 50 * m / widest), 50 * abs(m) / widest, m) for m in match.margins],
+            sum(match.margins),
+        )
+        for match in shown
+    ]

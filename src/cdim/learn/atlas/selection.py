@@ -1,0 +1,192 @@
+"""Forward selection of a fusion under a budget of dimensions, with a stop that knows chance.
+
+The best single cell comes first. Then every other tap, pooled in the way that is best for it alone
+among those that still fit, is tried beside what there is, and the best of those joins that find the
+held-out instances better by more than chance would: with so many candidates and a hundred queries
+some candidate always looks a point better. `cdim.metrics.significance.best_of` therefore compares
+each with the best of all candidates under random signs, so that the level holds for the whole step,
+however many were tried. What there is was itself the best of many on these queries, which makes the
+bar higher, not lower.
+
+The first cell is not tested: something has to be chosen. And what is chosen on some queries looks
+too good on them. So the choice is repeated without each fold's queries, and what is reported is
+how each of these choices does on the fold that had no say in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.errors import UsageError
+from cdim.learn.atlas.cells import Cell
+from cdim.learn.atlas.scoring import Scorer
+from cdim.learn.atlas.treatments import Treatment
+from cdim.metrics.significance import best_of
+
+LEVEL = 0.05
+"""Chance, at each step, to take a cell when none adds anything."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the selection.
+
+    Args:
+        cell: the best candidate.
+        taken: whether it joined.
+        candidates: how many were tried.
+        acc_1: share of queries that find their match first, with it joined.
+        mrr: mean reciprocal rank, likewise; what is compared.
+        gain: of that over what there was; all of it in the first step.
+        p: of "no candidate adds anything"; None in the first step.
+    """
+
+    cell: Cell
+    taken: bool
+    candidates: int
+    acc_1: float
+    mrr: float
+    gain: float
+    p: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """All that was measured under one treatment.
+
+    Args:
+        treatment: which.
+        single: (cells, q) reciprocal ranks of every cell alone.
+        steps: of the selection on all queries; the last may be one that was not taken.
+        chosen: reciprocal ranks (q,) with the chosen fusion, too good since chosen on them.
+        without: for each fold, what the other folds' queries chose: their mean reciprocal rank
+            with it, and the reciprocal ranks of the fold's own queries.
+        fusions: for each fold, that choice.
+    """
+
+    treatment: Treatment
+    single: NDArray[np.float64]
+    steps: tuple[Step, ...]
+    chosen: NDArray[np.float64]
+    without: tuple[tuple[float, NDArray[np.float64]], ...]
+    fusions: tuple[tuple[Cell, ...], ...]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """The chosen fusion."""
+        return tuple(step.cell for step in self.steps if step.taken)
+
+
+def check_budget(cells: Sequence[Cell], budget: int) -> None:
+    """Refuses a budget of dimensions that no cell fits.
+
+    Raises:
+        UsageError: it is too small.
+    """
+    least = min(cells, key=lambda cell: cell.dim)
+    if least.dim > budget:
+        raise UsageError(
+            f"--budget {budget}",
+            f"the shortest descriptor, {least}, has {least.dim} dimensions",
+            "raise the budget",
+        )
+
+
+def explore(scorer: Scorer, cells: Sequence[Cell], budget: int, level: float = LEVEL) -> Explored:
+    """Judges every cell under a treatment, and chooses a fusion.
+
+    Args:
+        scorer: of the treatment.
+        cells: candidates, by depth.
+        budget: most dimensions of the fusion; see `check_budget`.
+        level: chance to take a useless cell, at each step.
+    """
+    single = np.stack([scorer.reciprocal_ranks([cell]) for cell in cells])
+    sizes = [len(fold.queries) for fold in scorer.folds]
+    part = np.repeat(np.arange(len(sizes)), sizes)
+    everything = np.full(len(part), True)
+    steps = forward(scorer, cells, budget, everything, level)
+    chosen = scorer.reciprocal_ranks([step.cell for step in steps if step.taken])
+    without, fusions = [], []
+    for number in range(len(sizes)):
+        others = part != number
+        path = forward(scorer, cells, budget, others, level)
+        fusion = tuple(step.cell for step in path if step.taken)
+        found = scorer.reciprocal_ranks(fusion)
+        without.append((float(found[others].mean()), found[~others]))
+        fusions.append(fusion)
+    return Explored(scorer.treatment, single, tuple(steps), chosen, tuple(without), tuple(fusions))
+
+
+def forward(
+    scorer: Scorer,
+    cells: Sequence[Cell],
+    budget: int,
+    rows: NDArray[np.bool_],
+    level: float = LEVEL,
+) -> list[Step]:
+    """The steps of a selection on some queries (q,); the last may be one that was not taken."""
+    first = [cell for cell in cells if cell.dim <= budget]
+    values = np.stack([scorer.reciprocal_ranks([cell])[rows] for cell in first])
+    single = values.mean(axis=1).tolist()
+    place = int(values.mean(axis=1).argmax())
+    steps = [_step(first[place], len(first), values[place], None)]
+    while True:
+        fusion = [step.cell for step in steps]
+        left, taps = budget - sum(cell.dim for cell in fusion), {cell.tap for cell in fusion}
+        fitting = _fitting(first, single, left, taps)
+        if not fitting:
+            return steps
+        base = scorer.reciprocal_ranks(fusion)[rows]
+        values = np.stack([scorer.reciprocal_ranks([*fusion, cell])[rows] for cell in fitting])
+        best = best_of(values, base, level)
+        taken = best.difference > 0 and best.p <= level
+        steps.append(
+            _step(fitting[best.place], len(fitting), values[best.place], base, best.p, taken)
+        )
+        if not taken:
+            return steps
+
+
+def _fitting(
+    cells: Sequence[Cell], alone: Sequence[float], left: int, taps: set[str]
+) -> list[Cell]:
+    """Of each tap that is not taken yet the cell that is best alone, of those that fit."""
+    found: dict[str, tuple[float, Cell]] = {}
+    for cell, value in zip(cells, alone, strict=True):
+        if cell.dim <= left and cell.tap not in taps:
+            known = found.get(cell.tap)
+            found[cell.tap] = (value, cell) if known is None or value > known[0] else known
+    return [cell for _, cell in found.values()]
+
+
+def _step(
+    cell: Cell,
+    candidates: int,
+    values: NDArray[np.float64],
+    base: NDArray[np.float64] | None,
+    p: float | None = None,
+    taken: bool = True,
+) -> Step:
+    mrr = float(values.mean())
+    gain = mrr if base is None else mrr - float(base.mean())
+    return Step(cell, taken, candidates, float((values == 1).mean()), mrr, gain, p)
+
+
+def best(explored: Sequence[Explored]) -> tuple[Explored, NDArray[np.float64]]:
+    """The treatment whose fusion finds most, and what such a choice is worth.
+
+    Returns:
+        It, and reciprocal ranks (q,) of the queries of each fold with the treatment and the fusion
+        that the other folds' queries chose.
+    """
+    chosen = max(explored, key=lambda each: each.chosen.mean())
+    honest = [
+        max((each.without[number] for each in explored), key=lambda found: found[0])[1]
+        for number in range(len(chosen.without))
+    ]
+    return chosen, np.concatenate(honest)

@@ -1,0 +1,163 @@
+"""What a chosen fusion loses when it is pruned or projected, judged on folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim import projection
+from cdim.data.manifest import Manifest
+from cdim.head_choice import Pairs
+from cdim.learn.atlas.cells import Cell
+from cdim.learn.atlas.descriptors import Descriptors
+from cdim.learn.atlas.grams import roots
+from cdim.learn.atlas.scoring import Fold, cosines
+from cdim.learn.atlas.treatments import Treatment
+
+DIMS = (512, 256, 128)
+SHARES = (0.5, 0.25, 0.125)
+"""Shares of the filters that are kept."""
+WHITENING = 0.5
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """One form of the fusion.
+
+    Args:
+        how: what was done to it, in words.
+        dim: dimensions left.
+        reciprocal_ranks: (q,) of the held-out queries.
+    """
+
+    how: str
+    dim: int
+    reciprocal_ranks: NDArray[np.float64]
+
+
+def vectors(
+    descriptors: Descriptors, cells: Sequence[Cell], treatment: Treatment
+) -> NDArray[np.float32]:
+    """The fusion (n, d) as the recipe gives it, before any head."""
+    parts = []
+    for cell in cells:
+        part = descriptors.whole(cell)
+        if treatment.normalise == "root":
+            part = roots(part)
+        parts.append(part if treatment.normalise == "none" else projection.unit(part))
+    return np.concatenate(parts, axis=1)
+
+
+def shorten(
+    fused: NDArray[np.float32],
+    manifest: Manifest,
+    folds: Sequence[Fold],
+    filters: NDArray[np.intp],
+    treatment: Treatment,
+) -> list[Form]:
+    """The fusion whole, with fewer filters, with fewer values, and projected.
+
+    Args:
+        fused: (n, d) as `vectors` gives them.
+        manifest: the images.
+        folds: what is held out in turn; what to keep and how to project is learned from the rest.
+        filters: (d,) which filter each value is of.
+        treatment: gives lambda.
+
+    Returns:
+        The first form is the whole fusion without a head.
+    """
+    # As many directions as the images of every fold span.
+    most = min(fused.shape[1], *(len(fold.train) - len(fold.means) for fold in folds))
+    dims = [dim for dim in DIMS if dim < most]
+    found: dict[tuple[str, int], list[NDArray[np.float64]]] = {}
+    for fold in folds:
+        forms = [("whole", fused[fold.held])]
+        forms += _pruned(fused, manifest, fold, filters)
+        forms += _projected(fused, manifest, fold, treatment, [most, *dims])
+        for how, short in forms:
+            ranks = fold.reciprocal_ranks(_kernel(short, how, treatment))
+            found.setdefault((how, short.shape[1]), []).append(ranks)
+    return [Form(how, dim, np.concatenate(parts)) for (how, dim), parts in found.items()]
+
+
+def _kernel(short: NDArray[np.float32], how: str, treatment: Treatment) -> NDArray[np.float32]:
+    plain = treatment.normalise == "none" and not how.startswith("projected")
+    return short @ short.T if plain else cosines(short)
+
+
+def agreement(
+    fused: NDArray[np.float32], manifest: Manifest, fold: Fold
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How much each value (d,) varies between training instances, and within their pairs.
+
+    A value is useful if it is alike in a query and its match and unlike in other instances: the
+    ratio of the two, Fisher's, is what filters are ranked by. Each domain's mean is removed first.
+    """
+    train = fold.train
+    x = fused[train] - (fold.means @ fused)[fold.domains[train]]
+    names = np.unique(manifest.instance[train], return_inverse=True)[1]
+    sums = np.zeros((names.max() + 1, fused.shape[1]))
+    np.add.at(sums, names, x)
+    mean = sums / np.bincount(names)[:, None]
+    return mean.var(axis=0), np.square(x - mean[names]).mean(axis=0)
+
+
+def _pruned(
+    fused: NDArray[np.float32], manifest: Manifest, fold: Fold, filters: NDArray[np.intp]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    between, within = agreement(fused, manifest, fold)
+    held = fused[fold.held]
+    sums = [np.bincount(filters, weights=part) for part in (between, within)]
+    order = np.argsort(-sums[0] / np.maximum(sums[1], _TINY), kind="stable")
+    for share in SHARES:
+        kept = np.sort(order[: max(1, round(share * len(order)))])
+        yield f"{100 * share:g} % of the filters", held[:, np.isin(filters, kept)]
+    order = np.argsort(-between / np.maximum(within, _TINY), kind="stable")
+    for dim in DIMS:
+        if dim < len(order):
+            yield "single values", held[:, np.sort(order[:dim])]
+
+
+def _projected(
+    fused: NDArray[np.float32],
+    manifest: Manifest,
+    fold: Fold,
+    treatment: Treatment,
+    dims: Sequence[int],
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    domains, train = manifest.domain, np.full(len(manifest), False)
+    train[fold.train] = True
+    plain = projection.decompose(fused[train], domains[train])
+    for dim in dims:
+        made = projection.shorten(plain, dim, WHITENING)
+        yield (
+            f"projected, components:{WHITENING:g}",
+            projection.apply(made, fused[~train], domains[~train]),
+        )
+    del plain
+    known = Pairs(manifest, domains, {"features": fused}).components("features", train)
+    for dim in dims:
+        made = projection.contrast(known, dim, treatment.regularisation)
+        yield (
+            f"projected, pairs:{treatment.regularisation:g}",
+            projection.apply(made, fused[~train], domains[~train]),
+        )
+
+
+def filters_of(cells: Sequence[Cell], channels: Sequence[int]) -> NDArray[np.intp]:
+    """Which filter each value (d,) of a fusion is of; numbered through all parts.
+
+    Args:
+        cells: the fusion.
+        channels: of each cell's tap.
+    """
+    found, first = [], 0
+    for cell, count in zip(cells, channels, strict=True):
+        found.append(first + np.repeat(np.arange(count), cell.dim // count))
+        first += count
+    return np.concatenate(found)

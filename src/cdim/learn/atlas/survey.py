@@ -1,0 +1,228 @@
+"""From a network and datasets to an atlas: the function behind `cdim atlas`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cdim import strict
+from cdim.bundle import free_folder
+from cdim.data.catalogue import open_dataset
+from cdim.data.manifest import Manifest
+from cdim.errors import ModelError, UsageError
+from cdim.head_choice import paired
+from cdim.learn.atlas import configuration, descriptors, grams, page, report, shortening
+from cdim.learn.atlas.cells import Cell, cells_of
+from cdim.learn.atlas.contributions import contribute
+from cdim.learn.atlas.descriptors import Descriptors
+from cdim.learn.atlas.report import Atlas
+from cdim.learn.atlas.scoring import Fold, Scorer, make_folds
+from cdim.learn.atlas.selection import LEVEL, Explored, best, check_budget, explore
+from cdim.learn.atlas.treatments import NAMES, read_treatment
+from cdim.learn.embedder import Embedder, choose_device, load_run
+from cdim.learn.graph import MOST_FEATURES
+from cdim.learn.loop import is_over
+from cdim.learn.recipe import ModelPart, read
+from cdim.learn.run import RUNS, find_start, start_from
+from cdim.learn.validation import has_cameras, with_roles
+from cdim.learn.weights import load_pretrained
+from cdim.metrics.significance import paired_test
+
+MOST_IMAGES = 6000
+"""Images of an atlas: its matrices have as many rows and columns."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the atlas is to be.
+
+    Args:
+        taps: the maps; () for every block.
+        treatments: their names; () for all.
+        regularisation: lambda of the head of pairs.
+        budget: most dimensions of the fusion.
+        instances: this many only, drawn by `seed`; None for all.
+        seed: of that draw and of the folds.
+        level: chance to take a useless cell, at each step of the selection.
+    """
+
+    taps: tuple[str, ...] = ()
+    treatments: tuple[str, ...] = ()
+    regularisation: float = 1.0
+    budget: int = MOST_FEATURES
+    instances: int | None = None
+    seed: int = 0
+    level: float = LEVEL
+
+
+def survey(
+    model: Path,
+    datasets: Sequence[str],
+    folder: Path,
+    asked: Asked,
+    data: Path | None = None,
+    device: str = "auto",
+    progress: Progress = lambda _what, _done, _all: None,
+) -> Atlas:
+    """Makes the atlas of a network: what every layer tells, and which to fuse.
+
+    Args:
+        model: a run's folder, or a recipe whose weights are taken as they are.
+        datasets: as for `cdim train`; their train splits are divided into folds, and nothing else
+            of them is looked at.
+        folder: where `atlas.json`, `atlas.html`, `atlas.svg` and `recipe.toml` go; new or empty.
+        asked: the rest.
+        data: where datasets are; None asks the environment (CDIM_DATA).
+        device: where the network runs.
+        progress: called with (what is done, how much, of how much).
+
+    Raises:
+        CdimError: of the kind that says what is wrong; nothing is left in the folder but what is
+            whole.
+    """
+    folder = free_folder(folder)
+    names = dict.fromkeys(asked.treatments or NAMES)
+    treatments = [read_treatment(name, asked.regularisation) for name in names]
+    manifest = _images(datasets, asked, data)
+    folds = make_folds(manifest, asked.seed)
+    embedder, part = open_network(model, data, device)
+    cells = cells_of(embedder.backbone, asked.taps)
+    check_budget(cells, asked.budget)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="temp-") as place:
+        work = Path(place)
+        found = descriptors.record(
+            embedder, manifest, cells, work, lambda i, n: progress("images", i, n)
+        )
+        products = grams.measure(found, work, lambda i, n: progress("cells", i, n))
+        explored = []
+        for number, treatment in enumerate(treatments):
+            scorer = Scorer(products, folds, treatment)
+            explored.append(explore(scorer, cells, asked.budget, asked.level))
+            progress("treatments", number + 1, len(treatments))
+        chosen, honest = best(explored)
+        forms = _forms(embedder, found, manifest, folds, chosen)
+        split = contribute(Scorer(products, folds, chosen.treatment), chosen.cells)
+    atlas = Atlas(
+        model=model.stem,
+        backbone=embedder.recipe.model.backbone,
+        datasets=tuple(datasets),
+        images=len(manifest),
+        queries=len(honest),
+        folds=len(folds),
+        seed=asked.seed,
+        budget=asked.budget,
+        level=asked.level,
+        layers=_layers(embedder, cells),
+        cells=report.scored(cells, explored),
+        selections=tuple(report.selected(each) for each in explored),
+        chosen=chosen.treatment.name,
+        held_out=report.accuracy(honest),
+        last_layer=report.accuracy(chosen.single[-1]),  # cells end with the final feature
+        gain=paired_test(honest == 1, chosen.single[-1] == 1),
+        forms=report.shorter(forms),
+        parts=report.parts(split),
+        matches=report.matches(split, manifest, np.concatenate([f.queries for f in folds])),
+    )
+    _write(atlas, folder)
+    recipe = configuration.configure(
+        embedder.recipe,
+        part,
+        tuple(datasets),
+        chosen.cells,
+        chosen.treatment,
+        embedder.backbone.final,
+    )
+    configuration.write(recipe, chosen.treatment, folder / "recipe.toml")
+    return atlas
+
+
+def _images(datasets: Sequence[str], asked: Asked, data: Path | None) -> Manifest:
+    """Queries and gallery images of the train splits.
+
+    Raises:
+        UsageError: too few or too many.
+    """
+    manifest = Manifest.concat([open_dataset(name, data).training() for name in datasets])
+    if has_cameras(manifest):
+        manifest = with_roles(manifest)
+    manifest = paired(manifest, asked.instances, asked.seed)
+    if len(manifest) > MOST_IMAGES:
+        names = len(np.unique(manifest.instance))
+        raise UsageError(
+            f"{len(manifest)} images of {names} instances",
+            f"an atlas compares all with all, and takes {MOST_IMAGES} images at most",
+            f"take a part of them with --instances {names * MOST_IMAGES // len(manifest) // 2}",
+        )
+    return manifest
+
+
+def open_network(model: Path, data: Path | None, device: str) -> tuple[Embedder, ModelPart]:
+    """A run's network, or that of a recipe with the weights it starts from.
+
+    Returns:
+        The network, and how a recipe that takes it as it is names it.
+
+    Raises:
+        ModelError: neither is there, or a run that was not trained to its end.
+        RecipeError: the recipe is wrong.
+    """
+    if model.is_dir():
+        embedder = load_run(model, device)
+        if not is_over(model):
+            raise ModelError(
+                f"{model} was not trained to its end",
+                "an atlas is of a finished network",
+                "go on with `cdim train RECIPE --resume`",
+            )
+        part = replace(embedder.recipe.model, start=str(model.resolve()), start_skip=(), weights="")
+        return embedder, part
+    if not model.is_file():
+        raise ModelError(
+            f"{model} is neither a run nor a recipe",
+            "a run is a folder that `cdim train` wrote, a recipe a TOML file",
+            "check the path",
+        )
+    plan = read(model)
+    torch.manual_seed(plan.seed)
+    embedder, part = Embedder(plan), plan.model
+    if part.weights:
+        load_pretrained(embedder.backbone, plan)
+    if part.start:
+        start = find_start(plan, model, (RUNS / f"{plan.name}-{plan.seed}",), data, device)
+        start_from(embedder, plan, start)
+        part = replace(part, start=str(start.resolve()))
+    return embedder.to(choose_device(device)).eval(), part
+
+
+def _forms(
+    embedder: Embedder,
+    found: Descriptors,
+    manifest: Manifest,
+    folds: Sequence[Fold],
+    chosen: Explored,
+) -> list[shortening.Form]:
+    fused = shortening.vectors(found, chosen.cells, chosen.treatment)
+    channels = [embedder.backbone.taps[cell.tap].channels for cell in chosen.cells]
+    filters = shortening.filters_of(chosen.cells, channels)
+    return shortening.shorten(fused, manifest, folds, filters, chosen.treatment)
+
+
+def _layers(embedder: Embedder, cells: Sequence[Cell]) -> tuple[report.Layer, ...]:
+    taps = dict.fromkeys(cell.tap for cell in cells)
+    return tuple(report.layer(tap, embedder.backbone.taps[tap]) for tap in taps)
+
+
+def _write(atlas: Atlas, folder: Path) -> None:
+    text = json.dumps(strict.plain(atlas), indent=1)
+    (folder / "atlas.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "atlas.svg").write_text(page.picture(atlas), encoding="utf-8")
+    (folder / "atlas.html").write_text(page.page(atlas), encoding="utf-8")

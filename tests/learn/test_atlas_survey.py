@@ -1,0 +1,212 @@
+"""An atlas from a run or a recipe to its folder: what it writes works, and memory is bounded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tomli_w
+
+from cdim import projection
+from cdim.data.catalogue import open_dataset
+from cdim.errors import CdimError, ModelError, UsageError
+from cdim.head_choice import paired
+from cdim.learn.atlas import survey as surveys
+from cdim.learn.atlas.scoring import cosines, make_folds
+from cdim.learn.atlas.survey import Asked, survey
+from cdim.learn.embedder import load_run
+from cdim.learn.export import export
+from cdim.learn.recipe import read
+from cdim.learn.run import train
+
+DATA = "synthetic:60"
+TAPS = ("conv5", "pool5", "fc6")
+
+
+@pytest.fixture(scope="module")
+def run(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "r.toml").write_text(tomli_w.dumps(small(loop={"steps": 2})), encoding="utf-8")
+    return train(folder / "r.toml", out=folder / "own", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def made(run, tmp_path_factory):
+    """An atlas of the run, whose selection takes whatever looks better."""
+    folder = tmp_path_factory.mktemp("atlases") / "atlas"
+    return survey(run, [DATA], folder, Asked(taps=TAPS, level=1.0)), folder
+
+
+def test_it_writes_numbers_a_page_a_picture_and_a_recipe_and_leaves_nothing_else(made):
+    atlas, folder = made
+    assert {path.name for path in folder.iterdir()} == {
+        "atlas.html",
+        "atlas.json",
+        "atlas.svg",
+        "recipe.toml",
+    }
+    told = json.loads((folder / "atlas.json").read_text("utf-8"))
+    assert [layer["tap"] for layer in told["layers"]] == [*TAPS, "fc7"]
+    assert len(told["matches"]) == told["queries"] == atlas.queries
+    assert {s["treatment"]["name"] for s in told["selections"]} == {
+        *("none", "l2", "root", "centred", "pairs")
+    }
+    for each in told["cells"]:
+        assert all(s["acc_1"]["low"] <= s["acc_1"]["value"] for s in each["scores"].values())
+
+
+def test_only_the_train_split_is_looked_at(made):
+    atlas, _ = made
+    train_split = open_dataset(DATA).training()
+    assert atlas.images <= len(train_split)
+    assert {m.query for m in atlas.matches} <= set(train_split.instance.tolist())
+
+
+def test_the_recipe_gives_what_was_measured(run, tmp_path):
+    atlas = survey(run, [DATA], tmp_path / "atlas", Asked(taps=TAPS, treatments=("root",)))
+    plan = read(tmp_path / "atlas" / "recipe.toml")
+    assert (plan.loop.steps, plan.data.train) == (0, (DATA,))
+    again = train(tmp_path / "atlas" / "recipe.toml", out=tmp_path / "again", device="cpu")
+    embedder = load_run(again, "cpu")
+    assert embedder.dim == atlas.choice.dim
+    images = paired(open_dataset(DATA).training(), None, 0)
+    vectors = embedder.embed(images)
+    found = [fold.reciprocal_ranks(cosines(vectors[fold.held])) for fold in make_folds(images, 0)]
+    assert np.concatenate(found).mean() == pytest.approx(atlas.choice.on_chosen.mrr)
+
+
+def test_the_recipe_becomes_a_bundle_with_its_head(made, tmp_path):
+    atlas, folder = made
+    chosen = next(s for s in atlas.selections if s.treatment.name == atlas.chosen).treatment
+    again = train(folder / "recipe.toml", out=tmp_path / "again", device="cpu")
+    head = projection.read_head(chosen.head) if chosen.head else None
+    bundle = export(again, tmp_path / "bundle", dim=16 if head else None, head=head)
+    assert bundle.features == atlas.choice.dim
+    if head:
+        assert f"--head {chosen.head}" in (folder / "recipe.toml").read_text("utf-8")
+
+
+def test_the_same_again_gives_the_same(made, run, tmp_path):
+    atlas, _ = made
+    asked = Asked(taps=TAPS, treatments=("pairs", "l2"), level=1.0)
+    one, two = (survey(run, [DATA], tmp_path / name, asked) for name in ("one", "two"))
+    assert (tmp_path / "one/atlas.json").read_bytes() == (tmp_path / "two/atlas.json").read_bytes()
+    assert one == two
+    own = {s.treatment.name: s for s in atlas.selections}
+    assert [own[s.treatment.name] for s in one.selections] == list(one.selections)
+
+
+def test_the_page_stands_alone_and_marks_what_was_chosen(made):
+    atlas, folder = made
+    for name in ("atlas.html", "atlas.svg"):
+        text = (folder / name).read_text("utf-8")
+        for foreign in ("src=", "href=", "@import", "url("):
+            assert foreign not in text
+        assert text.count('class="badge"') >= len(atlas.choice.cells)
+    text = (folder / "atlas.html").read_text("utf-8")
+    assert len(atlas.parts) == len(atlas.choice.cells) > 1
+    assert text.count('class="track"') % len(atlas.parts) == 0
+    assert "first only with it" in text
+    picture = (folder / "atlas.svg").read_text("utf-8")
+    cells = len(atlas.cells)
+    assert picture.count('class="value"') == cells
+    assert picture.startswith("<svg")
+    assert picture.count('class="badge"') == len(atlas.choice.cells)
+
+
+@pytest.mark.parametrize(
+    ("name", "crop"), [("resnet10t", [64, 64]), ("vit_tiny_patch16_224", [96, 96])]
+)
+def test_a_recipe_with_random_weights_is_left_to_be_trained(small, tmp_path, name, crop):
+    table = small(
+        model={"backbone": name},
+        input={
+            "resize": crop,
+            "crop": crop,
+            "channels": 3,
+            "mean": [124.0, 116.0, 104.0],
+            "std": [58.0, 57.0, 57.0],
+        },
+    )
+    (tmp_path / "r.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
+    asked = Asked(treatments=("l2", "pairs"), budget=2000, instances=16)
+    atlas = survey(tmp_path / "r.toml", [DATA], tmp_path / "atlas", asked)
+    assert atlas.images == 32
+    assert atlas.choice.dim <= 2000
+    plan = read(tmp_path / "atlas" / "recipe.toml")
+    assert plan.loop.steps == 6
+    assert len(plan.fusion.taps) + plan.fusion.final == len(atlas.choice.cells)
+
+
+def test_what_cannot_be_is_told_before_anything_is_run(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(surveys.descriptors, "record", None)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    wrong: list[tuple[dict[str, object], type[CdimError], str]] = [
+        ({"folder": tmp_path / "full"}, UsageError, "not overwritten"),
+        ({"model": tmp_path / "none"}, ModelError, "neither a run nor a recipe"),
+        ({"asked": Asked(instances=2)}, UsageError, "4 or more"),
+        ({"asked": Asked(treatments=("rooted",))}, UsageError, "did you mean 'root'"),
+        ({"asked": Asked(budget=3)}, UsageError, "--budget 3"),
+    ]
+    for given, kind, message in wrong:
+        whole = {"model": run, "datasets": [DATA], "folder": tmp_path / "a", "asked": Asked()}
+        with pytest.raises(kind, match=message):
+            survey(**{**whole, **given})
+    monkeypatch.setattr(surveys, "MOST_IMAGES", 20)
+    with pytest.raises(UsageError, match=r"20 images at most; .*--instances"):
+        survey(run, [DATA], tmp_path / "a", Asked())
+
+
+def test_a_stopped_run_is_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(surveys, "is_over", lambda _run: False)
+    with pytest.raises(ModelError, match="not trained to its end"):
+        survey(run, [DATA], tmp_path / "a", Asked())
+
+
+MEMORY = """
+import resource, sys, tempfile
+from pathlib import Path
+import numpy as np, torch
+from cdim.data.manifest import Manifest
+from cdim.learn.atlas import descriptors, grams
+from cdim.learn.atlas.cells import cells_of
+from cdim.learn.embedder import Embedder
+from cdim.learn.recipe import parse
+
+torch.set_num_threads(1)
+rng = np.random.default_rng(0)
+pixels = [rng.integers(0, 256, (128, 128, 3), dtype=np.uint8) for _ in range(192)]
+manifest = Manifest.build(pixels, range(len(pixels)))
+embedder = Embedder(parse({
+    "name": "x", "data": {"train": ["a"]}, "model": {"backbone": "resnet10t"},
+    "input": {"resize": [128, 128], "crop": [128, 128], "channels": 3,
+              "mean": [124.0] * 3, "std": [58.0] * 3},
+}))
+cells = cells_of(embedder.backbone)
+descriptors.BLOCK = 2 << 20
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+with tempfile.TemporaryDirectory() as a, tempfile.TemporaryDirectory() as b:
+    descriptors.record(embedder, manifest.take(range(32)), cells, Path(a))
+    before = peak()
+    found = descriptors.record(embedder, manifest, cells, Path(b))
+    grams.measure(found, Path(b))
+    kept = sum(path.stat().st_size for path in Path(b).glob("*.descriptors"))
+    print(kept, peak() - before)
+"""
+
+
+def test_memory_does_not_grow_with_what_is_kept():
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(MEMORY)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    kept, grown = map(int, done.stdout.split())
+    assert kept > 40e6
+    assert grown < 0.4 * kept
