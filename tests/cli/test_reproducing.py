@@ -155,6 +155,20 @@ def test_reports_outlive_their_runs_but_not_their_recipe(place, call):
     assert Maker(plan, place / "runs", None, "cpu").kept(row, "products.csv") is None
 
 
+def test_a_report_is_kept_when_recipes_have_a_key_more(place, call):
+    from cdim.cli.making import Maker
+    from cdim.reproduction import read
+
+    call("reproduce", "7", "--row", "Vanilla", *OPTIONS)
+    noted = place / "runs" / "reports" / "plain-0" / "products.csv.model.json"
+    note = json.loads(noted.read_text())
+    del note["model"]["recipe"]["fusion"]["mirror"]
+    noted.write_text(json.dumps(note))
+    plan = read(place / "plan.toml")
+    maker = Maker(plan, place / "runs", None, "cpu")
+    assert maker.kept(plan.of("7", ["Vanilla"])[0], "products.csv") is not None
+
+
 def test_a_quick_look_touches_nothing_but_its_own_folder(place, call, few):
     before = {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()}
     done = call("reproduce", "all", "--quick", *OPTIONS)

@@ -72,7 +72,7 @@ class Maker:
         if not noted.is_file() or _made(self._folder(row, seed)) > noted.stat().st_mtime:
             return None
         note = json.loads(noted.read_text(encoding="utf-8"))
-        if note["model"] != self._described(row, seed):
+        if _whole(note["model"]) != self._described(row, seed):
             return None
         return Report.load(stem), note["about"]
 
@@ -172,6 +172,14 @@ class Maker:
 def _note(stem: Path) -> Path:
     """What is kept beside a report: the model's recipe, and what a row says of it."""
     return stem.with_name(f"{stem.name}.model.json")
+
+
+def _whole(described: dict[str, Any]) -> dict[str, Any]:
+    """What was noted of a model, keys younger than the note at their defaults."""
+    with training_extra():
+        from cdim.learn import recipe as recipes
+    given = described["recipe"]
+    return {**described, "recipe": given and recipes.parse(given).to_dict()}
 
 
 def _made(place: Path) -> float:
