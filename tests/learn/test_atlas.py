@@ -232,6 +232,18 @@ def test_pruning_keeps_what_agrees_within_pairs(shown):
     assert by["50 % of the filters", 18].mean() >= by["whole", 36].mean()
 
 
+def test_filters_of_maps_of_different_size_are_pruned_together(shown, measured):
+    found, _ = measured
+    cells = [cell(found, "conv4", "grid2"), cell(found, "fc7", "flatten")]
+    fused = shortening.vectors(found, cells, Treatment("l2"))
+    filters = shortening.filters_of(cells, [256, 256])
+    folds = make_folds(shown, 0)
+    forms = shortening.shorten(fused, shown, folds, filters, Treatment("l2"))
+    queries = sum(len(fold.queries) for fold in folds)
+    assert all(len(form.reciprocal_ranks) == queries for form in forms)
+    assert len({(form.how, form.dim) for form in forms}) == len(forms)
+
+
 def test_projections_are_those_of_a_head_that_has_not_seen_the_fold(shown, measured):
     found, _ = measured
     folds, treatment = make_folds(shown, 0), Treatment("pairs", 0.3)

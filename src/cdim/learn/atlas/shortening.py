@@ -30,7 +30,7 @@ class Form:
 
     Args:
         how: what was done to it, in words.
-        dim: dimensions left.
+        dim: dimensions left; the mean over folds, which may keep filters of different maps.
         reciprocal_ranks: (q,) of the held-out queries.
     """
 
@@ -74,15 +74,18 @@ def shorten(
     # As many directions as the images of every fold span.
     most = min(fused.shape[1], *(len(fold.train) - len(fold.means) for fold in folds))
     dims = [dim for dim in DIMS if dim < most]
-    found: dict[tuple[str, int], list[NDArray[np.float64]]] = {}
+    found: dict[tuple[str, int], list[tuple[int, NDArray[np.float64]]]] = {}
     for fold in folds:
         forms = [("whole", fused[fold.held])]
         forms += _pruned(fused, manifest, fold, filters)
         forms += _projected(fused, manifest, fold, treatment, [most, *dims])
-        for how, short in forms:
+        for number, (how, short) in enumerate(forms):
             ranks = fold.reciprocal_ranks(_kernel(short, how, treatment))
-            found.setdefault((how, short.shape[1]), []).append(ranks)
-    return [Form(how, dim, np.concatenate(parts)) for (how, dim), parts in found.items()]
+            found.setdefault((how, number), []).append((short.shape[1], ranks))
+    return [
+        Form(how, round(np.mean([dim for dim, _ in parts])), np.concatenate([r for _, r in parts]))
+        for (how, _), parts in found.items()
+    ]
 
 
 def _kernel(short: NDArray[np.float32], how: str, treatment: Treatment) -> NDArray[np.float32]:
