@@ -94,7 +94,7 @@ def test_an_unknown_key_names_the_nearest(path, message):
         ("augment.crop", "centre", "did you mean 'center'"),
         ("loss.negatives", 3, "'in-batch'"),
         ("fusion.pool", "flaten", "did you mean 'flatten'"),
-        ("fusion.pool", ["gem", "max"], "'flatten', 'average', 'gem'"),
+        ("fusion.pool", ["gem", "median"], "'flatten', 'average', 'gem'"),
         ("loss.options", 3, "a table"),
         ("loss", 3, r"\[loss\]"),
         ("data", [], r"\[data\]"),
