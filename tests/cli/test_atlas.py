@@ -37,19 +37,19 @@ def test_it_says_what_was_chosen_and_where_to_look(atlas):
         (["--instances", "3"], "4 or more are needed"),
     ],
 )
-def test_what_is_wrong_is_one_line(shell, tiny_run, words, message):
+def test_what_is_wrong_is_one_line(call, tiny_run, tmp_path, words, message):
     import re
 
-    done = shell("atlas", tiny_run, "synthetic:36", "-o", "out", *words)
-    assert done.returncode == 2
+    done = call("atlas", tiny_run, "synthetic:36", "-o", tmp_path / "out", *words)
+    assert done.exit_code == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert re.search(message, done.stderr)
 
 
-def test_datasets_and_models_that_do_not_exist_are_named(shell, tiny_run):
-    done = shell("atlas", tiny_run, "sinthetic", "-o", "out")
-    assert (done.returncode, "dataset 'sinthetic'" in done.stderr) == (2, True)
-    done = shell("atlas", "nothing", "synthetic:36", "-o", "out")
-    assert (done.returncode, "neither a run nor a recipe" in done.stderr) == (2, True)
-    done = shell("atlas", tiny_run, "-o", "out")
-    assert (done.returncode, "DATASET" in done.stderr) == (2, True)
+def test_datasets_and_models_that_do_not_exist_are_named(call, tiny_run, tmp_path):
+    done = call("atlas", tiny_run, "sinthetic", "-o", tmp_path / "out")
+    assert (done.exit_code, "dataset 'sinthetic'" in done.stderr) == (2, True)
+    done = call("atlas", "nothing", "synthetic:36", "-o", tmp_path / "out")
+    assert (done.exit_code, "neither a run nor a recipe" in done.stderr) == (2, True)
+    done = call("atlas", tiny_run, "-o", tmp_path / "out")
+    assert (done.exit_code, "DATASET" in done.stderr) == (2, True)

@@ -192,9 +192,9 @@ def test_a_quick_look_touches_nothing_but_its_own_folder(place, call, few):
         (["7", "--row", "Far", *OPTIONS], ["nowhere.toml"]),
     ],
 )
-def test_bad_input_ends_in_one_line(place, shell, arguments, words):
-    done = shell("reproduce", *arguments)
-    assert done.returncode == 2
+def test_bad_input_ends_in_one_line(place, call, arguments, words):
+    done = call("reproduce", *arguments)
+    assert done.exit_code == 2
     assert done.stderr.count("\n") == 1, done.stderr
     for word in words:
         assert word in done.stderr

@@ -63,21 +63,21 @@ def test_a_dataset(call, tiny_run, tmp_path):
         (["--layer", "pool6"], "pool5"),
     ],
 )
-def test_wrong_options_are_one_line(shell, tiny_run, files, tmp_path, change, words):
-    done = shell(
+def test_wrong_options_are_one_line(call, tiny_run, files, tmp_path, change, words):
+    done = call(
         *("show", "activations", tiny_run, *files, "--layer", "pool5", "-o", tmp_path / "look"),
         *change,
     )
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_odd_number_of_files(shell, tiny_run, files, tmp_path):
-    done = shell("show", "activations", tiny_run, *files[:3], "--layer", "pool5", "-o", tmp_path)
-    assert done.returncode == 2
+def test_an_odd_number_of_files(call, tiny_run, files, tmp_path):
+    done = call("show", "activations", tiny_run, *files[:3], "--layer", "pool5", "-o", tmp_path)
+    assert done.exit_code == 2
     assert "files come in pairs" in done.stderr
     edges = ("--edges", "--layer", "pool5", "-o", tmp_path)
-    done = shell("show", "activations", tiny_run, "synthetic:18", *edges)
-    assert done.returncode == 2
+    done = call("show", "activations", tiny_run, "synthetic:18", *edges)
+    assert done.exit_code == 2
     assert "a dataset is shown as it is" in done.stderr
