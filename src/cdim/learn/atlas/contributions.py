@@ -26,7 +26,7 @@ class Contributions:
         margins: (q, m) of each part; their sum is above zero where the match is found first.
         rivals: (q,) position in the manifest of the best wrong item.
         found: (q,) whether the match is found first.
-        alone: (m, q) whether it is, with one part left out; of a single part, whether never.
+        without: (m, q) whether it is, with one part left out; of a single part, never.
     """
 
     cells: tuple[Cell, ...]

@@ -89,9 +89,15 @@ def roots(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def scaled(gram: Gram, squares: NDArray[np.float32]) -> Gram:
     """The Gram matrix of vectors divided by the roots of `squares` (n,); zeros stay zeros."""
-    factors = np.where(squares > _TINY, 1 / np.sqrt(np.maximum(squares, _TINY)), 0)
-    factors = factors.astype(np.float32)
+    factors = shrinking(squares)
     found: Gram = gram * factors[:, None] * factors[None, :]
+    return found
+
+
+def shrinking(squares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What brings vectors of these squared lengths to length one; 0 for those of zero."""
+    factors = np.where(squares > _TINY, 1 / np.sqrt(np.maximum(squares, _TINY)), 0)
+    found: NDArray[np.float32] = factors.astype(np.float32)
     return found
 
 

@@ -17,7 +17,7 @@ from cdim.conditions import labels_of
 from cdim.data.manifest import Manifest
 from cdim.head_choice import folds_of, held_out
 from cdim.learn.atlas.cells import Cell
-from cdim.learn.atlas.grams import Gram, Grams, unit
+from cdim.learn.atlas.grams import Gram, Grams, shrinking, unit
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.protocol import relevance
 from cdim.projection import EVENNESS
@@ -192,7 +192,7 @@ class Scorer:
         for number in range(len(self.folds)):
             parts = [self._part(cell)[number] for cell in cells]
             if self.treatment.centred:
-                factors = _factors(np.diagonal(np.sum(parts, axis=0)))
+                factors = shrinking(np.diagonal(np.sum(parts, axis=0)))
                 parts = [part * factors[:, None] * factors for part in parts]
             found.append(parts)
         return found
@@ -210,7 +210,7 @@ class Scorer:
     def _whitened(self, cells: Sequence[Cell], whole: bool = False) -> list[list[Gram]]:
         """Parts under the head of pairs, or as one part what they sum up to, which is quicker."""
         parts = [self.treatment.part(self.grams, cell) for cell in cells]
-        factors = _factors(np.diagonal(np.sum(parts, axis=0)))
+        factors = shrinking(np.diagonal(np.sum(parts, axis=0)))
         parts = [np.sum(parts, axis=0)] if whole else parts
         parts = [part * factors[:, None] * factors for part in parts]
         dim = sum(cell.dim for cell in cells)
@@ -262,16 +262,9 @@ def contrast(
         mine = np.asarray(fold.differences @ part)[:, held]
         short.append((part[np.ix_(held, train)] - mine.T @ solved) @ directions)
     joined = np.sum(short, axis=0)
-    factors = _factors(np.square(joined).sum(axis=1))
+    factors = shrinking(np.square(joined).sum(axis=1))
     joined = joined * factors[:, None]
     return [(each * factors[:, None]) @ joined.T for each in short]
-
-
-def _factors(squares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 / root of squared lengths; 0 for those of zero."""
-    long = squares > _TINY
-    found: NDArray[np.float32] = np.where(long, 1 / np.sqrt(np.where(long, squares, 1)), 0)
-    return found.astype(np.float32)
 
 
 def cosines(vectors: NDArray[np.float32]) -> Gram:
