@@ -18,7 +18,7 @@ from tests.test_results import published
 
 ONE = Agreement(
     *("7", "qmul-shoe", "acc@1", "conv5", "conv3", None),
-    *(0.05, 0.01, 0.09, 0.02, 115, (0, 1, 2), 0.0435),
+    *(0.05, 0.01, 0.09, 0.02, 115, (0, 1, 2), (0, 1, 2), 0.0435),
 )
 
 
@@ -46,6 +46,7 @@ def test_a_sentence_has_the_numbers_of_both():
         "qmul-shoe, acc@1: *conv5* against *conv3* +5.00 points [+1.0, +9.0], p = 0.02, "
         "115 queries, 3 seeds; published +4.35: holds here."
     )
+    assert "3 against 1 seeds" in dataclasses.replace(ONE, against_seeds=(0,)).sentence
 
 
 def report(seed, noise, n=40):
@@ -71,12 +72,13 @@ def rows_of(*papers):
 
 
 def test_differences_are_the_paired_ones_beside_the_papers():
-    sides = [report(s, 0.3) for s in (0, 1)], [report(s, 2.0) for s in (0, 1)]
+    sides = [report(s, 0.3) for s in (0, 1)], [report(s, 2.0) for s in (2,)]
     papers = rows_of(paper("conv5", 0.64), paper("conv3", 0.60), paper("conv3", 0.1, table="9"))
     (found,) = agreement.between(*ROWS, sides, papers)
     values = [np.mean([r.per_query("acc@1") for r in side]) for side in sides]
     assert found.difference == pytest.approx(values[0] - values[1])
-    assert (found.metric, found.queries, found.seeds) == ("acc@1", 40, (0, 1))
+    assert (found.metric, found.queries) == ("acc@1", 40)
+    assert (found.seeds, found.against_seeds) == ((0, 1), (2,))
     assert found.published == pytest.approx(0.04)
     assert found.verdict == "holds"
 

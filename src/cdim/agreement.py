@@ -38,7 +38,7 @@ class Agreement:
         difference, low, high: mean of row minus against, shares, with its 95 % interval.
         p: of the paired permutation test.
         queries: their number.
-        seeds: training seeds that each query's values are means over.
+        seeds, against_seeds: training seeds that each query's values are means over, of either row.
         published: the difference in the paper, None where it has none.
     """
 
@@ -54,6 +54,7 @@ class Agreement:
     p: float
     queries: int
     seeds: tuple[int, ...]
+    against_seeds: tuple[int, ...]
     published: float | None
 
     @property
@@ -71,11 +72,13 @@ class Agreement:
         pooled = ", multi query" if self.multi_query else ""
         d, low, high = (100 * x for x in (self.difference, self.low, self.high))
         paper = "" if self.published is None else f"published {100 * self.published:+.2f}: "
-        many = "seed" if len(self.seeds) == 1 else "seeds"
+        counts = [len(self.seeds), len(self.against_seeds)]
+        times = " against ".join(str(count) for count in dict.fromkeys(counts))
+        many = "seed" if max(counts) == 1 else "seeds"
         return (
             f"{self.dataset}{pooled}, {self.metric}: *{self.row}* against *{self.against}* "
             f"{d:+.2f} points [{low:+.1f}, {high:+.1f}], p = {self.p:.2g}, {self.queries} queries, "
-            f"{len(self.seeds)} {many}; {paper}{WORDS[self.verdict]}."
+            f"{times} {many}; {paper}{WORDS[self.verdict]}."
         )
 
 
@@ -97,13 +100,15 @@ def between(
     """
     found = compare(*reports)
     one = reports[0][0]
-    seeds = tuple(sorted({r.seed for side in reports for r in side if r.seed is not None}))
+    seeds, others = (
+        tuple(sorted({r.seed for r in side if r.seed is not None})) for side in reports
+    )
     papers = [r for r in published if r.source == "published" and r.table == row.table]
     return [
         Agreement(
             *(row.table, one.dataset, metric, row.row, against.row, one.multi_query),
             *(test.difference, test.low, test.high, test.p),
-            *(one.queries, seeds),
+            *(one.queries, seeds, others),
             _published(papers, row, against, one, PAPER[metric]),
         )
         for metric, test in found.items()
