@@ -20,7 +20,7 @@ from cdim.data import images, synthetic
 from cdim.data.catalogue import open_dataset
 from cdim.errors import DataError, ModelError, UsageError
 from cdim.metrics.ranking import ranks
-from cdim.projection import Projection, apply
+from cdim.projection import Projection, apply, unit
 
 PAIRS = "synthetic:40:3"
 
@@ -140,17 +140,21 @@ def test_a_bundle_that_knew_the_pairs_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("on", ["features", "embedding"])
-@pytest.mark.parametrize("roots", [False, True])
-def test_the_graph_computes_the_head(tmp_path, on, roots):
+@pytest.mark.parametrize(("roots", "bank"), [(False, 0), (True, 0), (True, 4), (False, 30)])
+def test_the_graph_computes_the_head(tmp_path, on, roots, bank):
     base = bundles.load("default")
     width = base.features if on == "features" else base.dim
     rng = np.random.default_rng(0)
     domains = base.domain_input or ("photo", "sketch")
     means = rng.normal(0, 0.01, (len(domains), width)).astype(np.float32)
     matrix = rng.standard_normal((width, 7)).astype(np.float32)
-    head = Projection(domains, means, matrix, "at random", roots)
+    queries = unit(rng.standard_normal((bank, 7)).astype(np.float32)) if bank else None
+    asking = ("sketch",) if bank else ()
+    head = Projection(domains, means, matrix, "at random", roots, queries, asking)
     order = head_graph.put_head(base, on, head, tmp_path / "model.onnx")
-    made = bundles.save(dataclasses.replace(base, dim=7, length=1.0, domain_input=order), tmp_path)
+    made = bundles.save(
+        dataclasses.replace(base, dim=head.dim, length=1.0, domain_input=order), tmp_path
+    )
     some = synthetic.manifest(5)
     given = encoder.load(made, "onnxruntime").embed(some)
     before = encoder.load(base, "onnxruntime").embed(some, output=on)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdim import projection
+from cdim import heads, hubness, projection
 from cdim.errors import UsageError
 
 
@@ -89,7 +91,7 @@ def paired(n=30, d=40, seed=0):
     return x, np.where(sides, "sketch", "photo"), sides, [f"thing {i % n}" for i in range(2 * n)]
 
 
-@given(seed=st.integers(0, 50), strength=st.sampled_from(projection.REGULARISATION))
+@given(seed=st.integers(0, 50), strength=st.sampled_from(heads.REGULARISATION))
 @settings(deadline=None, max_examples=20)
 def test_contrast_whitens_what_differs_within_pairs(seed, strength):
     x, names, sides, things = paired(60, 8, seed)
@@ -122,6 +124,33 @@ def test_contrast_finds_held_out_pairs_that_noise_hides():
 
     plain, better = projection.shorten(found, 40, 0.0), projection.contrast(known, 40, 0.1)
     assert right(better) > right(plain) + 0.2
+
+
+def test_csls_lowers_gallery_images_near_to_the_training_queries():
+    x, names, sides, things = paired(60)
+    found = projection.pair(projection.decompose(x, names), sides, things)
+    plain = projection.fit(found, heads.Head("pairs", 0.3), 12)
+    lowered = projection.fit(found, heads.Head("csls", 0.3), 14)
+    assert (plain.dim, lowered.dim, lowered.asking) == (12, 14, ("sketch",))
+    assert "60 queries" in lowered.words
+    new, _, _, _ = paired(9, seed=1)
+    new_names = ["sketch"] * 9 + ["photo"] * 9
+    h, y = (projection.apply(head, new, new_names) for head in (plain, lowered))
+    bank = projection.apply(plain, x[:60], names[:60])
+    hubs = np.sort(h[9:] @ bank.T, axis=1)[:, -hubness.NEIGHBOURS :].mean(1)
+    assert y[:9] @ y[9:].T == pytest.approx((h[:9] @ h[9:].T - hubs / 2) / 1.5, abs=1e-5)
+    assert np.linalg.norm(y, axis=1) == pytest.approx(np.ones(18), abs=1e-6)
+
+
+def test_csls_needs_two_sides_and_room():
+    x, names, sides, things = paired(8, 6)
+    found = projection.pair(projection.decompose(x, names), sides, things)
+    with pytest.raises(UsageError, match="ask for 3 or more"):
+        projection.fit(found, heads.Head("csls", 1.0), 2)
+    alike = projection.pair(projection.decompose(x, ["photo"] * 16), sides, things)
+    assert alike.asking == ()
+    with pytest.raises(UsageError, match=r"photo.*queries of one domain"):
+        projection.fit(alike, heads.Head("csls", 1.0), 4)
 
 
 def test_several_images_of_a_side_count_by_their_mean():
@@ -165,9 +194,9 @@ def test_pairs_are_needed():
 
 @given(strength=st.floats(1e-3, 1))
 def test_a_head_is_named_and_read(strength):
-    for kind in ("components", "pairs"):
-        head = projection.Head(kind, float(f"{strength:g}"))
-        assert projection.read_head(str(head)) == head
+    for kind in get_args(heads.Kind):
+        head = heads.Head(kind, float(f"{strength:g}"))
+        assert heads.read_head(str(head)) == head
 
 
 @pytest.mark.parametrize(
@@ -175,4 +204,4 @@ def test_a_head_is_named_and_read(strength):
 )
 def test_other_heads_are_refused(text):
     with pytest.raises(UsageError, match=r"components:POWER"):
-        projection.read_head(text)
+        heads.read_head(text)

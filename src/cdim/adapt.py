@@ -105,7 +105,7 @@ def adapt(
         made = replace(
             base,
             name=folder.name,
-            dim=head.matrix.shape[1],
+            dim=head.dim,
             length=1.0,
             domains={**base.domains, **{name: name for name in _strange(base, manifest)}},
             domain_input=domains,

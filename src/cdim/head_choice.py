@@ -9,13 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim import projection
+from cdim import hubness, projection
 from cdim.conditions import choose_protocol
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, UsageError
+from cdim.heads import HEADS, Head
 from cdim.judge import HeldOut, groups_of
 from cdim.metrics.calibration_fit import Search
-from cdim.projection import REGULARISATION, Components, Projection
+from cdim.projection import Components, Projection
 
 FOLDS = 5
 FEWEST = 4
@@ -30,11 +31,11 @@ class Plan:
 
     Args:
         on: the output of the bundle that it takes.
-        regularisation: lambda of `projection.contrast`.
+        head: which one, of pairs.
     """
 
     on: On
-    regularisation: float
+    head: Head
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,12 @@ class Pairs:
     manifest: Manifest
     taken: NDArray[np.str_]
     vectors: Mapping[On, NDArray[np.float32]]
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether queries are of other domains than gallery images."""
+        queries = self.manifest.role == "query"
+        return not set(self.taken[queries].tolist()) & set(self.taken[~queries].tolist())
 
     def components(self, on: On, rows: NDArray[np.bool_] | None = None) -> Components:
         """Of some rows (n,) of an output, or all of them, with the pairs among them."""
@@ -96,7 +103,8 @@ def choose(pairs: Pairs, outputs: Sequence[On], dim: int, seed: int) -> Choice:
     Raises:
         DataError: too few pairs of a kind to search among, or a query without gallery image.
     """
-    plans = [Plan(on, strength) for on in outputs for strength in REGULARISATION]
+    kinds = ("pairs", "csls") if pairs.two_sided and dim > hubness.DIMS else ("pairs",)
+    plans = [Plan(on, head) for on in outputs for head in HEADS if head.kind in kinds]
     folds = folds_of(pairs.manifest, seed)
     held = [held_out(pairs.manifest, fold) for fold in folds]
     tried = [_tried(plans, pairs, fold, dim) for fold in folds]
@@ -178,7 +186,7 @@ def held_out(manifest: Manifest, fold: NDArray[np.bool_]) -> HeldOut:
 
 def _fit(plan: Plan, known: Components, dim: int) -> Projection:
     """The head of a plan; of fewer dimensions where its images span fewer."""
-    return projection.contrast(known, min(dim, known.axes.shape[1]), plan.regularisation)
+    return projection.fit(known, plan.head, min(dim, known.axes.shape[1]))
 
 
 def _tried(

@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from cdim import hubness
 from cdim.bundle import Bundle
 from cdim.errors import ModelError
 from cdim.projection import Projection
@@ -63,7 +64,8 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
     rows = [
         head.means[head.domains.index(name)] if name in head.domains else middle for name in order
     ]
-    _append(graph, source, prefix, head, np.stack(rows))
+    asks = np.array([[name in head.asking] for name in order], dtype=np.float32)
+    _append(graph, source, prefix, head, np.stack(rows), asks)
     inputs = {value.name for value in graph.input}
     if len(order) > 1 and "domain" not in inputs:
         batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param or "batch"
@@ -71,7 +73,7 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
     _prune(graph)
     for output in graph.output:
         if output.name == _EMBEDDING:
-            output.type.tensor_type.shape.dim[1].dim_value = head.matrix.shape[1]
+            output.type.tensor_type.shape.dim[1].dim_value = head.dim
     # Shapes noted for the old graph no longer hold for what took its names.
     del graph.value_info[:]
     onnx.checker.check_model(model)
@@ -80,9 +82,19 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
 
 
 def _append(
-    graph: onnx.GraphProto, source: str, prefix: str, head: Projection, means: NDArray[np.float32]
+    graph: onnx.GraphProto,
+    source: str,
+    prefix: str,
+    head: Projection,
+    means: NDArray[np.float32],
+    asks: NDArray[np.float32],
 ) -> None:
-    """Adds the head's nodes; each is one step of `cdim.projection.apply`."""
+    """Adds the head's nodes; each is one step of `cdim.projection.apply`.
+
+    Args:
+        means: (domains, d).
+        asks: (domains, 1) ones where a domain's images are queries; of no use without a bank.
+    """
 
     def constant(name: str, value: NDArray[Any]) -> str:
         graph.initializer.append(numpy_helper.from_array(value, prefix + name))
@@ -109,9 +121,33 @@ def _append(
     if len(means) > 1:
         mean = node("Gather", [mean, "domain"], "mean", axis=0)
     centred = node("Sub", [x, mean], "centred")
-    half = constant("matrix", head.matrix.astype(np.float16))
-    matrix = node("Cast", [half], "matrix32", to=TensorProto.FLOAT)
-    unit(node("MatMul", [centred, matrix], "short"), _EMBEDDING)
+
+    def halved(name: str, value: NDArray[np.float32]) -> str:
+        half = constant(name, value.astype(np.float16))
+        return node("Cast", [half], f"{name}32", to=TensorProto.FLOAT)
+
+    short = node("MatMul", [centred, halved("matrix", head.matrix)], "short")
+    if head.bank is None:
+        unit(short, _EMBEDDING)
+        return
+    short = unit(short, "unit")
+    near = node("MatMul", [short, halved("bank", np.ascontiguousarray(head.bank.T))], "near")
+    k = constant("k", np.array([min(hubness.NEIGHBOURS, len(head.bank))], dtype=np.int64))
+    nearest = prefix + "nearest"
+    graph.node.append(helper.make_node("TopK", [near, k], [nearest, f"{nearest}_at"], nearest))
+    hubs = node("ReduceMean", [nearest, last], "hubs", keepdims=1)
+    one = constant("one", np.array(1, dtype=np.float32))
+    ends = constant("low", np.array(-1, dtype=np.float32)), one
+    hubs = node("Clip", [hubs, *ends], "clipped")
+    asks_here = node("Gather", [constant("asks", asks), "domain"], "asks_here", axis=0)
+    # A query is the opposite of a hub: hub -1 gives it (1, 0).
+    shows = node("Sub", [one, asks_here], "shows")
+    hubs = node("Sub", [node("Mul", [hubs, shows], "lowered"), asks_here], "told")
+    rest = node("Sqrt", [node("Sub", [one, node("Mul", [hubs, hubs], "square")], "left")], "rest")
+    beside = node("Concat", [node("Neg", [hubs], "against"), rest], "two", axis=1)
+    scale = constant("beside", np.array(hubness.BESIDE, dtype=np.float32))
+    joined = node("Concat", [short, node("Mul", [beside, scale], "scaled")], "joined", axis=1)
+    node("Div", [joined, constant("whole", np.array(hubness.WHOLE, dtype=np.float32))], _EMBEDDING)
 
 
 def _prune(graph: onnx.GraphProto) -> None:

@@ -1,6 +1,6 @@
 """Closed-form heads: vectors become short embeddings by linear algebra alone.
 
-Two kinds, both around each domain's own mean, so that what tells the domains apart is gone:
+Three kinds, all around each domain's own mean, so that what tells the domains apart is gone:
 
 - *components* keeps the directions in which images differ most, partly whitened. It needs no
   pairs.
@@ -8,90 +8,43 @@ Two kinds, both around each domain's own mean, so that what tells the domains ap
   scatter W, regularised by lambda times its mean eigenvalue m, is whitened away,
   y = (W + lambda m I)^(-1/2) x, and of that the directions with the largest spread are kept, each
   divided by its standard deviation to the power 1/4, so that the first few do not outvote the rest.
+- *csls* is *pairs*, and then gallery images that are near to every query are lowered
+  (`cdim.hubness`). It needs queries and gallery images that are of different domains.
 
 All is done in the span of the training images (a Gram matrix), so 16,384 dimensions are cheap.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cdim import hubness
 from cdim.errors import UsageError
+from cdim.heads import Head
 
-WHITENING = (0.0, 0.5, 1.0)
-"""Strengths to choose from: 0 keeps the spread of the components, 1 makes all equal."""
-REGULARISATION = (0.03, 0.1, 0.3, 1.0, 3.0, 30.0)
-"""Values of lambda to choose from: the largest nearly leaves the vectors as they are."""
 EVENNESS = 0.25
 """Power of a direction's standard deviation that a head of pairs divides it by."""
 _TINY = 1e-12
 Float = TypeVar("Float", np.float32, np.float64)
 
 
-@dataclass(frozen=True)
-class Head:
-    """Which projection, before it is fitted.
-
-    Args:
-        kind: "components" or "pairs".
-        strength: of whitening with "components"; lambda with "pairs".
-    """
-
-    kind: Literal["components", "pairs"]
-    strength: float
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.strength:g}"
-
-
-def read_head(text: str) -> Head:
-    """A head from its name, as `str` writes it.
-
-    >>> read_head("pairs:0.3")
-    Head(kind='pairs', strength=0.3)
-
-    Raises:
-        UsageError: another kind, or a strength that it does not take.
-    """
-    kind, _, number = text.partition(":")
-    try:
-        strength = float(number)
-    except ValueError:
-        strength = math.nan
-    if kind == "components" and 0 <= strength <= 1:
-        return Head("components", strength)
-    if kind == "pairs" and 0 < strength < math.inf:
-        return Head("pairs", strength)
-    raise UsageError(
-        f"the head {text!r}",
-        "it is components:POWER, 0 to 1, or pairs:LAMBDA, above 0",
-        "such as pairs:0.3, or leave it out to have it chosen",
-    )
-
-
-HEADS = (
-    *(Head("components", strength) for strength in WHITENING),
-    *(Head("pairs", strength) for strength in REGULARISATION),
-)
-"""All that are worth trying, the plainest first."""
-
-
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """y = (x - mean of its domain) matrix, scaled to length one.
+    """y = (x - mean of its domain) matrix, scaled to length one; with a bank, hubs are lowered.
 
     Args:
         domains: names, in the order of the rows of `means`.
         means: (domains, d).
-        matrix: (d, dim).
+        matrix: (d, dim), or (d, dim - 2) with a bank.
         how: which head it is, in words.
         rooted: whether x is `rooted` first.
+        bank: (b, dim - 2) queries of training, for `hubness.lower`; None where hubs are left.
+        asking: the domains whose images are queries there.
     """
 
     domains: tuple[str, ...]
@@ -99,15 +52,24 @@ class Projection:
     matrix: NDArray[np.float32]
     how: str
     rooted: bool = False
+    bank: NDArray[np.float32] | None = None
+    asking: tuple[str, ...] = ()
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of y."""
+        return int(self.matrix.shape[1]) + (0 if self.bank is None else hubness.DIMS)
 
     @property
     def words(self) -> str:
         """What it does, for people."""
         mean = "each domain's mean" if len(self.domains) > 1 else "the mean"
         roots = "square roots at length one, " if self.rooted else ""
+        bank = self.bank
+        hubs = "" if bank is None else f", hubs of {len(bank):,} queries lowered (CSLS)"
         return (
-            f"{self.matrix.shape[0]} to {self.matrix.shape[1]} dimensions: {roots}{mean} removed, "
-            f"{self.how}, length one"
+            f"{self.matrix.shape[0]} to {self.dim} dimensions: {roots}{mean} removed, "
+            f"{self.how}, length one{hubs}"
         )
 
 
@@ -122,6 +84,8 @@ class Components:
         variances: (m,) of the vectors along them.
         rooted: whether the vectors were `rooted`.
         inside: (n, m) the vectors along the axes.
+        numbers: (n,) of their domains.
+        sides: (n,) which of them are queries; None where no pairs are known.
         within: (m, m) scatter of the differences within pairs, along the axes; None where no
             pairs are known.
         pairs: how many of them there are.
@@ -133,8 +97,18 @@ class Components:
     variances: NDArray[np.float64]
     rooted: bool
     inside: NDArray[np.float64]
+    numbers: NDArray[np.intp]
+    sides: NDArray[np.bool_] | None = None
     within: NDArray[np.float64] | None = None
     pairs: int = 0
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """The domains of the queries; () where none are known, or gallery images share one."""
+        if self.sides is None:
+            return ()
+        asks, shows = (set(self.numbers[side].tolist()) for side in (self.sides, ~self.sides))
+        return () if asks & shows else tuple(self.domains[number] for number in sorted(asks))
 
     @cached_property
     def noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -179,7 +153,8 @@ def decompose(
     names = np.asarray(domains)
     order = tuple(str(name) for name in np.unique(names))
     means = np.stack([x[names == name].mean(0) for name in order])
-    x = x - means[np.searchsorted(order, names)]
+    numbers = np.searchsorted(order, names)
+    x = x - means[numbers]
     most = x.shape[1] if whole else max(0, min(len(x) - len(order), x.shape[1]))
     # The smaller of the two products: a fused vector has more dimensions than there are images.
     wide = len(x) <= x.shape[1] and not whole
@@ -188,7 +163,7 @@ def decompose(
     values = np.maximum(values, values[:1].max(initial=0.0) * _TINY + 1e-300)
     axes = x.T @ (found / np.sqrt(values)) if wide else found
     inside = found * np.sqrt(values) if wide else x @ found
-    return Components(order, means, axes, values / len(x), roots, inside)
+    return Components(order, means, axes, values / len(x), roots, inside, numbers)
 
 
 def pair(components: Components, sides: NDArray[np.bool_], instances: ArrayLike) -> Components:
@@ -216,7 +191,26 @@ def pair(components: Components, sides: NDArray[np.bool_], instances: ArrayLike)
             "give more pairs",
         )
     apart = x[rows] - sums[numbers[rows]] / counts[numbers[rows], None]
-    return replace(components, within=apart.T @ apart / len(rows), pairs=len(rows))
+    within = apart.T @ apart / len(rows)
+    return replace(components, sides=np.asarray(sides), within=within, pairs=len(rows))
+
+
+def fit(components: Components, head: Head, dim: int) -> Projection:
+    """A head, fitted.
+
+    Args:
+        components: of the training images, with pairs where the head needs them.
+        head: which one.
+        dim: of what it gives.
+
+    Raises:
+        UsageError: more dimensions than there are components, or too few; no pairs where they are
+            needed, or, with "csls", queries and gallery images of one domain.
+    """
+    if head.kind == "components":
+        return shorten(components, dim, head.strength)
+    pairs = contrast(components, dim, head.strength)
+    return pairs if head.kind == "pairs" else lower(components, pairs)
 
 
 def shorten(components: Components, dim: int, whitening: float) -> Projection:
@@ -266,6 +260,33 @@ def contrast(components: Components, dim: int, regularisation: float) -> Project
     return _projection(components, matrix, how)
 
 
+def lower(components: Components, pairs: Projection) -> Projection:
+    """Puts the training queries into a head of pairs as a bank that tells hubs.
+
+    Args:
+        components: what the head was fitted on.
+        pairs: of `contrast`; two of its dimensions, the last ones, make room for the hubs.
+
+    Raises:
+        UsageError: too few dimensions, or queries and gallery images of one domain.
+    """
+    dim = pairs.dim - hubness.DIMS
+    if dim < 1:
+        raise UsageError(
+            f"{pairs.dim} dimensions", f"hubs take {hubness.DIMS} of them", "ask for 3 or more"
+        )
+    if not components.asking or components.sides is None:
+        raise UsageError(
+            f"images of {', '.join(components.domains)}",
+            "a head csls needs queries of one domain and gallery images of another",
+            "take the head of pairs",
+        )
+    matrix = pairs.matrix[:, :dim]
+    queries = components.inside[components.sides].astype(np.float32)
+    bank = unit(queries @ (components.axes.T.astype(np.float32) @ matrix))
+    return replace(pairs, matrix=matrix, bank=hubness.some(bank), asking=components.asking)
+
+
 def apply(projection: Projection, vectors: ArrayLike, domains: ArrayLike) -> NDArray[np.float32]:
     """Vectors (n, d) of the named domains (n,) as (n, dim) of length one.
 
@@ -283,7 +304,10 @@ def apply(projection: Projection, vectors: ArrayLike, domains: ArrayLike) -> NDA
     rows = np.searchsorted(projection.domains, names)
     x = rooted(vectors) if projection.rooted else np.asarray(vectors)
     short = (x.astype(np.float32) - projection.means[rows]) @ projection.matrix
-    return unit(short.astype(np.float32))
+    scaled: NDArray[np.float32] = unit(short.astype(np.float32))
+    if projection.bank is None:
+        return scaled
+    return hubness.lower(scaled, np.isin(names, projection.asking), projection.bank)
 
 
 def _check_dim(components: Components, dim: int) -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tomli_w
 
-from cdim import projection
 from cdim.data.catalogue import open_dataset
 from cdim.errors import CdimError, ModelError, UsageError
 from cdim.head_choice import paired
+from cdim.heads import read_head
 from cdim.learn.atlas import page
 from cdim.learn.atlas import survey as surveys
 from cdim.learn.atlas.scoring import cosines, make_folds
@@ -85,7 +85,7 @@ def test_the_recipe_becomes_a_bundle_with_its_head(made, tmp_path):
     atlas, folder = made
     chosen = next(s for s in atlas.selections if s.treatment.name == atlas.chosen).treatment
     again = train(folder / "recipe.toml", out=tmp_path / "again", device="cpu")
-    head = projection.read_head(chosen.head) if chosen.head else None
+    head = read_head(chosen.head) if chosen.head else None
     bundle = export(again, tmp_path / "bundle", dim=16 if head else None, head=head)
     assert bundle.features == atlas.choice.dim
     if head:

@@ -17,13 +17,13 @@ from cdim.errors import CdimError, ModelError, UsageError
 from cdim.evaluation import evaluate
 from cdim.find.gallery import Gallery
 from cdim.find.items import Look
+from cdim.heads import Head
 from cdim.learn import export as exporting
 from cdim.learn import parity
 from cdim.learn.embedder import load_run
 from cdim.learn.export import export
 from cdim.learn.run import train
 from cdim.learn.sources import open_source
-from cdim.projection import Head
 
 
 @pytest.fixture(scope="session")
@@ -99,10 +99,12 @@ def test_without_held_out_images_there_are_no_probabilities(plain):
     assert plain.domain_input == ()
 
 
-def test_a_head_may_be_named(runs, tmp_path):
-    made = export(runs / "all", tmp_path / "b", dim=8, head=Head("pairs", 3.0))
+@pytest.mark.parametrize("kind", ["pairs", "csls"])
+def test_a_head_may_be_named(runs, tmp_path, kind):
+    made = export(runs / "all", tmp_path / "b", dim=8, head=Head(kind, 3.0))
     assert made.dim == 8
     assert "whitened within" in made.projection
+    assert ("CSLS" in made.projection) == (kind == "csls")
     assert "(lambda 3)" in made.projection
     with pytest.raises(UsageError, match="--dim"):
         export(runs / "all", tmp_path / "c", head=Head("pairs", 3.0))
@@ -178,9 +180,10 @@ def test_a_network_taken_as_it_is_has_learned_from_its_recipe_only_with_a_head(
     assert [known.name for known in headed.training] == ["synthetic:30:5", "synthetic:60"]
 
 
-def test_weights_in_16_bits_halve_the_file_and_change_no_vector(runs, tmp_path):
+@pytest.mark.parametrize("kind", ["pairs", "csls"])
+def test_weights_in_16_bits_halve_the_file_and_change_no_vector(runs, tmp_path, kind):
     half, whole = (
-        export(runs / "all", tmp_path / name, dim=8, head=Head("pairs", 1.0), precision=name)
+        export(runs / "all", tmp_path / name, dim=8, head=Head(kind, 1.0), precision=name)
         for name in ("fp16", "fp32")
     )
     assert (half.precision, whole.precision) == ("fp16", "fp32")

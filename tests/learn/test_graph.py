@@ -10,7 +10,7 @@ import torch
 from cdim.errors import ModelError, RecipeError
 from cdim.learn import graph
 from cdim.learn.embedder import Embedder
-from cdim.projection import Projection, apply
+from cdim.projection import Projection, apply, unit
 
 COLOUR = {"channels": 3, "mean": [0.0] * 3, "std": [255.0] * 3}
 
@@ -112,22 +112,24 @@ def test_features_that_fit_in_no_way_are_refused(recipe, monkeypatch):
         graph.Graph(Embedder(recipe(fusion={"taps": ["pool5"]})))
 
 
-def projection_of(embedder, domains, dim=5, rooted=False):
+def projection_of(embedder, domains, dim=5, rooted=False, bank=0):
     rng = np.random.default_rng(1)
     means = rng.standard_normal((len(domains), embedder.dim)).astype(np.float32)
     matrix = rng.standard_normal((embedder.dim, dim)).astype(np.float32)
-    return Projection(domains, means, matrix, "at random", rooted)
+    queries = unit(rng.standard_normal((bank, dim)).astype(np.float32)) if bank else None
+    asking = ("sketch",) if bank else ()
+    return Projection(domains, means, matrix, "at random", rooted, queries, asking)
 
 
-@pytest.mark.parametrize("rooted", [False, True])
-def test_a_projection_is_part_of_the_graph_and_takes_the_domain(recipe, tmp_path, rooted):
+@pytest.mark.parametrize(("rooted", "bank"), [(False, 0), (True, 0), (True, 4), (False, 30)])
+def test_a_projection_is_part_of_the_graph_and_takes_the_domain(recipe, tmp_path, rooted, bank):
     embedder = Embedder(recipe(fusion={"taps": ["pool5"]})).eval()
-    fitted = projection_of(embedder, ("edge", "sketch"), rooted=rooted)
+    fitted = projection_of(embedder, ("edge", "sketch"), rooted=rooted, bank=bank)
     module = graph.Graph(embedder, fitted)
     features, embedding = outputs(module, tmp_path, domain=[0, 1, 1])
     wanted = apply(fitted, features, ["edge", "sketch", "sketch"])
     assert embedding == pytest.approx(wanted, abs=1e-5)
-    assert (module.dim, module.takes_domain) == (5, True)
+    assert (module.dim, module.takes_domain) == (7 if bank else 5, True)
 
 
 def test_one_domain_needs_no_input_of_its_own(recipe, tmp_path):

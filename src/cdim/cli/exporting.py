@@ -35,8 +35,8 @@ from cdim.cli.failures import training_extra
 @click.option(
     "--head",
     metavar="KIND:STRENGTH",
-    help="Which one, such as pairs:0.3 or components:0.5 [default: the one that held-out searches "
-    "like best].",
+    help="Which one, such as csls:1, pairs:0.3 or components:0.5 [default: the one that held-out "
+    "searches like best].",
 )
 @click.option(
     "--precision",
@@ -75,7 +75,7 @@ def export(
     cdim export runs/strong-fusion-0 -o bundles/sketch --dim 512 --precision int8 --fold runs/fold-0
     cdim export runs/strong-fusion-1 -o bundles/second --dim 512 --head pairs:0.3
     """  # noqa: D301 - click wants the character
-    from cdim.projection import read_head
+    from cdim.heads import read_head
 
     named = read_head(head) if head else None
     with training_extra():

@@ -142,7 +142,7 @@ class Maker:
         recipe = Path(model.recipe)
         if not model.recipe:
             return folder
-        from cdim.projection import read_head
+        from cdim.heads import read_head
 
         with training_extra():
             from cdim.learn import export, run

@@ -21,12 +21,13 @@ from cdim import bundle as bundles
 from cdim import encoder, judge, projection
 from cdim.bundle import Bundle, Measured, Precision
 from cdim.errors import ModelError, UsageError
+from cdim.heads import Head
 from cdim.judge import HeldOut
 from cdim.learn import graph, parity
 from cdim.learn.quantise import halve, quantise, sample
 from cdim.learn.sources import Source, check_folds, open_source
 from cdim.metrics import calibration_fit
-from cdim.projection import Head, Projection
+from cdim.projection import Projection
 
 PARTS = 5
 """Parts that the searches of a single held-out part are divided into, to judge probabilities."""

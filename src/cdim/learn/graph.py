@@ -12,6 +12,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from cdim import hubness
 from cdim.errors import ModelError, RecipeError
 from cdim.learn.embedder import Embedder
 from cdim.learn.fusion import GRIDS, Fusion, rooted, unit
@@ -38,6 +39,8 @@ class Graph(nn.Module):
 
     means: Tensor
     matrix: Tensor
+    bank: Tensor
+    asks: Tensor
 
     def __init__(self, embedder: Embedder, projection: Projection | None = None) -> None:
         super().__init__()
@@ -48,11 +51,18 @@ class Graph(nn.Module):
         if projection is not None:
             self.register_buffer("means", torch.from_numpy(projection.means))
             self.register_buffer("matrix", torch.from_numpy(projection.matrix))
+        self.lowers = projection is not None and projection.bank is not None
+        if projection is not None and projection.bank is not None:
+            asks = [[float(name in projection.asking)] for name in projection.domains]
+            self.register_buffer("bank", torch.from_numpy(projection.bank))
+            self.register_buffer("asks", torch.tensor(asks))
 
     @property
     def dim(self) -> int:
         """Dimensions of `embedding`."""
-        return int(self.matrix.shape[1]) if self.domains else self.embedder.dim
+        if not self.domains:
+            return self.embedder.dim
+        return int(self.matrix.shape[1]) + (hubness.DIMS if self.lowers else 0)
 
     @property
     def features_dim(self) -> int:
@@ -73,7 +83,17 @@ class Graph(nn.Module):
             mean = self.means[0] if domain is None else self.means[domain]
             given = rooted(embedding) if self.rooted else embedding
             embedding = unit((given - mean) @ self.matrix)
+            if self.lowers:
+                embedding = _lower(embedding, self.asks[domain], self.bank)
         return features, embedding
+
+
+def _lower(vectors: Tensor, asks: Tensor, bank: Tensor) -> Tensor:
+    """As `cdim.hubness.lower`; asks is (n, 1), ones for queries."""
+    near = (vectors @ bank.T).topk(min(hubness.NEIGHBOURS, len(bank)), dim=1).values
+    hubs = near.mean(1, keepdim=True).clamp(-1, 1) * (1 - asks) - asks
+    beside = torch.cat([-hubs, (1 - hubs.square()).sqrt()], 1)
+    return torch.cat([vectors, hubness.BESIDE * beside], 1) / hubness.WHOLE
 
 
 def write(graph: Graph, path: Path) -> None:

@@ -16,12 +16,13 @@ from cdim.bundle import TrainingSet
 from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
+from cdim.heads import HEADS, Head
 from cdim.judge import HeldOut
 from cdim.learn.embedder import Embedder, load_run
 from cdim.learn.heldout import held_out
 from cdim.learn.recipe import Recipe, read
 from cdim.learn.run import load_parts
-from cdim.projection import Head, Projection
+from cdim.projection import Projection
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,12 @@ class Source:
     @property
     def heads(self) -> list[Head]:
         """The projections that can be fitted."""
-        return [h for h in projection.HEADS if h.kind == "components" or self.pairs is not None]
+        fits = {
+            "components": True,
+            "pairs": self.pairs is not None,
+            "csls": self.pairs is not None and bool(self.pairs.asking),
+        }
+        return [head for head in HEADS if fits[head.kind]]
 
     def project(self, head: Head, dim: int) -> Projection:
         """A projection to `dim` dimensions.
@@ -70,14 +76,14 @@ class Source:
             UsageError: more dimensions than the training images span, or pairs and none known.
         """
         if head.kind == "components":
-            return projection.shorten(self.components, dim, head.strength)
+            return projection.fit(self.components, head, dim)
         if self.pairs is None:
             raise UsageError(
                 f"a head of pairs for {self.name}",
                 "its training images have none",
                 "take the head of components",
             )
-        return projection.contrast(self.pairs, dim, head.strength)
+        return projection.fit(self.pairs, head, dim)
 
     @cached_property
     def _embeddings(self) -> NDArray[np.float32]:

@@ -1,0 +1,71 @@
+"""Hubs: gallery images that are near to every query, so that they stand first for many.
+
+CSLS (Conneau et al., Word Translation Without Parallel Data, 2018) lowers a gallery image by how
+near the queries nearest to it are. The queries are those of training, a querybank (Bogolin et al.,
+Cross Modal Retrieval with Querybank Normalisation, 2022), so that a search knows nothing of other
+searches. With h the image's embedding, of length one,
+
+    hub(h) = mean cosine of h and the 10 queries of the bank that are nearest to it
+    score(q, h) = cos(q, h) - hub(h) / 2
+
+Two more dimensions hold it, and all embeddings keep the length one, so that any index can search:
+a query gets w (1, 0), a gallery image w (-hub, (1 - hub^2)^(1/2)), with w^2 = 1/2.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEIGHBOURS = 10
+"""Queries of the bank that say how much of a hub an image is."""
+WEIGHT = 0.5
+"""What the hub takes from the cosine: half of it, as CSLS has it."""
+MOST = 1024
+"""Queries in a bank."""
+DIMS = 2
+"""Dimensions that an embedding has more."""
+BESIDE, WHOLE = math.sqrt(WEIGHT), math.sqrt(1 + WEIGHT)
+"""Length of the two dimensions beside the others', and of all together, before it is one again."""
+
+
+def some(queries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A bank of queries (b, d): all of them, or `MOST` of them evenly drawn."""
+    if len(queries) <= MOST:
+        return queries
+    return queries[np.linspace(0, len(queries) - 1, MOST).astype(np.intp)]
+
+
+def hub(vectors: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How near each of (n, d) is to the queries nearest to it, (n,), -1 to 1.
+
+    Args:
+        vectors: of length one.
+        bank: (b, d) queries of length one; of fewer than `NEIGHBOURS` all count.
+    """
+    k = min(NEIGHBOURS, len(bank))
+    near = np.partition(vectors @ bank.T, len(bank) - k, axis=1)[:, len(bank) - k :]
+    found: NDArray[np.float32] = np.clip(near.mean(axis=1), -1, 1)
+    return found
+
+
+def lower(
+    vectors: NDArray[np.float32], asks: NDArray[np.bool_], bank: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Embeddings (n, d) of length one to (n, d + 2), whose inner products are scores / 1.5.
+
+    Args:
+        vectors: to be compared by their cosines.
+        asks: (n,) which of them are queries.
+        bank: (b, d) queries of training.
+
+    >>> bank = np.eye(2, dtype=np.float32)
+    >>> query, image = lower(np.float32([[1, 0], [0.6, 0.8]]), np.array([True, False]), bank)
+    >>> round(1.5 * float(query @ image), 3)  # 0.6 - 0.7 / 2
+    0.25
+    """
+    hubs = np.where(asks, -1, hub(vectors, bank))
+    beside = BESIDE * np.stack([-hubs, np.sqrt(1 - hubs**2)], axis=1)
+    return (np.concatenate([vectors, beside], axis=1) / WHOLE).astype(np.float32)
