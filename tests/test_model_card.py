@@ -109,6 +109,9 @@ def test_the_card_says_what_the_bundle_is(tmp_path: Path) -> None:
     ):
         assert said in text
     assert "edge, photo images" not in text
+    assert "middle maps pool5, fc6 joined with its last feature" in text
+    alone = written(tmp_path, replace(FULL, final=False))
+    assert "middle maps pool5, fc6 without its last feature" in alone
 
 
 def test_the_numbers_are_in_the_tables(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ class Bundle:
         precision: "fp32"; "fp16" for weights that are kept in 16 bits while all is computed in 32;
             or "int8" for quantised weights and activations.
         projection: how the embedding was made shorter, in words; "" where it was not.
+        final: whether the network's last feature is joined to the middle maps.
         edge_maps: version of `cdim.data.edges` that makes edge maps of photos.
         seed: of the training.
         fingerprint: SHA-256 of the graph and all that decides how images become vectors.
@@ -119,6 +120,7 @@ class Bundle:
     calibration: Calibration | None = None
     precision: Precision = "fp32"
     projection: str = ""
+    final: bool = True
     edge_maps: int = edges.VERSION
     seed: int | None = None
     fingerprint: str = ""

@@ -243,6 +243,7 @@ def _describe(
         dim=module.dim,
         backbone=recipe.model.backbone,
         taps=recipe.fusion.taps,
+        final=recipe.fusion.final,
         query=seen.get("query", names[0]),
         gallery=gallery,
         domains=domains,
