@@ -200,6 +200,9 @@ def _embed(base: Bundle, manifest: Manifest) -> dict[On, NDArray[np.float32]]:
 def _outputs(base: Bundle, manifest: Manifest, dim: int | None) -> list[On]:
     """The outputs that a head can take.
 
+    Features only where the images span as many dimensions as the embedding has: a head keeps what
+    it has seen, and of few images that is little.
+
     Raises:
         UsageError: none of so many dimensions.
     """
@@ -208,6 +211,8 @@ def _outputs(base: Bundle, manifest: Manifest, dim: int | None) -> list[On]:
     if base.dim <= WHOLE and not (base.domain_input and _strange(base, manifest)):
         most["embedding"] = base.dim
     fits = [on for on in most if dim is None or dim <= most[on]]
+    if "embedding" in fits and span < base.dim:
+        fits = ["embedding"]
     if not fits:
         raise UsageError(
             f"--dim {dim} with {len(manifest)} images",

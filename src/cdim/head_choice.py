@@ -194,10 +194,17 @@ def _tried(
 ) -> dict[Plan, NDArray[np.float32]]:
     """All images, embedded by each head that has not seen a fold."""
     known = {on: pairs.components(on, ~fold) for on in {plan.on for plan in plans}}
-    return {
-        plan: projection.apply(_fit(plan, known[plan.on], dim), pairs.vectors[plan.on], pairs.taken)
-        for plan in plans
-    }
+    found = {}
+    # With its hubs lowered or not, a head is solved for once.
+    solved: dict[tuple[On, float], Projection] = {}
+    for plan in plans:
+        on, head = plan.on, plan.head
+        if (on, head.strength) not in solved:
+            solved[on, head.strength] = _fit(Plan(on, Head("pairs", head.strength)), known[on], dim)
+        made = solved[on, head.strength]
+        made = made if head.kind == "pairs" else projection.lower(known[on], made)
+        found[plan] = projection.apply(made, pairs.vectors[on], pairs.taken)
+    return found
 
 
 def _joined(parts: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:

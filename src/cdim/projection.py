@@ -7,7 +7,8 @@ Three kinds, all around each domain's own mean, so that what tells the domains a
 - *pairs* also knows which images show the same instance. What differs within pairs is noise: its
   scatter W, regularised by lambda times its mean eigenvalue m, is whitened away,
   y = (W + lambda m I)^(-1/2) x, and of that the directions with the largest spread are kept, each
-  divided by its standard deviation to the power 1/4, so that the first few do not outvote the rest.
+  divided by its standard deviation to the power 1/4, so that the first few do not outvote the rest
+  (and weak ones, below half of the mean variance, no more than that, so that they do not either).
 - *csls* is *pairs*, and then gallery images that are near to every query are lowered
   (`cdim.hubness`). It needs queries and gallery images that are of different domains.
 
@@ -29,6 +30,10 @@ from cdim.heads import Head
 
 EVENNESS = 0.25
 """Power of a direction's standard deviation that a head of pairs divides it by."""
+LEAST = 0.5
+"""Share of the mean variance that a direction is taken to have, at least, when it is evened: where
+images are hardly more than dimensions, the last directions hold next to nothing of these images and
+much of others."""
 _TINY = 1e-12
 Float = TypeVar("Float", np.float32, np.float64)
 
@@ -252,9 +257,10 @@ def contrast(components: Components, dim: int, regularisation: float) -> Project
     whiten = vectors / np.sqrt(values)
     spread = components.inside @ whiten
     last = spread.shape[1] - 1
-    squares, kept = eigh(spread.T @ spread / len(spread), subset_by_index=(last - dim + 1, last))
+    scatter = spread.T @ spread / len(spread)
+    squares, kept = eigh(scatter, subset_by_index=(last - dim + 1, last))
     squares, kept = squares[::-1], kept[:, ::-1]
-    squares = np.maximum(squares, _TINY * squares[0] + 1e-300)
+    squares = np.maximum(squares, LEAST * np.trace(scatter) / max(1, filled) + 1e-300)
     matrix = components.axes @ (whiten @ (kept / squares ** (EVENNESS / 2)))
     how = f"whitened within {components.pairs:,} pairs (lambda {regularisation:g})"
     return _projection(components, matrix, how)

@@ -20,7 +20,7 @@ from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.grams import Gram, Grams, shrinking, unit
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.protocol import relevance
-from cdim.projection import EVENNESS
+from cdim.projection import EVENNESS, LEAST
 
 _TINY = 1e-24
 _RELATIVE = 1e-6  # of the largest eigenvalue: below it there is only rounding
@@ -256,7 +256,8 @@ def contrast(
     kept = (max(0, last - min(filled, treatment.dim) + 1), last)
     squares, vectors = linalg.eigh(whitened, subset_by_index=kept)
     squares = np.maximum(squares, _RELATIVE * squares[-1] + _TINY)
-    directions = vectors / squares ** ((1 + EVENNESS) / 2)
+    evened = np.maximum(squares, LEAST * np.trace(whitened) / filled)
+    directions = vectors / (squares**0.5 * evened ** (EVENNESS / 2))
     short = []
     for part in centred:
         mine = np.asarray(fold.differences @ part)[:, held]
