@@ -146,8 +146,10 @@ def _append(
     rest = node("Sqrt", [node("Sub", [one, node("Mul", [hubs, hubs], "square")], "left")], "rest")
     beside = node("Concat", [node("Neg", [hubs], "against"), rest], "two", axis=1)
     scale = constant("beside", np.array(hubness.BESIDE, dtype=np.float32))
-    joined = node("Concat", [short, node("Mul", [beside, scale], "scaled")], "joined", axis=1)
-    node("Div", [joined, constant("whole", np.array(hubness.WHOLE, dtype=np.float32))], _EMBEDDING)
+    unit(
+        node("Concat", [short, node("Mul", [beside, scale], "scaled")], "joined", axis=1),
+        _EMBEDDING,
+    )
 
 
 def _prune(graph: onnx.GraphProto) -> None:

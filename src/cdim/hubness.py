@@ -27,8 +27,8 @@ MOST = 1024
 """Queries in a bank."""
 DIMS = 2
 """Dimensions that an embedding has more."""
-BESIDE, WHOLE = math.sqrt(WEIGHT), math.sqrt(1 + WEIGHT)
-"""Length of the two dimensions beside the others', and of all together, before it is one again."""
+BESIDE = math.sqrt(WEIGHT)
+"""Length of the two dimensions beside the others', before that of all together is one again."""
 
 
 def some(queries: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -68,4 +68,5 @@ def lower(
     """
     hubs = np.where(asks, -1, hub(vectors, bank))
     beside = BESIDE * np.stack([-hubs, np.sqrt(1 - hubs**2)], axis=1)
-    return (np.concatenate([vectors, beside], axis=1) / WHOLE).astype(np.float32)
+    joined = np.concatenate([vectors, beside], axis=1)
+    return (joined / np.linalg.norm(joined, axis=1, keepdims=True)).astype(np.float32)

@@ -150,6 +150,15 @@ def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
         parity.check(made, module, source.train)
 
 
+def test_in_eight_bits_embeddings_keep_their_length(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "LOST_SHARE", 1.0)
+    folds, head = [runs / "fold-0", runs / "fold-1"], Head("csls", 1.0)
+    made = export(runs / "all", tmp_path / "b", folds=folds, dim=16, head=head, precision="int8")
+    photos = [images.read(f"synthetic:shoe/0/{k}/photo") for k in range(4)]
+    lengths = np.linalg.norm(encoder.load(made).encode(photos, "photo"), axis=1)
+    assert lengths == pytest.approx(np.ones(4), abs=1e-5)
+
+
 def test_eight_bits_are_accepted_where_they_cost_little(runs, tmp_path, monkeypatch):
     folds = [runs / "fold-0", runs / "fold-1"]
     monkeypatch.setattr(exporting, "LOST_SHARE", 0.5)

@@ -93,7 +93,7 @@ def _lower(vectors: Tensor, asks: Tensor, bank: Tensor) -> Tensor:
     near = (vectors @ bank.T).topk(min(hubness.NEIGHBOURS, len(bank)), dim=1).values
     hubs = near.mean(1, keepdim=True).clamp(-1, 1) * (1 - asks) - asks
     beside = torch.cat([-hubs, (1 - hubs.square()).sqrt()], 1)
-    return torch.cat([vectors, hubness.BESIDE * beside], 1) / hubness.WHOLE
+    return unit(torch.cat([vectors, hubness.BESIDE * beside], 1))
 
 
 def write(graph: Graph, path: Path) -> None:
