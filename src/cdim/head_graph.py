@@ -146,10 +146,8 @@ def _append(
     rest = node("Sqrt", [node("Sub", [one, node("Mul", [hubs, hubs], "square")], "left")], "rest")
     beside = node("Concat", [node("Neg", [hubs], "against"), rest], "two", axis=1)
     scale = constant("beside", np.array(hubness.BESIDE, dtype=np.float32))
-    unit(
-        node("Concat", [short, node("Mul", [beside, scale], "scaled")], "joined", axis=1),
-        _EMBEDDING,
-    )
+    scaled = node("Mul", [beside, scale], "scaled")
+    unit(node("Concat", [short, scaled], "joined", axis=1), _EMBEDDING)
 
 
 def _prune(graph: onnx.GraphProto) -> None:

@@ -69,4 +69,5 @@ def lower(
     hubs = np.where(asks, -1, hub(vectors, bank))
     beside = BESIDE * np.stack([-hubs, np.sqrt(1 - hubs**2)], axis=1)
     joined = np.concatenate([vectors, beside], axis=1)
-    return (joined / np.linalg.norm(joined, axis=1, keepdims=True)).astype(np.float32)
+    scaled: NDArray[np.float64] = joined / np.linalg.norm(joined, axis=1, keepdims=True)
+    return scaled.astype(np.float32)
