@@ -129,7 +129,8 @@ def test_bundles_make_rows_and_are_paired_as_runs_do(call, tmp_path):
     done = call("results", "add", *arguments, "--file", file, "--command", "cdim eval demo x")
     assert done.exit_code == 0, done.output
     (row,) = json.loads(file.read_text())
-    assert (row["row"], row["dim"], row["params"]) == ("Shipped", 256, None)
+    dim = cdim.load("default").bundle.dim
+    assert (row["row"], row["dim"], row["params"]) == ("Shipped", dim, None)
     done = call("results", "paired", "synthetic:18", "--run", "default", "--against", "default")
     assert done.exit_code == 0, done.output
     assert "+0.000" in done.stdout
