@@ -52,12 +52,6 @@ class Pairs:
     taken: NDArray[np.str_]
     vectors: Mapping[On, NDArray[np.float32]]
 
-    @property
-    def two_sided(self) -> bool:
-        """Whether queries are of other domains than gallery images."""
-        queries = self.manifest.role == "query"
-        return not set(self.taken[queries].tolist()) & set(self.taken[~queries].tolist())
-
     def components(self, on: On, rows: NDArray[np.bool_] | None = None) -> Components:
         """Of some rows (n,) of an output, or all of them, with the pairs among them."""
         kept = np.full(len(self.taken), True) if rows is None else rows
@@ -103,7 +97,8 @@ def choose(pairs: Pairs, outputs: Sequence[On], dim: int, seed: int) -> Choice:
     Raises:
         DataError: too few pairs of a kind to search among, or a query without gallery image.
     """
-    kinds = ("pairs", "csls") if pairs.two_sided and dim > hubness.DIMS else ("pairs",)
+    apart = hubness.asking(pairs.taken, pairs.manifest.role == "query")
+    kinds = ("pairs", "csls") if apart and dim > hubness.DIMS else ("pairs",)
     plans = [Plan(on, head) for on in outputs for head in HEADS if head.kind in kinds]
     folds = folds_of(pairs.manifest, seed)
     held = [held_out(pairs.manifest, fold) for fold in folds]
@@ -194,17 +189,10 @@ def _tried(
 ) -> dict[Plan, NDArray[np.float32]]:
     """All images, embedded by each head that has not seen a fold."""
     known = {on: pairs.components(on, ~fold) for on in {plan.on for plan in plans}}
-    found = {}
-    # With its hubs lowered or not, a head is solved for once.
-    solved: dict[tuple[On, float], Projection] = {}
-    for plan in plans:
-        on, head = plan.on, plan.head
-        if (on, head.strength) not in solved:
-            solved[on, head.strength] = _fit(Plan(on, Head("pairs", head.strength)), known[on], dim)
-        made = solved[on, head.strength]
-        made = made if head.kind == "pairs" else projection.lower(known[on], made)
-        found[plan] = projection.apply(made, pairs.vectors[on], pairs.taken)
-    return found
+    return {
+        plan: projection.apply(_fit(plan, known[plan.on], dim), pairs.vectors[plan.on], pairs.taken)
+        for plan in plans
+    }
 
 
 def _joined(parts: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:

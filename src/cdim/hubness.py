@@ -31,6 +31,20 @@ BESIDE = math.sqrt(WEIGHT)
 """Length of the two dimensions beside the others', before that of all together is one again."""
 
 
+def asking(domains: NDArray[np.str_], sides: NDArray[np.bool_]) -> tuple[str, ...]:
+    """The domains of the queries; () where gallery images share one, so that no hub can be told.
+
+    Args:
+        domains: (n,) of the images.
+        sides: (n,) which of them are queries.
+
+    >>> asking(np.array(["sketch", "photo", "edge"]), np.array([True, False, False]))
+    ('sketch',)
+    """
+    asks, shows = (set(domains[side].tolist()) for side in (sides, ~sides))
+    return () if asks & shows else tuple(sorted(asks))
+
+
 def some(queries: NDArray[np.float32]) -> NDArray[np.float32]:
     """A bank of queries (b, d): all of them, or `MOST` of them evenly drawn."""
     if len(queries) <= MOST:

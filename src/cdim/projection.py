@@ -112,8 +112,7 @@ class Components:
         """The domains of the queries; () where none are known, or gallery images share one."""
         if self.sides is None:
             return ()
-        asks, shows = (set(self.numbers[side].tolist()) for side in (self.sides, ~self.sides))
-        return () if asks & shows else tuple(self.domains[number] for number in sorted(asks))
+        return hubness.asking(np.array(self.domains)[self.numbers], self.sides)
 
     @cached_property
     def noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

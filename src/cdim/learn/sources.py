@@ -73,17 +73,17 @@ class Source:
         """A projection to `dim` dimensions.
 
         Raises:
-            UsageError: more dimensions than the training images span, or pairs and none known.
+            UsageError: more dimensions than the training images span, pairs and none known, or as
+                `projection.fit` says.
         """
-        if head.kind == "components":
-            return projection.fit(self.components, head, dim)
-        if self.pairs is None:
+        known = self.components if head.kind == "components" else self.pairs
+        if known is None:
             raise UsageError(
                 f"a head of pairs for {self.name}",
                 "its training images have none",
                 "take the head of components",
             )
-        return projection.fit(self.pairs, head, dim)
+        return projection.fit(known, head, dim)
 
     @cached_property
     def _embeddings(self) -> NDArray[np.float32]:
