@@ -121,6 +121,31 @@ def test_resuming_what_has_saved_nothing_starts_anew(start, capsys):
     assert is_over(run)
 
 
+@pytest.mark.parametrize(("able", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_the_precision_that_the_processor_is_fast_in(
+    start, capsys, monkeypatch, able, precision
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": able})
+    run = start("auto", loop={"steps": 1, "precision": "auto"})
+    assert f"precision: {precision}\n" in capsys.readouterr().err
+    assert read(run / "recipe.toml").loop.precision == precision
+    same = start("named", loop={"steps": 1, "precision": precision})
+    assert "precision" not in capsys.readouterr().err
+    other = start(
+        "other", loop={"steps": 1, "precision": {"bf16": "fp32", "fp32": "bf16"}[precision]}
+    )
+    tensors = [checkpoint.read(each / "last.safetensors")[0] for each in (run, same, other)]
+    key = "model.backbone.network.fc7.weight"
+    assert torch.equal(tensors[0][key], tensors[1][key])
+    assert not torch.equal(tensors[0][key], tensors[2][key])
+
+
+def test_a_pytorch_that_cannot_tell_trains_in_fp32(start, monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    run = start(loop={"steps": 1, "precision": "auto"})
+    assert read(run / "recipe.toml").loop.precision == "fp32"
+
+
 def test_stages_that_start_from_each_other_are_refused(start, small, tmp_path):
     (tmp_path / "a.toml").write_text(tomli_w.dumps(small(model={"start": "b-0"})), "utf-8")
     (tmp_path / "b.toml").write_text(tomli_w.dumps(small(model={"start": "a-0"})), "utf-8")

@@ -181,6 +181,20 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device computes faster in bf16 than in fp32, as far as PyTorch can tell.
+
+    On an x86 CPU that takes instructions of its own; without them it is emulated, several times
+    slower than fp32. Where it was not measured (ARM, MPS) the answer is no.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older PyTorch
+        return False
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def load_run(run: Path, device: str = "auto") -> Embedder:
     """The best network of a training run.
 

@@ -215,7 +215,9 @@ class LoopPart:
         steps: at most this many; 0 takes the network of `model.start` or `model.weights` as it is.
         evaluate_every: steps between two looks at the validation part; also between saves.
         patience: looks without improvement before training stops; 0 never stops early.
-        precision: "fp32", or "bf16" autocast (about 2 to 4 times faster on CPUs that have it).
+        precision: "fp32"; "bf16" autocast; "auto": bf16 where the device computes it faster (2 to 4
+            times on CPUs that have it, while others need five times as long). The run's
+            `recipe.toml` says which it was.
         channels_last: memory layout that convolutions like best.
     """
 
@@ -224,7 +226,7 @@ class LoopPart:
     steps: int = 20000
     evaluate_every: int = 100
     patience: int = 20
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
     channels_last: bool = True
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tomli_w
@@ -17,7 +18,7 @@ from cdim.data.triplets import Triplets
 from cdim.errors import DataError, ModelError, RecipeError, UsageError, nearest
 from cdim.learn import checkpoint
 from cdim.learn.batches import Targets, make_sampler
-from cdim.learn.embedder import Embedder, choose_device, load_weights
+from cdim.learn.embedder import Embedder, choose_device, has_bf16, load_weights
 from cdim.learn.loop import Trainer, is_over
 from cdim.learn.losses import build_loss
 from cdim.learn.recipe import DataPart, Recipe, read
@@ -56,7 +57,8 @@ def train(
     Raises:
         CdimError: see `cdim.errors`; nothing that was saved before is lost.
     """
-    plan = read(recipe, overrides, seed)
+    here = choose_device(device)
+    plan = _with_precision(read(recipe, overrides, seed), here)
     folder = out or RUNS / f"{plan.name}-{plan.seed}"
     if (folder / "last.safetensors").exists() and not resume:
         raise UsageError(
@@ -79,7 +81,6 @@ def train(
     if plan.model.start and not resume:
         # Last of what can fail, since it may train for long.
         start_from(embedder, plan, find_start(plan, recipe, (*waiting, folder), data, device))
-    here = choose_device(device)
     layout = torch.channels_last if plan.loop.channels_last else torch.contiguous_format
     embedder.to(device=here, memory_format=layout)  # type: ignore[call-overload]
     trainer = Trainer(plan, embedder, criterion.to(here), folder)
@@ -91,6 +92,15 @@ def train(
     cache = load_images(parts.train, embedder.preprocess)
     trainer.fit(cache, sample, judge)
     return folder
+
+
+def _with_precision(plan: Recipe, device: torch.device) -> Recipe:
+    """The recipe with what `loop.precision = "auto"` means on a device, and a line that says so."""
+    if plan.loop.precision != "auto":
+        return plan
+    precision: Literal["fp32", "bf16"] = "bf16" if has_bf16(device) else "fp32"
+    print(f"precision: {precision}", file=sys.stderr)  # noqa: T201
+    return replace(plan, loop=replace(plan.loop, precision=precision))
 
 
 def _check_trainable(embedder: Embedder) -> None:
