@@ -140,6 +140,15 @@ def test_auto_is_the_precision_that_the_processor_is_fast_in(
     assert not torch.equal(tensors[0][key], tensors[2][key])
 
 
+def test_a_run_goes_on_in_the_precision_it_began_with(start, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    start(loop={"steps": 1, "precision": "auto"})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    run = start(resume=True, loop={"steps": 2, "precision": "auto"})
+    assert steps_of(run) == [1, 2]
+    assert read(run / "recipe.toml").loop.precision == "bf16"
+
+
 def test_a_pytorch_that_cannot_tell_trains_in_fp32(start, monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     run = start(loop={"steps": 1, "precision": "auto"})

@@ -24,6 +24,7 @@ else:
     import tomli as tomllib
 
 DOCUMENT = strict.Document("recipe", RecipeError)
+TrainPrecision = Literal["fp32", "bf16", "auto"]
 Pool = Literal["flatten", "average", "gem", "max", "attention", "grid2", "grid3", "grid4", "grid8"]
 
 
@@ -226,7 +227,7 @@ class LoopPart:
     steps: int = 20000
     evaluate_every: int = 100
     patience: int = 20
-    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    precision: TrainPrecision = "fp32"
     channels_last: bool = True
 
 

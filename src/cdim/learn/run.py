@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import tomli_w
@@ -21,7 +20,7 @@ from cdim.learn.batches import Targets, make_sampler
 from cdim.learn.embedder import Embedder, choose_device, has_bf16, load_weights
 from cdim.learn.loop import Trainer, is_over
 from cdim.learn.losses import build_loss
-from cdim.learn.recipe import DataPart, Recipe, read
+from cdim.learn.recipe import DataPart, TrainPrecision, Recipe, parse, read
 from cdim.learn.validation import load_images, make_judge
 from cdim.learn.weights import load_pretrained
 
@@ -58,7 +57,7 @@ def train(
         CdimError: see `cdim.errors`; nothing that was saved before is lost.
     """
     here = choose_device(device)
-    plan = _with_precision(read(recipe, overrides, seed), here)
+    plan = read(recipe, overrides, seed)
     folder = out or RUNS / f"{plan.name}-{plan.seed}"
     if (folder / "last.safetensors").exists() and not resume:
         raise UsageError(
@@ -69,6 +68,10 @@ def train(
     if resume and not (folder / "last.safetensors").exists():
         print(f"{folder} has saved nothing yet: starting anew", file=sys.stderr)  # noqa: T201
         resume = False
+    if plan.loop.precision == "auto":
+        precision = _precision(here, folder if resume else None)
+        print(f"precision: {precision}", file=sys.stderr)  # noqa: T201
+        plan = replace(plan, loop=replace(plan.loop, precision=precision))
     parts = load_parts(plan.data, data)
     torch.manual_seed(plan.seed)
     embedder = Embedder(plan)
@@ -94,13 +97,12 @@ def train(
     return folder
 
 
-def _with_precision(plan: Recipe, device: torch.device) -> Recipe:
-    """The recipe with what `loop.precision = "auto"` means on a device, and a line that says so."""
-    if plan.loop.precision != "auto":
-        return plan
-    precision: Literal["fp32", "bf16"] = "bf16" if has_bf16(device) else "fp32"
-    print(f"precision: {precision}", file=sys.stderr)  # noqa: T201
-    return replace(plan, loop=replace(plan.loop, precision=precision))
+def _precision(device: torch.device, begun: Path | None) -> TrainPrecision:
+    """What "auto" is: what the run in a folder began with, else what the device is faster in."""
+    if begun is not None:
+        _, meta = checkpoint.read(begun / "last.safetensors")
+        return parse(meta["recipe"]).loop.precision
+    return "bf16" if has_bf16(device) else "fp32"
 
 
 def _check_trainable(embedder: Embedder) -> None:
