@@ -20,7 +20,7 @@ from cdim.learn.batches import Targets, make_sampler
 from cdim.learn.embedder import Embedder, choose_device, has_bf16, load_weights
 from cdim.learn.loop import Trainer, is_over
 from cdim.learn.losses import build_loss
-from cdim.learn.recipe import DataPart, TrainPrecision, Recipe, parse, read
+from cdim.learn.recipe import DataPart, Recipe, TrainPrecision, parse, read
 from cdim.learn.validation import load_images, make_judge
 from cdim.learn.weights import load_pretrained
 
