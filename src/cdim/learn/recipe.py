@@ -217,7 +217,7 @@ class LoopPart:
         evaluate_every: steps between two looks at the validation part; also between saves.
         patience: looks without improvement before training stops; 0 never stops early.
         precision: "fp32"; "bf16" autocast; "auto": bf16 where the device computes it faster (2 to 4
-            times on CPUs that have it, while others need five times as long). The run's
+            times on CPUs that have it, while others need 5 to 13 times as long). The run's
             `recipe.toml` says which it was.
         channels_last: memory layout that convolutions like best.
     """
