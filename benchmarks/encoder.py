@@ -12,18 +12,19 @@ import time
 
 import numpy as np
 
-from cdim import bundle, encoder
-from cdim.data import synthetic
+from cdim.bundles.bundle import load_bundle
+from cdim.bundles.encoder import Encoder
+from cdim.data.synthetic import dataset
 
 IMAGES, TURNS = 128, 7
 
 
 def main(place: str) -> None:
     """Prints both speeds and their ratio."""
-    made = bundle.load(place)
-    rows = synthetic.manifest(IMAGES).where(role="query")
-    pixels = [synthetic.render(str(source)) for source in rows.source]
-    engines = {name: encoder.load(made, name) for name in ("onnxruntime", "openvino")}
+    made = load_bundle(place)
+    rows = dataset.manifest(IMAGES).where(role="query")
+    pixels = [dataset.render(str(source)) for source in rows.source]
+    engines = {name: Encoder(made, name) for name in ("onnxruntime", "openvino")}
     vectors = {n: e.encode_pixels(pixels[:8], made.query) for n, e in engines.items()}  # warm
     apart = float(np.abs(vectors["onnxruntime"] - vectors["openvino"]).max())
     speeds: dict[str, list[float]] = {name: [] for name in engines}

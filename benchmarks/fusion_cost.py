@@ -17,10 +17,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from cdim.learn.batches import Batch
-from cdim.learn.embedder import Embedder
-from cdim.learn.losses import TripletLoss
-from cdim.learn.recipe import DataPart, FusionPart, Recipe
+from cdim.learn.networks.embedder import Embedder
+from cdim.learn.recipes.parts import DataPart, FusionPart
+from cdim.learn.recipes.recipe import Recipe
+from cdim.learn.training.batches import Batch
+from cdim.learn.training.losses import TripletLoss
 
 WAYS = {"vanilla": FusionPart(), "fusion": FusionPart(taps=("pool5",), pool="flatten")}
 Step = Callable[[], None]

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.find.edge import EdgeStore
 from cdim.find.items import Item
+from cdim.find.stores.edge import EdgeStore
 
 SIZES = (2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 QUERIES = 200

@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.metrics.average_precision import average_precision, inverse_negative_penalty
+from cdim.metrics.distances import distances
 from cdim.metrics.protocol import Labels
-from cdim.metrics.ranking import distances
 from cdim.metrics.retrieval import retrieve
 from cdim.metrics.significance import bootstrap
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from cdim.cli.judging import load, open_test
-from cdim.data.catalogue import open_dataset
-from cdim.evaluation import evaluate
+from cdim.api import load
+from cdim.data.sets.catalogue import open_dataset
+from cdim.judge.evaluate import evaluate
+from cdim.judge.split import open_test
 
 
 def torchreid_ranks() -> Any:

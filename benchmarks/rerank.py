@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.metrics.ranking import distances
+from cdim.metrics.distances import distances
 from cdim.metrics.rerank import k_reciprocal
 
 Matrix = NDArray[np.float32]

@@ -6,8 +6,8 @@
 Every sketch of the test split is cut after 10 %, 20 %, ... of its points, in drawing order, and
 searched among the photos of that split. It is drawn twice: as drawn on its canvas, and centred and
 scaled to fill 225 of 256 pixels, which is what `cdim search` does. Photos that are also in a set
-the model was trained on (near copies, see `cdim.data.duplicates`) stay in the gallery, but their
-sketches are left out. Intervals of acc@K redraw photos, with all their sketches; that of the
+the model was trained on (near copies, see `cdim.data.check.duplicates`) stay in the gallery, but
+their sketches are left out. Intervals of acc@K redraw photos, with all their sketches; that of the
 median redraws sketches.
 """
 
@@ -21,10 +21,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim import encoder
-from cdim.data import chairv2, drawings, duplicates, images, qmul, strokes
+from cdim.bundles.encoder import Encoder
+from cdim.data import drawings, images, strokes
+from cdim.data.check import duplicates
 from cdim.data.manifest import Manifest
-from cdim.metrics.ranking import distances
+from cdim.data.sets import chairv2, qmul
+from cdim.metrics.distances import distances
 from cdim.metrics.significance import Estimate, bootstrap, bootstrap_ratio
 
 SHARES = tuple(round(0.1 * step, 1) for step in range(1, 11))
@@ -98,7 +100,7 @@ def measure(bundle: str, root: Path) -> tuple[dict[str, list[Point]], str]:
     gallery, query = test.where(role="gallery"), test.where(role="query")
     known = seen(root, gallery)
     query = query.take(~np.isin(query.instance, sorted(known)))
-    model = encoder.load(bundle)
+    model = Encoder(bundle)
     offered = model.embed(gallery)
     column = {name: i for i, name in enumerate(gallery.instance.tolist())}
     wanted = np.array([column[name] for name in query.instance.tolist()])

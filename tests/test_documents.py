@@ -74,10 +74,10 @@ def test_a_command_that_does_not_exist_is_noticed():
 
 
 def test_the_page_of_results_is_up_to_date():
-    from cdim import agreement, reproduction, results
+    from cdim.paper import agreement, plan, results
 
     rows = results.read(ROOT / "docs" / "results.json")
-    plan = reproduction.read(ROOT / "docs" / "reproduce.toml")
+    plan = plan.read_plan(ROOT / "docs" / "reproduce.toml")
     notes = agreement.notes(rows, plan, agreement.read(ROOT / "docs" / "agreement.json"))
     assert (ROOT / "docs" / "results.md").read_text("utf-8") == results.render(rows, notes)
 

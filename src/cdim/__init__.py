@@ -7,7 +7,7 @@
         ...
 
 Importing this package imports nothing heavy; the rest is in its rooms, for example
-`from cdim.data.catalogue import open_dataset`. See docs/architecture.md.
+`from cdim.data.sets.catalogue import open_dataset`. See docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cdim.errors import CdimError
+from cdim.version import __version__
 
 if TYPE_CHECKING:
-    from cdim.encoder import load
+    from cdim.api import load
     from cdim.find.gallery import Gallery
 
 __all__ = ["CdimError", "Gallery", "__version__", "load"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     # Imported when they are asked for: NumPy and Qdrant take time to start.
     if name == "load":
-        from cdim.encoder import load
+        from cdim.api import load
 
         return load
     if name == "Gallery":

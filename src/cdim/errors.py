@@ -17,7 +17,8 @@ next. The command line prints them as one line and exits with code 2.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class CdimError(Exception):
@@ -82,3 +83,22 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     match = difflib.get_close_matches(word, names, n=1)
     return f"did you mean {match[0]!r}?" if match else f"use one of: {', '.join(names)}"
+
+
+@contextmanager
+def training_extra() -> Iterator[None]:
+    """Turns a missing PyTorch, or a part of its family, into the line that installs it.
+
+    Raises:
+        MissingExtra: something of cdim[train] is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "cdim":
+            raise
+        raise MissingExtra(
+            f"{error.name} is not installed",
+            "models are trained and run with the extra [train]",
+            "pip install 'cdim[train]'",
+        ) from None

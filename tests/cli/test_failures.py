@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from cdim.learn import run
+from cdim.learn.training import run
 
 
 def one_line(done, *words):

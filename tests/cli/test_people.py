@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import open_dataset
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 import cdim
 from cdim.cli.group import VERBS
-from cdim.data.catalogue import KNOWN
+from cdim.data.sets.catalogue import KNOWN
 
 
 def test_the_version(shell):
@@ -86,10 +86,10 @@ def test_a_stopped_training_is_resumed_from_the_shell(call, tiny_recipe, tmp_pat
 
 
 def test_the_demo_end_to_end_with_fewer_products(tmp_path, monkeypatch, call):
-    from cdim.cli import demonstration
+    from cdim.cli import demo
 
-    monkeypatch.setattr(demonstration, "PRODUCTS", "synthetic:30:1")
-    monkeypatch.setattr(demonstration, "SKETCHES", 12)
+    monkeypatch.setattr(demo, "PRODUCTS", "synthetic:30:1")
+    monkeypatch.setattr(demo, "SKETCHES", 12)
     done = call("demo", "--out", tmp_path / "demo")
     assert done.exit_code == 0, done.output
     assert "30 photos in" in done.stdout

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cdim.data.catalogue import KNOWN, Dataset, open_dataset
 from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import KNOWN, Dataset, open_dataset
 from cdim.errors import DataError
 
 

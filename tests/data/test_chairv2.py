@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdim.data import chairv2, images
-from cdim.data.catalogue import open_dataset
+from cdim.data import images
+from cdim.data.sets import chairv2
+from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import DataError
 
 

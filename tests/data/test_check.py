@@ -11,10 +11,10 @@ import scipy.io
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cdim.data.catalogue import Dataset, open_dataset
-from cdim.data.check import check, check_known
-from cdim.data.findings import Findings, Problem
+from cdim.data.check.findings import Findings, Problem
+from cdim.data.check.table import check, check_known
 from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import Dataset, open_dataset
 from cdim.data.triplets import from_pairs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "data-check.md"

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cdim.data.catalogue import Dataset, open_dataset
-from cdim.data.check import check, table_problems
-from cdim.data.check_copies import copy_problems
-from cdim.data.check_identities import PUBLISHED, identity_problems
-from cdim.data.check_pixels import look_at
-from cdim.data.findings import Problem
+from cdim.data.check.copies import copy_problems
+from cdim.data.check.findings import Problem
+from cdim.data.check.identities import PUBLISHED, identity_problems
+from cdim.data.check.pixels import look_at
+from cdim.data.check.table import check, table_problems
 from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import Dataset, open_dataset
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "data-check.md"
 # split, role, identity, camera: nothing is wrong with it

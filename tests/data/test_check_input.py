@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cdim.data.catalogue import Dataset
-from cdim.data.check import check
-from cdim.data.findings import Problem
+from cdim.data.check.findings import Problem
+from cdim.data.check.table import check
 from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import Dataset
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "data-check.md"
 CODES = {"shape-unlike-input", "small-for-input"}

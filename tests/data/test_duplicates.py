@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cdim.data import duplicates
-from cdim.data.catalogue import open_dataset
-from cdim.data.duplicates import Duplicates, find, fingerprint
+from cdim.data.check import duplicates
+from cdim.data.check.duplicates import Duplicates, find, fingerprint
 from cdim.data.images import read
+from cdim.data.sets.catalogue import open_dataset
 
 Pixels = NDArray[np.uint8]
 

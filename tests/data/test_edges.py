@@ -8,9 +8,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from scipy import ndimage
 
-from cdim.data import qmul
 from cdim.data.edges import SIZE, edge_map
 from cdim.data.images import read
+from cdim.data.sets import qmul
 
 
 def box(size=(400, 400), colour=(200, 30, 30)):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cdim.data import folder, images
+from cdim.data import images
+from cdim.data.sets import folder
 from cdim.errors import DataError
 
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cdim.data import images, market1501
-from cdim.data.catalogue import KNOWN, open_dataset
+from cdim.data import images
 from cdim.data.manifest import Manifest
+from cdim.data.sets import market1501
+from cdim.data.sets.catalogue import KNOWN, open_dataset
 from cdim.data.tree import Tree
 from cdim.errors import DataError
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from cdim.data import images
-from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import DataError
 
 LISTS = {

@@ -11,10 +11,11 @@ import scipy.io
 from PIL import Image
 from skimage.feature import hog
 
-from cdim.data import images, qmul
-from cdim.data.catalogue import open_dataset
+from cdim.data import images
 from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
+from cdim.data.sets import qmul
+from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import DataError
 
 PAIRS = {"shoe": (304, 115), "chair": (200, 97), "handbag": (400, 168)}

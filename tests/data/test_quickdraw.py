@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from cdim.data import images
-from cdim.data.catalogue import open_dataset
 from cdim.data.preprocess import Preprocess
+from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import DataError
 
 

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
-from cdim.data import synthetic
-from cdim.data.products.sketch import LEVELS, contours
 from cdim.data.strokes import Strokes, draw
+from cdim.data.synthetic import dataset
+from cdim.data.synthetic.products.sketch import LEVELS, contours
 from cdim.errors import DataError, ImageError
 
 CATEGORIES = ("shoe", "chair", "bag")
@@ -17,21 +17,21 @@ CATEGORIES = ("shoe", "chair", "bag")
 
 def test_same_locator_same_pixels_whatever_numpy_was_doing() -> None:
     for locator in ("synthetic:shoe/3/14/photo", "synthetic:bag/3/14/sketch/2/1"):
-        first = synthetic.render(locator)
+        first = dataset.render(locator)
         np.random.seed(7)  # noqa: NPY002 - the global state is the point
-        synthetic.render("synthetic:chair/0/0/photo")
-        assert np.array_equal(first, synthetic.render(locator))
+        dataset.render("synthetic:chair/0/0/photo")
+        assert np.array_equal(first, dataset.render(locator))
 
 
 def test_manifest_does_not_depend_on_its_length() -> None:
-    short, long = synthetic.manifest(12, seed=4), synthetic.manifest(90, seed=4)
+    short, long = dataset.manifest(12, seed=4), dataset.manifest(90, seed=4)
     assert list(long.source[: len(short)]) == list(short.source)
     assert long.split[: len(short)].tolist() == short.split.tolist()
 
 
 @pytest.mark.parametrize(("instances", "sketches"), [(1, 1), (5, 2), (91, 3)])
 def test_manifest_of_any_size(instances: int, sketches: int) -> None:
-    made = synthetic.manifest(instances, sketches=sketches)
+    made = dataset.manifest(instances, sketches=sketches)
     assert len(made) == instances * (1 + sketches)
     assert len(np.unique(made.instance)) == instances
     assert set(made.where(domain="photo").role) == {"gallery"}
@@ -39,7 +39,7 @@ def test_manifest_of_any_size(instances: int, sketches: int) -> None:
 
 
 def test_manifest_splits_by_instance_with_all_levels_everywhere() -> None:
-    made = synthetic.manifest(90)
+    made = dataset.manifest(90)
     train, test = made.where(split="train"), made.where(split="test")
     assert not set(train.instance) & set(test.instance)
     assert (len(train), len(test)) == (120, 60)
@@ -50,7 +50,7 @@ def test_manifest_splits_by_instance_with_all_levels_everywhere() -> None:
 
 
 def test_manifest_of_one_category() -> None:
-    made = synthetic.manifest(6, categories=("bag",))
+    made = dataset.manifest(6, categories=("bag",))
     assert set(made.category) == {"bag"}
 
 
@@ -66,13 +66,13 @@ def test_manifest_of_one_category() -> None:
 )
 def test_manifest_refuses(arguments: dict[str, object], told: str) -> None:
     with pytest.raises(DataError, match=told):
-        synthetic.manifest(**arguments)  # type: ignore[arg-type]
+        dataset.manifest(**arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_photos_are_coloured_products_on_white(category: str) -> None:
     for index in range(5):
-        image = synthetic.render(f"synthetic:{category}/1/{index}/photo")
+        image = dataset.render(f"synthetic:{category}/1/{index}/photo")
         assert image.shape == (256, 256, 3)
         assert image.dtype == np.uint8
         edge = np.concatenate([image[:4], image[-4:]])
@@ -87,11 +87,11 @@ def test_sketches_are_thin_dark_lines_that_fit_the_paper(category: str) -> None:
     for index in range(5):
         for level in range(LEVELS):
             locator = f"synthetic:{category}/1/{index}/sketch/{level}/0"
-            image = synthetic.render(locator)
+            image = dataset.render(locator)
             assert image.shape == (256, 256)
             assert image.min() == 0
             assert 0.005 < (image < 128).mean() < 0.2
-            lines = synthetic.strokes(locator)
+            lines = dataset.strokes(locator)
             assert isinstance(lines, Strokes)
             points = np.concatenate(list(lines.lines))
             assert points.min() >= 0
@@ -101,7 +101,7 @@ def test_sketches_are_thin_dark_lines_that_fit_the_paper(category: str) -> None:
 def test_rougher_sketches_have_fewer_strokes() -> None:
     def strokes(level: int) -> float:
         each = [
-            len(synthetic.strokes(f"synthetic:{category}/0/{index}/sketch/{level}/0").lines)
+            len(dataset.strokes(f"synthetic:{category}/0/{index}/sketch/{level}/0").lines)
             for category in CATEGORIES
             for index in range(12)
         ]
@@ -112,13 +112,11 @@ def test_rougher_sketches_have_fewer_strokes() -> None:
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_instances_seeds_and_drawers_differ(category: str) -> None:
-    photos = [
-        synthetic.render(f"synthetic:{category}/{s}/{i}/photo") for s in (0, 1) for i in (0, 1)
-    ]
+    photos = [dataset.render(f"synthetic:{category}/{s}/{i}/photo") for s in (0, 1) for i in (0, 1)]
     for i, one in enumerate(photos):
         for other in photos[:i]:
             assert np.abs(one.astype(int) - other).mean() > 2
-    a, b = (synthetic.render(f"synthetic:{category}/0/0/sketch/1/{k}") for k in (0, 1))
+    a, b = (dataset.render(f"synthetic:{category}/0/0/sketch/1/{k}") for k in (0, 1))
     assert not np.array_equal(a, b)
 
 
@@ -141,15 +139,15 @@ def test_a_sketch_fits_the_contours_of_its_own_product_best(category: str) -> No
     count = 12
     gallery = []
     for index in range(count):
-        wanted = synthetic.parse(f"synthetic:{category}/5/{index}/photo")
-        own = [line.astype(np.float32) for line in contours(synthetic.product(wanted))]
+        wanted = dataset.parse(f"synthetic:{category}/5/{index}/photo")
+        own = [line.astype(np.float32) for line in contours(dataset.product(wanted))]
         gallery.append(np.asarray(_ink(own), dtype=np.float64).ravel())
     stack = np.stack([image / np.linalg.norm(image) for image in gallery])
     found = []
     for level in range(LEVELS):
         ranks = []
         for index in range(count):
-            drawn = synthetic.strokes(f"synthetic:{category}/5/{index}/sketch/{level}/0")
+            drawn = dataset.strokes(f"synthetic:{category}/5/{index}/sketch/{level}/0")
             likeness = stack @ np.asarray(_ink(list(drawn.lines)), dtype=np.float64).ravel()
             ranks.append(int((likeness > likeness[index]).sum()))
         found.append(np.mean(np.array(ranks) == 0))
@@ -177,9 +175,9 @@ def test_a_sketch_fits_the_contours_of_its_own_product_best(category: str) -> No
 )
 def test_bad_locators(locator: str) -> None:
     with pytest.raises(ImageError):
-        synthetic.render(locator)
+        dataset.render(locator)
 
 
 def test_photos_have_no_strokes() -> None:
     with pytest.raises(ImageError, match="only sketches have strokes"):
-        synthetic.strokes("synthetic:shoe/0/0/photo")
+        dataset.strokes("synthetic:shoe/0/0/photo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from tests.bundles import mean_colours
+from tests.made import mean_colours
 
 from cdim.find.gallery import Gallery
 

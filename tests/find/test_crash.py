@@ -16,13 +16,13 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bundles import mean_colours
 from tests.find.conftest import Counting, save
+from tests.made import mean_colours
 
-from cdim.data import catalogue  # noqa: F401 - so that no child spends its life on importing it
-from cdim.find import indexing, store
 from cdim.find.gallery import Gallery
-from cdim.find.sources import Table, listed
+from cdim.find.index import indexing
+from cdim.find.index.sources import Table, listed
+from cdim.find.stores import store
 
 KILLS = 50
 ROOT = Path(__file__).resolve().parent.parent.parent

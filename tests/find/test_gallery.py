@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.bundles import mean_colours
 from tests.find.conftest import Counting, plain, save
+from tests.made import mean_colours
 
-from cdim import bundle as bundles
-from cdim.encoder import Encoder
+from cdim.bundles.bundle import load_bundle
+from cdim.bundles.encoder import Encoder
 from cdim.errors import GalleryError, ImageError, ModelError, UsageError
 from cdim.find import answer, collection
 from cdim.find.collection import MOST_VALUES
 from cdim.find.gallery import Gallery
 from cdim.find.items import Item, Like, Look
-from cdim.find.store import MAX_FIELDS
-from cdim.metrics.calibration import Calibration, judge
+from cdim.find.stores.store import MAX_FIELDS
+from cdim.metrics.calibration.probability import Calibration, judge
 from cdim.metrics.rerank import expand_queries, k_reciprocal
 
 RNG = np.random.default_rng(0)
@@ -357,7 +357,7 @@ def test_what_a_kill_left_half_made_is_made_again(place, encoder):
         Gallery.open(place)
     with Gallery.open(place, encoder, create=True) as gallery:
         assert gallery.count() == 0
-    bundles.load(place / "bundle")
+    load_bundle(place / "bundle")
 
 
 def test_a_gallery_that_another_process_makes_is_left_alone(place, encoder):

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from tests.find.conftest import plain, save
 
+from cdim.data import content
 from cdim.errors import DataError, GalleryError, ModelError, UsageError
-from cdim.find import content
 from cdim.find.gallery import Gallery
-from cdim.find.indexing import index
+from cdim.find.index.indexing import index
+from cdim.find.index.sources import Table, listed
 from cdim.find.items import Item
-from cdim.find.sources import Table, listed
 
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cdim.data import qmul, strokes, synthetic
+from cdim.data import strokes
 from cdim.data.images import read
+from cdim.data.sets import qmul
+from cdim.data.synthetic import dataset
 from cdim.errors import ImageError, ModelError, UsageError
 from cdim.find.queries import is_drawing, read_query
 
@@ -138,7 +140,7 @@ def test_what_is_not_taken_for_a_drawing(pixels):
 
 
 def test_made_up_drawings_and_photos_are_told_apart():
-    made = synthetic.manifest(20)
+    made = dataset.manifest(20)
     for domain in ("sketch", "photo"):
         rows = made.where(domain=domain)
         wrong = [is_drawing(read(s)) != (domain == "sketch") for s in rows.source]

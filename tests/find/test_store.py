@@ -18,9 +18,9 @@ from qdrant_client import QdrantClient
 
 from cdim.errors import GalleryError, MissingExtra, UsageError
 from cdim.find import filters
-from cdim.find.edge import EdgeStore
 from cdim.find.items import Item
-from cdim.find.server import ServerStore, open_url
+from cdim.find.stores.edge import EdgeStore
+from cdim.find.stores.server import ServerStore, open_url
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cdim.data.manifest import Manifest
-from cdim.learn.recipe import parse
+from cdim.learn.recipes.recipe import parse
 
 SMALL = {
     "name": "small",

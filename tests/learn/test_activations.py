@@ -8,9 +8,9 @@ import torch
 
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, UsageError
-from cdim.learn.activations import agreement, maps, pairs
-from cdim.learn.embedder import Embedder
-from cdim.learn.heat_maps import TILE, overlay, sheet
+from cdim.learn.inspect.activations import agreement, maps, pairs
+from cdim.learn.inspect.heat_maps import TILE, overlay, sheet
+from cdim.learn.networks.embedder import Embedder
 
 
 def cosine(a, b):

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from cdim import projection
+from cdim.bundles.heads import projection
 from cdim.errors import ModelError, RecipeError, UsageError
 from cdim.learn.atlas import descriptors, grams, shortening
 from cdim.learn.atlas.cells import POOLS, Cell, cells_of, pools_of, why_not
 from cdim.learn.atlas.contributions import contribute
 from cdim.learn.atlas.scoring import Scorer, make_folds
 from cdim.learn.atlas.treatments import NAMES, Treatment, read_treatment
-from cdim.learn.backbones import Tap, build_backbone
-from cdim.learn.embedder import Embedder
-from cdim.learn.fusion import Fusion
+from cdim.learn.networks.backbones import Tap, build_backbone
+from cdim.learn.networks.embedder import Embedder
+from cdim.learn.networks.fusion import Fusion
 from cdim.metrics import ranking
+from cdim.metrics.distances import distances
 
 COLOUR = {"channels": 3, "mean": [124.0, 116.0, 104.0], "std": [58.0, 57.0, 57.0]}
 NETWORKS = {
@@ -135,7 +136,7 @@ def naive_ranks(x, fold, manifest):
         query, gallery = (rows[manifest.role[rows] == r] for r in ("query", "gallery"))
         if len(gallery) < 2:  # nothing wrong to find
             continue
-        apart = ranking.distances(x[query], x[gallery])
+        apart = distances(x[query], x[gallery])
         found.append(1 / ranking.ranks(apart, manifest.instance[query], manifest.instance[gallery]))
     return np.concatenate(found)
 

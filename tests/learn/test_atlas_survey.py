@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import tomli_w
 
-from cdim.data.catalogue import open_dataset
+from cdim.bundles.heads.kinds import read_head
+from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import CdimError, ModelError, UsageError
-from cdim.head_choice import paired
-from cdim.heads import read_head
+from cdim.judge.held_out import paired
 from cdim.learn.atlas import page
 from cdim.learn.atlas import survey as surveys
 from cdim.learn.atlas.scoring import cosines, make_folds
 from cdim.learn.atlas.survey import Asked, survey
-from cdim.learn.embedder import load_run
-from cdim.learn.export import export
-from cdim.learn.recipe import read
-from cdim.learn.run import train
+from cdim.learn.export.export import export
+from cdim.learn.networks.embedder import load_run
+from cdim.learn.recipes.recipe import read
+from cdim.learn.training.run import train
 
 DATA = "synthetic:60"
 TAPS = ("conv5", "pool5", "fc6")

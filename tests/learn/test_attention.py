@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdim.learn import graph
-from cdim.learn.attention import Attention
-from cdim.learn.backbones import Tap
-from cdim.learn.embedder import Embedder, load_run
-from cdim.learn.fusion import Fusion
-from cdim.learn.recipe import read
-from cdim.learn.run import train
+from cdim.learn.export import graph
+from cdim.learn.networks.attention import Attention
+from cdim.learn.networks.backbones import Tap
+from cdim.learn.networks.embedder import Embedder, load_run
+from cdim.learn.networks.fusion import Fusion
+from cdim.learn.recipes.recipe import read
+from cdim.learn.training.run import train
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from cdim.data.preprocess import Preprocess
-from cdim.learn.augment import WHITE, _thicken, augment
-from cdim.learn.recipe import AugmentPart
+from cdim.learn.recipes.parts import AugmentPart
+from cdim.learn.training.augment import WHITE, _thicken, augment
 
 PREPROCESS = Preprocess((40, 36), (31, 27), 1, (100.0,), (50.0,))
 NOTHING = {"flip": 0.0, "crop": "center"}

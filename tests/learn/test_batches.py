@@ -11,8 +11,8 @@ from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.data.triplets import Counts, Triplets
 from cdim.errors import DataError, RecipeError
-from cdim.learn import batches
-from cdim.learn.batches import ImageCache, Targets, make_sampler
+from cdim.learn.training import batches
+from cdim.learn.training.batches import ImageCache, Targets, make_sampler
 
 NO_COUNTS = Counts(0, 0, 0, 0, 0, 0)
 

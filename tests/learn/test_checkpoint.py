@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from cdim.errors import ModelError, TrainingError
-from cdim.learn import checkpoint
+from cdim.learn.networks import checkpoint
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 TENSORS = {"a.w": torch.arange(6.0).reshape(2, 3), "a.n": torch.tensor(7), "b.w": torch.ones(1)}

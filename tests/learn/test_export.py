@@ -10,20 +10,21 @@ import pytest
 import tomli_w
 from onnx import numpy_helper
 
-from cdim import bundle, encoder
+from cdim.bundles.bundle import load_bundle, save_bundle
+from cdim.bundles.encoder import Encoder
+from cdim.bundles.heads.kinds import Head
 from cdim.data import images
-from cdim.data.catalogue import open_dataset
+from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import CdimError, ModelError, UsageError
-from cdim.evaluation import evaluate
 from cdim.find.gallery import Gallery
 from cdim.find.items import Look
-from cdim.heads import Head
-from cdim.learn import export as exporting
-from cdim.learn import parity
-from cdim.learn.embedder import load_run
-from cdim.learn.export import export
-from cdim.learn.run import train
-from cdim.learn.sources import open_source
+from cdim.judge.evaluate import evaluate
+from cdim.learn.export import export as exporting
+from cdim.learn.export import parity
+from cdim.learn.export.export import export
+from cdim.learn.export.sources import open_source
+from cdim.learn.networks.embedder import load_run
+from cdim.learn.training.run import train
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +58,7 @@ def test_a_bundle_says_what_it_is(exported):
     assert (exported.query, exported.gallery) == ("sketch", "photo")
     assert exported.domain_input == ("photo", "sketch")
     assert [t.name for t in exported.training] == ["synthetic:60"]
-    assert exported == bundle.load(exported.folder)
+    assert exported == load_bundle(exported.folder)
     assert {p.name for p in exported.folder.iterdir()} == {
         "model.onnx",
         "bundle.json",
@@ -80,7 +81,7 @@ def test_its_numbers_are_of_all_folds_with_the_cost_of_being_short(exported):
 def test_its_test_numbers_are_those_of_the_encoder(exported):
     rows = open_dataset("synthetic:60").manifest.where(split="test")
     sides = rows.where(role="query"), rows.where(role="gallery")
-    model = encoder.load(exported)
+    model = Encoder(exported)
     report = evaluate(*(model.embed(side) for side in sides), *sides, dataset="x")
     said = next(m for m in exported.metrics if m.dataset == "synthetic:60 test")
     assert said.value == pytest.approx(report.metrics["acc@1"].value)
@@ -117,7 +118,7 @@ def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_r
     network = load_run(runs / "all", "cpu")
     shutil.copytree(plain.folder, tmp_path / "edges")
     known = replace(plain, domains={"sketch": "sketch", "edge": "edge", "photo": "edge"})
-    model = encoder.load(bundle.save(known, tmp_path / "edges"))
+    model = Encoder(save_bundle(known, tmp_path / "edges"))
     wanted = evaluate(network.embed(query), network.embed(gallery), query, gallery, dataset="run")
     same = evaluate(model.embed(query), model.embed(gallery), query, gallery, dataset="bundle")
     assert same.ranks.tolist() == wanted.ranks.tolist()
@@ -145,7 +146,7 @@ def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
     changed = numpy_helper.to_array(weights) + np.float32(0.05)
     weights.CopyFrom(numpy_helper.from_array(changed, weights.name))
     onnx.save(model, str(tmp_path / "b" / "model.onnx"))
-    made = bundle.save(bundle.load(tmp_path / "b"), tmp_path / "b")
+    made = save_bundle(load_bundle(tmp_path / "b"), tmp_path / "b")
     with pytest.raises(ModelError, match=r"differ from the network's \(cosine 0\."):
         parity.check(made, module, source.train)
 
@@ -155,7 +156,7 @@ def test_in_eight_bits_embeddings_keep_their_length(runs, tmp_path, monkeypatch)
     folds, head = [runs / "fold-0", runs / "fold-1"], Head("csls", 1.0)
     made = export(runs / "all", tmp_path / "b", folds=folds, dim=16, head=head, precision="int8")
     photos = [images.read(f"synthetic:shoe/0/{k}/photo") for k in range(4)]
-    lengths = np.linalg.norm(encoder.load(made).encode(photos, "photo"), axis=1)
+    lengths = np.linalg.norm(Encoder(made).encode(photos, "photo"), axis=1)
     assert lengths == pytest.approx(np.ones(4), abs=1e-5)
 
 
@@ -168,7 +169,7 @@ def test_eight_bits_are_accepted_where_they_cost_little(runs, tmp_path, monkeypa
     assert made.model.stat().st_size < 0.5 * whole.model.stat().st_size
     assert [m.note for m in made.metrics if m.metric == "acc@1"] == ["", "as trained, fp32"]
     photo = images.read("synthetic:shoe/0/1/photo")
-    one, other = (encoder.load(m).encode(photo, "photo")[0] for m in (made, whole))
+    one, other = (Encoder(m).encode(photo, "photo")[0] for m in (made, whole))
     assert 0.95 < one @ other / 2 < 0.999999
 
 
@@ -199,7 +200,7 @@ def test_weights_in_16_bits_halve_the_file_and_change_no_vector(runs, tmp_path, 
     assert half.fingerprint != whole.fingerprint
     assert half.model.stat().st_size < 0.6 * whole.model.stat().st_size
     photos = [images.read(f"synthetic:shoe/0/{k}/photo") for k in range(4)]
-    ours, theirs = (encoder.load(made).encode(photos, "photo") for made in (half, whole))
+    ours, theirs = (Encoder(made).encode(photos, "photo") for made in (half, whole))
     assert (ours * theirs).sum(1).min() > 0.9999
     assert not np.array_equal(ours, theirs)
 

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdim import projection
+from cdim.bundles.heads import projection
 from cdim.errors import RecipeError
-from cdim.learn.backbones import Tap
-from cdim.learn.fusion import GRIDS, Fusion, GeM
+from cdim.learn.networks.backbones import Tap
+from cdim.learn.networks.fusion import GRIDS, Fusion, GeM
 
 # Sides that 1, 2, 3, 4 and 8 divide.
 LAYOUT = {

@@ -7,10 +7,10 @@ import onnxruntime
 import pytest
 import torch
 
+from cdim.bundles.heads.projection import Projection, apply, unit
 from cdim.errors import ModelError, RecipeError
-from cdim.learn import graph
-from cdim.learn.embedder import Embedder
-from cdim.projection import Projection, apply, unit
+from cdim.learn.export import graph
+from cdim.learn.networks.embedder import Embedder
 
 COLOUR = {"channels": 3, "mean": [0.0] * 3, "std": [255.0] * 3}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cdim.data.manifest import Manifest
-from cdim.learn import handcrafted
+from cdim.learn.rivals import handcrafted
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import tomli_w
 
-from cdim.data import synthetic
-from cdim.learn.embedder import load_run
-from cdim.learn.run import train
+from cdim.data.synthetic import dataset
+from cdim.learn.networks.embedder import load_run
+from cdim.learn.training.run import train
 from cdim.metrics import ranking
+from cdim.metrics.distances import distances
 
 
 def test_a_small_run_beats_chance_on_products_it_has_not_seen(small, tmp_path):
@@ -21,7 +22,7 @@ def test_a_small_run_beats_chance_on_products_it_has_not_seen(small, tmp_path):
     )
     (tmp_path / "r.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
     run = train(tmp_path / "r.toml", out=tmp_path / "run", device="cpu")
-    test = synthetic.manifest(120).where(split="test")
+    test = dataset.manifest(120).where(split="test")
     embeddings = load_run(run, "cpu").embed(test)
     found, chance = [], []
     for category in np.unique(test.category):
@@ -29,7 +30,7 @@ def test_a_small_run_beats_chance_on_products_it_has_not_seen(small, tmp_path):
             np.flatnonzero((test.category == category) & (test.role == role))
             for role in ("query", "gallery")
         )
-        distances = ranking.distances(embeddings[q], embeddings[g])
-        found.append(1 / ranking.ranks(distances, test.instance[q], test.instance[g]))
+        apart = distances(embeddings[q], embeddings[g])
+        found.append(1 / ranking.ranks(apart, test.instance[q], test.instance[g]))
         chance.append(np.mean(1 / np.arange(1, len(g) + 1)))
     assert np.concatenate(found).mean() > 1.5 * np.mean(chance)

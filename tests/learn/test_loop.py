@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from cdim.errors import ModelError, TrainingError
-from cdim.learn import checkpoint
-from cdim.learn.batches import ImageCache, Targets, make_sampler
-from cdim.learn.embedder import Embedder
-from cdim.learn.loop import Trainer, is_over, learning_rate
-from cdim.learn.losses import build_loss
-from cdim.learn.recipe import OptimiserPart
+from cdim.learn.networks import checkpoint
+from cdim.learn.networks.embedder import Embedder
+from cdim.learn.recipes.parts import OptimiserPart
+from cdim.learn.training.batches import ImageCache, Targets, make_sampler
+from cdim.learn.training.loop import Trainer, is_over, learning_rate
+from cdim.learn.training.losses import build_loss
 
 
 @pytest.fixture(scope="module")

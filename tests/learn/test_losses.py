@@ -10,9 +10,9 @@ import torch
 from pytorch_metric_learning import losses as theirs
 
 from cdim.errors import RecipeError
-from cdim.learn.batches import Batch
-from cdim.learn.losses import CrossEntropy, MetricLearningLoss, TripletLoss, build_loss
-from cdim.learn.recipe import LossPart
+from cdim.learn.recipes.parts import LossPart
+from cdim.learn.training.batches import Batch
+from cdim.learn.training.losses import CrossEntropy, MetricLearningLoss, TripletLoss, build_loss
 
 LABELS = (0, 1, 2, 3, 1)
 """Labels of the queries, then of the gallery: 4 has no query, 3 no gallery image."""

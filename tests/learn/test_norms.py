@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cdim.learn.norms import measure_norms
+from cdim.learn.training.norms import measure_norms
 
 
 def network() -> nn.Sequential:

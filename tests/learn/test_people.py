@@ -10,10 +10,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from cdim.data.catalogue import open_dataset
+from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import RecipeError
-from cdim.learn.embedder import load_run
-from cdim.learn.run import train
+from cdim.learn.networks.embedder import load_run
+from cdim.learn.training.run import train
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 PEOPLE, IMAGES = 6, 8

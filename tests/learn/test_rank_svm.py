@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cdim.learn import rank_svm
-from cdim.learn.rank_svm import PLAIN, RankSVM
+from cdim.learn.rivals import rank_svm
+from cdim.learn.rivals.rank_svm import PLAIN, RankSVM
 
 
 def toy(seed, n=200, noise=3):

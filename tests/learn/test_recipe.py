@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdim.errors import RecipeError
-from cdim.learn import recipe as module
-from cdim.learn.embedder import Embedder
-from cdim.learn.recipe import Recipe, parse, read
+from cdim.learn.networks.embedder import Embedder
+from cdim.learn.recipes import recipe as module
+from cdim.learn.recipes.recipe import Recipe, parse, read
 
 if sys.version_info >= (3, 11):
     import tomllib

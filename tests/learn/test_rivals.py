@@ -11,7 +11,7 @@ from PIL import Image
 
 from cdim.data.triplets import Counts, Triplets
 from cdim.errors import UsageError
-from cdim.learn import rivals
+from cdim.learn.rivals import rivals
 
 SETTINGS = {"FOLDS": 2, "COSTS": (0.01, 0.1)}
 

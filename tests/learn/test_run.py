@@ -16,13 +16,15 @@ import pytest
 import tomli_w
 import torch
 
-from cdim.data import synthetic
+from cdim.data.synthetic import dataset
 from cdim.errors import ModelError, RecipeError, TrainingError, UsageError
-from cdim.learn import checkpoint
-from cdim.learn.embedder import load_run
-from cdim.learn.loop import is_over
-from cdim.learn.recipe import DataPart, read
-from cdim.learn.run import load_parts, train
+from cdim.learn.networks import checkpoint
+from cdim.learn.networks.embedder import load_run
+from cdim.learn.recipes.parts import DataPart
+from cdim.learn.recipes.recipe import read
+from cdim.learn.training.data import load_parts
+from cdim.learn.training.loop import is_over
+from cdim.learn.training.run import train
 
 KEPT = ("best.safetensors", "last.safetensors")
 
@@ -72,7 +74,7 @@ def test_a_run_is_a_folder_of_these_files(finished):
 
 
 def test_a_loaded_run_embeds_as_the_network_did_and_always_the_same(finished):
-    manifest = synthetic.manifest(9)
+    manifest = dataset.manifest(9)
     network = load_run(finished, "cpu")
     first = network.embed(manifest)
     assert first.shape == (18, network.dim)
@@ -84,7 +86,7 @@ def test_a_loaded_run_embeds_as_the_network_did_and_always_the_same(finished):
 
 def test_embedding_is_the_same_before_and_after_saving(start, monkeypatch):
     seen = {}
-    manifest = synthetic.manifest(6)
+    manifest = dataset.manifest(6)
     original = checkpoint.write
 
     def noting(path, tensors, meta):
@@ -178,7 +180,7 @@ def test_validation_is_carved_by_instance_and_the_same_for_every_seed():
     held, kept = set(parts.validation.instance), set(parts.train.instance)
     assert not held & kept
     assert set(parts.train.split) == set(parts.validation.split) == {"train"}
-    names = synthetic.manifest(60).where(split="train")
+    names = dataset.manifest(60).where(split="train")
     assert held | kept == set(names.instance)
     assert len(parts.validation) + len(parts.train) == len(names)
     for category in ("shoe", "chair", "bag"):
@@ -194,7 +196,7 @@ def test_validation_is_carved_by_instance_and_the_same_for_every_seed():
 def test_folds_hold_out_every_instance_once():
     folds = [load_parts(DataPart(("synthetic:71",), 0.2, fold=f), None) for f in range(5)]
     held = [name for fold in folds for name in np.unique(fold.validation.instance)]
-    assert sorted(held) == sorted(np.unique(synthetic.manifest(71).where(split="train").instance))
+    assert sorted(held) == sorted(np.unique(dataset.manifest(71).where(split="train").instance))
 
 
 def test_a_stage_starts_from_an_earlier_one(finished, small, tmp_path, monkeypatch):
@@ -205,7 +207,7 @@ def test_a_stage_starts_from_an_earlier_one(finished, small, tmp_path, monkeypat
         seen.update({k: v.clone() for k, v in embedder.backbone.state_dict().items()})
         raise stop
 
-    monkeypatch.setattr("cdim.learn.run.Trainer", instead)
+    monkeypatch.setattr("cdim.learn.training.run.Trainer", instead)
 
     def begin(**model):
         table = small(model={"start": str(finished), **model})

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cdim.errors import RecipeError
-from cdim.learn.backbones import build_backbone
-from cdim.learn.sketch_a_net import SketchANet
+from cdim.learn.networks.backbones import build_backbone
+from cdim.learn.networks.sketch_a_net import SketchANet
 
 # tap: (channels, side of the map, stride in pixels)
 TABLE = {

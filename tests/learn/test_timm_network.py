@@ -9,10 +9,10 @@ import timm
 import torch
 
 from cdim.errors import RecipeError
-from cdim.learn.backbones import build_backbone
-from cdim.learn.embedder import Embedder
-from cdim.learn.recipe import parse
-from cdim.learn.timm_network import FINAL, TimmNetwork
+from cdim.learn.networks.backbones import build_backbone
+from cdim.learn.networks.embedder import Embedder
+from cdim.learn.networks.timm_network import FINAL, TimmNetwork
+from cdim.learn.recipes.recipe import parse
 
 # family: (network, input, a tap in the middle and one near the end, with (channels, size))
 FAMILIES = {

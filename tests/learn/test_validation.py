@@ -11,10 +11,11 @@ import torch
 from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError
-from cdim.learn.batches import Targets
-from cdim.learn.embedder import Embedder
-from cdim.learn.losses import CrossEntropy, Objective
-from cdim.learn.validation import make_judge, with_roles
+from cdim.judge.held_out import with_roles
+from cdim.learn.networks.embedder import Embedder
+from cdim.learn.training.batches import Targets
+from cdim.learn.training.losses import CrossEntropy, Objective
+from cdim.learn.training.validation import make_judge
 
 PREPROCESS = Preprocess((8, 8), (8, 8), 1, (0.0,), (1.0,))
 OBJECTIVE = Objective(None, CrossEntropy(1, 3))

@@ -12,9 +12,9 @@ import torchvision
 from safetensors.torch import save_file
 
 from cdim.errors import ModelError, RecipeError
-from cdim.learn.backbones import build_backbone
-from cdim.learn.recipe import parse
-from cdim.learn.weights import load_pretrained
+from cdim.learn.networks.backbones import build_backbone
+from cdim.learn.networks.weights import load_pretrained
+from cdim.learn.recipes.recipe import parse
 
 
 def recipe(weights, backbone="mobilenetv2_100", channels=3):

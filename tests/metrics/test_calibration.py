@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdim.errors import UsageError
-from cdim.metrics.calibration import RIVALS, Calibration, judge, threshold
+from cdim.metrics.calibration.probability import RIVALS, Calibration, judge, threshold
 
 ONE = Calibration(3.0, -0.5, 1.0, 2.0, 4.0, 1.5, 2.0, 0.2, -0.1, 1.3)
 MANY = replace(ONE, rivals=0.0)

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from cdim.errors import UsageError
-from cdim.metrics import calibration_fit
-from cdim.metrics.calibration import judge, threshold
-from cdim.metrics.calibration_fit import Search, fit, whole
-from cdim.metrics.cross_fit import cross_fit
-from cdim.metrics.reliability import expected_calibration_error
+from cdim.metrics.calibration.cross_fit import cross_fit
+from cdim.metrics.calibration.fit import Search, fit, spread, whole
+from cdim.metrics.calibration.probability import judge, threshold
+from cdim.metrics.calibration.reliability import expected_calibration_error
 
 
 def made(queries: int, items: int, right: int = 1, apart: float = 0.35, seed: int = 0) -> Any:
@@ -117,9 +116,9 @@ def test_the_same_searches_give_the_same_numbers() -> None:
 
 
 def test_many_searches_are_thinned_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration_fit, "_MOST", 10)
+    monkeypatch.setattr("cdim.metrics.calibration.fit._MOST", 10)
     searches = made(95, 12)
-    few = calibration_fit.spread(searches)
+    few = spread(searches)
     assert [searches.index(s) for s in few] == [0, 10, 20, 31, 41, 52, 62, 73, 83, 94]
     assert len(fit(searches).false_matches) == 10
 
@@ -130,7 +129,7 @@ def test_false_matches_are_few_numbers_and_keep_the_worst(
     searches = made(60, 20)
     every = fit(searches).false_matches
     assert len(every) == 60
-    monkeypatch.setattr(calibration_fit, "_QUANTILES", 20)
+    monkeypatch.setattr("cdim.metrics.calibration.fit._QUANTILES", 20)
     some = fit(searches).false_matches
     assert len(some) == 20
     assert some[-1] == every[-1]

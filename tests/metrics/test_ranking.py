@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 from cdim.errors import DataError, ModelError, UsageError
 from cdim.metrics import ranking
-from cdim.metrics.triplets import triplets_by_query
+from cdim.metrics.distances import METRICS, distances
+from cdim.metrics.triplets import triplet_hits, triplets_by_query
 
 small = st.integers(1, 7)
 
@@ -41,27 +42,27 @@ def naive_distance(a: Any, b: Any, metric: str) -> float:
     return float(squared if metric == "squared" else squared**0.5)
 
 
-@pytest.mark.parametrize("metric", ranking.METRICS)
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("chunk", [1, 3, 1024])
 def test_distances_equal_a_naive_loop(metric: str, chunk: int) -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 6)).astype("f4"), rng.normal(size=(7, 6)).astype("f4")
     wanted = [[naive_distance(x, y, metric) for y in b.tolist()] for x in a.tolist()]
-    got = ranking.distances(a, b, metric, chunk)
+    got = distances(a, b, metric, chunk)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_equal_vectors_are_exactly_zero_apart_and_tied() -> None:
     one = np.random.default_rng(1).normal(size=(1, 333)).astype("f4")
-    for metric in ranking.METRICS:
-        assert not ranking.distances(one.repeat(70, 0), one.repeat(50, 0), metric, chunk=17).any()
+    for metric in METRICS:
+        assert not distances(one.repeat(70, 0), one.repeat(50, 0), metric, chunk=17).any()
 
 
 def test_near_vectors_keep_their_distance() -> None:
     base = np.full((1, 100), 10.0)
     near = base + np.array([[0.001] + [0.0] * 99])
-    assert ranking.distances(base, near)[0, 0] == pytest.approx(0.001, rel=1e-3)
+    assert distances(base, near)[0, 0] == pytest.approx(0.001, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +81,9 @@ def test_near_vectors_keep_their_distance() -> None:
 )
 def test_distances_refuse(a: Any, b: Any, metric: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        ranking.distances(a, b, metric)
+        distances(a, b, metric)
     with pytest.raises(UsageError):
-        ranking.distances([[1.0]], [[1.0]], chunk=0)
+        distances([[1.0]], [[1.0]], chunk=0)
 
 
 @given(searches(), st.sampled_from([1, 2, 1024]))
@@ -106,7 +107,7 @@ def test_ranks_do_not_depend_on_the_gallerys_order(
 def test_a_collapsed_model_is_last() -> None:
     names = [str(i) for i in range(9)]
     same = np.full((9, 64), 0.1, dtype="f4")
-    ranks = ranking.ranks(ranking.distances(same, same), names, names)
+    ranks = ranking.ranks(distances(same, same), names, names)
     assert (ranks == 9).all()
 
 
@@ -150,7 +151,7 @@ def test_triplets_equal_a_naive_loop(
     rows = [(a % q, n % g, f % g) for a, n, f in asked]
     loop = [bool(values[a, n] < values[a, f]) for a, n, f in rows]
     columns = np.array(rows).T
-    assert ranking.triplet_hits(values, *columns).tolist() == loop
+    assert triplet_hits(values, *columns).tolist() == loop
     assert ranking.triplet_accuracy(values, *columns) == pytest.approx(sum(loop) / len(loop))
 
     names = [(wanted[a], offered[n], offered[f]) for a, n, f in rows]
@@ -164,9 +165,9 @@ def test_triplets_equal_a_naive_loop(
 
 def test_triplets_refuse() -> None:
     with pytest.raises(UsageError, match="nearer"):
-        ranking.triplet_hits([[1.0, 2.0]], [0], [2], [0])
+        triplet_hits([[1.0, 2.0]], [0], [2], [0])
     with pytest.raises(UsageError):
-        ranking.triplet_hits([[1.0, 2.0]], [0, 0], [1], [0])
+        triplet_hits([[1.0, 2.0]], [0, 0], [1], [0])
     with pytest.raises(UsageError, match="no triplets"):
         ranking.triplet_accuracy([[1.0]], *np.zeros((3, 0), dtype=int))
     with pytest.raises(DataError, match=r"queries.*'z'"):

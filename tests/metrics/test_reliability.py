@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdim.errors import UsageError
-from cdim.metrics.reliability import auroc, expected_calibration_error, reliability
+from cdim.metrics.calibration.reliability import auroc, expected_calibration_error, reliability
 
 pairs = st.lists(st.tuples(st.integers(0, 20).map(lambda n: n / 20), st.booleans()), min_size=1)
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from cdim.data.manifest import Manifest
-from cdim.evaluation import evaluate
+from cdim.judge.evaluate import evaluate
+from cdim.judge.report import Report
+from cdim.metrics.distances import distances
 from cdim.metrics.protocol import Labels
-from cdim.metrics.ranking import distances
-from cdim.report import Report
 
 
 @pytest.fixture

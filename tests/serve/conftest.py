@@ -15,13 +15,13 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from starlette.testclient import TestClient
 
-from cdim import bundle as bundles
-from cdim.bundle import Bundle
-from cdim.data import strokes, synthetic
+from cdim.bundles.bundle import Bundle, save_bundle
+from cdim.data import strokes
 from cdim.data.drawings import centred
 from cdim.data.preprocess import Preprocess
+from cdim.data.synthetic import dataset
 from cdim.find.gallery import Gallery
-from cdim.metrics.calibration import Calibration
+from cdim.metrics.calibration.probability import Calibration
 from cdim.serve.access import Access
 from cdim.serve.app import PUBLIC, build
 
@@ -76,18 +76,18 @@ def quick_bundle(tmp_path_factory):
             usual=1.0,
         ),
     )
-    return bundles.save(made, folder)
+    return save_bundle(made, folder)
 
 
 @pytest.fixture(scope="session")
 def drawings():
     """Strokes of 36 made-up products by item id, of few points, as the browser draws slowly."""
-    rows = [row for row in synthetic.manifest(36) if row.domain == "sketch"]
+    rows = [row for row in dataset.manifest(36) if row.domain == "sketch"]
     return {
         f"{row.category}/{row.instance.rpartition('/')[2]}.png": centred(
             [
                 line[sorted({*range(0, len(line), 6), len(line) - 1})]
-                for line in synthetic.strokes(row.source).lines
+                for line in dataset.strokes(row.source).lines
             ],
             row.source,
         )

@@ -7,8 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from cdim.data import drawings, synthetic
+from cdim.data import drawings
 from cdim.data.images import read
+from cdim.data.synthetic import dataset
 from cdim.find.gallery import Gallery
 from cdim.find.queries import drawn
 
@@ -16,7 +17,7 @@ from cdim.find.queries import drawn
 @pytest.fixture
 def products(tmp_path):
     """Photos of 24 made-up products, searched with the model that comes with cdim."""
-    rows = [row for row in synthetic.manifest(24) if row.domain == "photo"]
+    rows = [row for row in dataset.manifest(24) if row.domain == "photo"]
     with Gallery.open(tmp_path / "products", "default", create=True) as opened:
         pixels = [read(row.source) for row in rows]
         opened.add(pixels, [f"{row.instance}.jpg" for row in rows])
@@ -24,10 +25,10 @@ def products(tmp_path):
 
 
 def test_the_page_rest_and_python_rank_alike(visit, draw, products):
-    sketch = next(row for row in synthetic.manifest(24) if row.domain == "sketch")
+    sketch = next(row for row in dataset.manifest(24) if row.domain == "sketch")
     page = visit(products)
     with page.expect_response("**/v1/search"):
-        draw(page, synthetic.strokes(sketch.source).lines)
+        draw(page, dataset.strokes(sketch.source).lines)
     expect(page.locator("#hits .match").first).to_be_visible()
     with page.expect_response("**/v1/search") as answered:
         draw(page, [[(100, 100), (101, 101)]])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cdim.cli import options
-from cdim.cli.failures import training_extra
+from cdim.cli.progress import progress_bars
+from cdim.errors import training_extra
 
 if TYPE_CHECKING:
     from cdim.learn.atlas.report import Atlas
@@ -84,21 +85,11 @@ def atlas(
     cdim atlas recipes/frozen-mobilenet.toml qmul-shoe qmul-chair qmul-handbag -o atlas
     cdim atlas runs/small-fusion-0 qmul-shoe --treatment pairs --budget 4096 -o shoes
     """  # noqa: D301 - click wants the character
-    from tqdm import tqdm
-
     with training_extra():
         from cdim.learn.atlas import survey
     asked = survey.Asked(taps, treatments, regularisation, budget, instances, seed)
-    bars: dict[str, Any] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        if what not in bars:
-            bars[what] = tqdm(total=total, desc=what, unit="", disable=None, leave=False)
-        bars[what].update(done - bars[what].n)
-
-    found = survey.survey(model, datasets, out, asked, data, device, show)
-    for bar in bars.values():
-        bar.close()
+    with progress_bars() as progress:
+        found = survey.survey(model, datasets, out, asked, data, device, progress)
     _echo(found, out)
 
 

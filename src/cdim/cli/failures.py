@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from cdim.errors import CdimError, MissingExtra
+from cdim.errors import CdimError
 
 STOPPED = "stopped"
 RESUMABLE = "stopped; to go on where it was, run the same command with --resume"
@@ -56,25 +56,6 @@ def resumable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise click.Abort(RESUMABLE) from None
-
-
-@contextmanager
-def training_extra() -> Iterator[None]:
-    """Turns a missing PyTorch, or a part of its family, into the line that installs it.
-
-    Raises:
-        MissingExtra: something of cdim[train] is not installed.
-    """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "cdim":
-            raise
-        raise MissingExtra(
-            f"{error.name} is not installed",
-            "models are trained and run with the extra [train]",
-            "pip install 'cdim[train]'",
-        ) from None
 
 
 def _system_message(error: OSError) -> str:

@@ -8,23 +8,23 @@ from typing import Any
 
 import click
 
-from cdim import __version__
 from cdim.cli.failures import one_line
+from cdim.version import __version__
 
 # verb: (module and attribute, line in `cdim --help`)
 VERBS = {
-    "train": ("cdim.cli.training:train", "Train a model by a recipe."),
-    "eval": ("cdim.cli.judging:evaluate", "Judge a trained model on a dataset."),
+    "train": ("cdim.cli.train:train", "Train a model by a recipe."),
+    "eval": ("cdim.cli.eval:evaluate", "Judge a trained model on a dataset."),
     "atlas": ("cdim.cli.atlas:atlas", "Find out which layers tell instances apart, and fuse them."),
-    "export": ("cdim.cli.exporting:export", "Write a trained model as a bundle, free of PyTorch."),
-    "adapt": ("cdim.cli.adapting:adapt", "Fit a bundle to your own pairs, in seconds."),
-    "index": ("cdim.cli.indexing:index", "Make a gallery of images, or bring it up to date."),
-    "search": ("cdim.cli.searching:search", "Find the images of a gallery that a query shows."),
-    "serve": ("cdim.cli.serving:serve", "Open a gallery to a browser: draw, find, add."),
-    "demo": ("cdim.cli.demonstration:demo", "Index made-up products, and find them by sketch."),
-    "data": ("cdim.cli.datasets:data", "Known datasets, and what is wrong with one."),
-    "show": ("cdim.cli.showing:show", "Look inside a trained model."),
-    "reproduce": ("cdim.cli.reproducing:reproduce", "Make the rows of a table of the paper."),
+    "export": ("cdim.cli.export:export", "Write a trained model as a bundle, free of PyTorch."),
+    "adapt": ("cdim.cli.adapt:adapt", "Fit a bundle to your own pairs, in seconds."),
+    "index": ("cdim.cli.index:index", "Make a gallery of images, or bring it up to date."),
+    "search": ("cdim.cli.search:search", "Find the images of a gallery that a query shows."),
+    "serve": ("cdim.cli.serve:serve", "Open a gallery to a browser: draw, find, add."),
+    "demo": ("cdim.cli.demo:demo", "Index made-up products, and find them by sketch."),
+    "data": ("cdim.cli.data:data", "Known datasets, and what is wrong with one."),
+    "show": ("cdim.cli.show:show", "Look inside a trained model."),
+    "reproduce": ("cdim.cli.reproduce:reproduce", "Make the rows of a table of the paper."),
     "results": ("cdim.cli.results:results", "Keep docs/results.md in step with results.json."),
 }
 

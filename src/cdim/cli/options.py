@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cdim.errors import UsageError
+from cdim.judge.options import EvalOptions
 
 PATH = click.Path(path_type=Path)
 
@@ -38,49 +38,6 @@ split = click.option(
 )
 
 
-@dataclass(frozen=True)
-class How:
-    """How a model is judged, as `judging` reads it from the command line.
-
-    Args:
-        protocol: its name, None for the dataset's default.
-        multi_query: how the views of a query are pooled, None for single query.
-        expand: gallery images averaged into each query, 0 for none.
-        rerank: whether to re-rank by k-reciprocal encoding.
-        join: middle maps joined to the embedding of the trained network.
-        join_pool: how they are pooled.
-        join_l2: whether each part is scaled to length one before.
-    """
-
-    protocol: str | None = None
-    multi_query: str | None = None
-    expand: int = 0
-    rerank: bool = False
-    join: tuple[str, ...] = ()
-    join_pool: str = "average"
-    join_l2: bool = False
-
-    def __str__(self) -> str:
-        """The options that ask for it."""
-        words = [f"--protocol {self.protocol}"] if self.protocol else []
-        words += [f"--multi-query {self.multi_query}"] if self.multi_query else []
-        words += [f"--expand {self.expand}"] if self.expand else []
-        words += ["--rerank"] if self.rerank else []
-        words += [f"--join {tap}" for tap in self.join]
-        words += [f"--join-pool {self.join_pool}"] if self.join_pool != "average" else []
-        words += ["--join-l2"] if self.join_l2 else []
-        return " ".join(words)
-
-    @property
-    def joined(self) -> list[str]:
-        """The joined maps as results name them, beside those fused in training."""
-        scaled = ", L2" if self.join_l2 else ""
-        return [f"{tap} (after training, {self.join_pool}{scaled})" for tap in self.join]
-
-
-PLAIN = How()
-
-
 def judging(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of how to judge, and hands them over as one argument, `how`."""
 
@@ -103,7 +60,7 @@ def judging(command: Callable[..., None]) -> Callable[..., None]:
                 "add --join TAP, or leave them out",
             )
         joined = (join, join_pool, join_l2)
-        command(*args, how=How(protocol, multi_query, expand or 0, rerank, *joined), **rest)
+        command(*args, how=EvalOptions(protocol, multi_query, expand or 0, rerank, *joined), **rest)
 
     for option in (
         click.option(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cdim.cli import options
-from cdim.cli.judging import Model, judge, load, open_test, paired_lines
+from cdim.cli.eval import paired_lines
 from cdim.errors import UsageError
 
 if TYPE_CHECKING:
-    from cdim.cli.options import How
-    from cdim.reproduction import Plan
+    from cdim.judge.options import EvalOptions
+    from cdim.judge.split import Model
+    from cdim.paper.plan import Plan
 
 file = click.option(
     "--file",
@@ -59,7 +60,7 @@ def add(
     data: Path | None,
     split: str,
     device: str,
-    how: How,
+    how: EvalOptions,
 ) -> None:
     """Judge MODELs, runs or bundles, one a training seed, and write them as one row.
 
@@ -69,8 +70,11 @@ def add(
     cdim results add qmul-shoe runs/strong-fusion-0 runs/strong-fusion-1 \\
         --row strong-fusion --recipe recipes/strong-fusion.toml
     """  # noqa: D301 - click wants the character
-    from cdim import results as book
-    from cdim.data.catalogue import open_dataset
+    from cdim.api import load
+    from cdim.data.sets.catalogue import open_dataset
+    from cdim.judge.split import judge, open_test
+    from cdim.paper import results as book
+    from cdim.paper.maker import about
 
     opened = open_dataset(dataset, data)
     test = open_test(opened, split, how)
@@ -114,7 +118,7 @@ def paired(
     data: Path | None,
     split: str,
     device: str,
-    how: How,
+    how: EvalOptions,
 ) -> None:
     """Test whether one model beats another: on each DATASET, and on all queries together.
 
@@ -122,8 +126,10 @@ def paired(
     cdim results paired qmul-shoe qmul-chair --run runs/strong-fusion-0 \\
         --run runs/strong-fusion-1 --against runs/strong-vanilla-0
     """  # noqa: D301 - click wants the character
-    from cdim.comparison import compare, compare_sets
-    from cdim.data.catalogue import open_dataset
+    from cdim.api import load
+    from cdim.data.sets.catalogue import open_dataset
+    from cdim.judge.compare import compare, compare_sets
+    from cdim.judge.split import judge, open_test
 
     sides = [
         [load(run, device, how) for run in runs],
@@ -144,25 +150,8 @@ def paired(
         click.echo("\n".join(paired_lines(compare_sets(judged))))
 
 
-def about(model: Model, how: How) -> dict[str, Any]:
-    """What a row says of a model. A graph's constants are not counted as parameters."""
-    from cdim.encoder import Encoder
-
-    if isinstance(model, Encoder):
-        made = model.bundle
-        said = {"backbone": made.backbone, "dim": made.dim, "fusion": list(made.taps)}
-        return {**said, "params": None}
-    run: Any = model
-    return {
-        "backbone": run.recipe.model.backbone,
-        "dim": run.dim,
-        "fusion": [*run.recipe.fusion.taps, *how.joined],
-        "params": sum(weights.numel() for weights in run.parameters()),
-    }
-
-
 def _command(
-    recipe: str, place: Path, models: list[Model], dataset: str, split: str, how: How
+    recipe: str, place: Path, models: list[Model], dataset: str, split: str, how: EvalOptions
 ) -> str:
     """What trains and judges each seed's run."""
     first: Any = models[0]
@@ -186,13 +175,14 @@ def write_page(file: Path, plan: Plan | None = None) -> None:
         file: the rows; `agreement.json` beside them is read too, if there is one.
         plan: what is to be measured; None reads `reproduce.toml` beside the file, if there is one.
     """
-    from cdim import agreement, reproduction
-    from cdim import results as book
-    from cdim.report import write_whole
+    from cdim.disk import write_whole
+    from cdim.paper import agreement
+    from cdim.paper import results as book
+    from cdim.paper.plan import read_plan
 
     rows, listed, notes = book.read(file), file.with_name("reproduce.toml"), None
     if plan is None and listed.is_file():
-        plan = reproduction.read(listed)
+        plan = read_plan(listed)
     if plan is not None:
         notes = agreement.notes(rows, plan, agreement.read(file.with_name("agreement.json")))
     page = file.with_suffix(".md")

@@ -9,7 +9,7 @@ A locator says where an image is, relative to a manifest's root:
     strokes.npz#key              a drawing (see `cdim.data.strokes`), drawn 256 x 256
     strokes.npz#key@0.5          that drawing after half of its points
     sets.zip!strokes.npz#key     files in a zip work the same way
-    synthetic:...                made on the fly (see `cdim.data.synthetic`)
+    synthetic:...                made on the fly (see `cdim.data.synthetic.dataset`)
 
 `@frame` exists because the shoe and chair edge maps of QMUL v1 were released with a
 grey frame of one pixel. The QMUL reader asks for it to be removed; without `@frame`
@@ -227,9 +227,9 @@ class Files:
         if isinstance(source, np.ndarray):
             return source
         if source.startswith("synthetic:"):
-            from cdim.data import synthetic
+            from cdim.data.synthetic import dataset
 
-            return synthetic.render(source)
+            return dataset.render(source)
         inside = _IN_ARRAY.match(source)
         if inside is None:
             return decode(self._bytes(source, root), source)

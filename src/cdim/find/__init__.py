@@ -1,1 +1,1 @@
-"""Searching: rank a folder of images against queries. Never imports torch."""
+"""Galleries: index, search, "not here". No PyTorch."""

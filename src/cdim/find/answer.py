@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.bundle import Bundle
+from cdim.bundles.bundle import Bundle
 from cdim.errors import UsageError
 from cdim.find.filters import Condition
 from cdim.find.items import Found, Hit
-from cdim.find.store import Store, Stored
-from cdim.metrics import calibration
+from cdim.find.stores.store import Store, Stored
+from cdim.metrics.calibration import probability
 
 RERANKED = 200
 """How many of the nearest are re-ranked."""
@@ -107,7 +107,7 @@ def answer(store: Store, bundle: Bundle, asked: Asked, sample: Sequence[Stored])
     """
     asked.check()
     refined = asked.rerank or asked.expand > 0
-    depth = max(asked.k, calibration.RIVALS, RERANKED if asked.rerank else 0, asked.expand)
+    depth = max(asked.k, probability.RIVALS, RERANKED if asked.rerank else 0, asked.expand)
     searched = store.count(asked.where)
     plain = _nearest(store, asked, asked.vector, depth, refined)
     ranked, kind = (plain, "Euclidean")
@@ -169,7 +169,7 @@ def _judged(
         if found.item.id not in distances and found.vector is not None:
             distances[found.item.id] = float(np.linalg.norm(found.vector - asked.vector))
     ids = sorted(distances, key=lambda i: (distances[i], i))
-    judged = calibration.judge(
+    judged = probability.judge(
         bundle.calibration,
         [distances[i] for i in ids],
         np.linalg.norm(_stack(background) - asked.vector, axis=1),
@@ -185,7 +185,7 @@ def _threshold(bundle: Bundle, rate: float) -> float:
             f"the model {bundle.name} has no calibration to tell by",
             "leave it out, or export the run again with validation data",
         )
-    return calibration.threshold(bundle.calibration, rate)
+    return probability.threshold(bundle.calibration, rate)
 
 
 def _stack(found: Sequence[Stored]) -> NDArray[np.float32]:

@@ -13,11 +13,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.bundle import Bundle
+from cdim.bundles.bundle import Bundle
 from cdim.errors import ModelError, UsageError
 from cdim.find import answer, filters
 from cdim.find.items import Item, Value, Where
-from cdim.find.store import MAX_FIELDS, Store, Stored
+from cdim.find.stores.store import MAX_FIELDS, Store, Stored
 
 MOST_VALUES = 300
 """A field with more different values is no facet."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from cdim.errors import GalleryError
 from cdim.find.filters import RESERVED
-from cdim.find.store import Store
+from cdim.find.stores.store import Store
 
 PAGE = 1000
 

@@ -12,19 +12,19 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim import bundle as bundles
-from cdim.bundle import Bundle
+from cdim.bundles.bundle import Bundle, load_bundle
+from cdim.bundles.encoder import Encoder
 from cdim.errors import UsageError
 from cdim.find import answer, filters
 from cdim.find.collection import Collection, check_ids
 from cdim.find.items import Found, Item, Like, Look, Value, Where
-from cdim.find.store import Store
+from cdim.find.stores.store import Store
 
 CHUNK = 64  # images in memory at a time
 
 
 class Embeds(Protocol):
-    """What a gallery needs of `cdim.encoder.Encoder`."""
+    """What a gallery needs of `cdim.bundles.encoder.Encoder`."""
 
     bundle: Bundle
 
@@ -76,15 +76,15 @@ class Gallery(Collection):
         """
         encoder: Embeds | None = None
         if isinstance(bundle, str | Path):
-            bundle = bundles.load(bundle)
+            bundle = load_bundle(bundle)
         elif bundle is not None and not isinstance(bundle, Bundle):
             encoder, bundle = bundle, bundle.bundle
         if str(place).startswith(("http://", "https://")):
-            from cdim.find.server import open_url, shown
+            from cdim.find.stores.server import open_url, shown
 
             own, url_store = open_url(str(place), bundle, create)
             return cls(shown(str(place)), own, url_store, encoder)
-        from cdim.find.place import open_folder
+        from cdim.find.stores.folder import open_folder
 
         kept, store = open_folder(Path(place), bundle, create)
         return cls(str(place), kept, store, encoder)
@@ -94,9 +94,7 @@ class Gallery(Collection):
         """The model, loaded at the first use."""
         with self._loading:
             if self._encoder is None:
-                from cdim import encoder
-
-                self._encoder = encoder.load(self.bundle)
+                self._encoder = Encoder(self.bundle)
             return self._encoder
 
     def add(
@@ -122,9 +120,9 @@ class Gallery(Collection):
             UsageError: not as many ids or tables as images, an id twice, or a wrong value.
             ModelError: a domain the model does not know.
         """
+        from cdim.data import content
         from cdim.data.images import Files
-        from cdim.find import content
-        from cdim.find.thumbnails import thumbnail
+        from cdim.data.thumbnails import thumbnail
 
         tables = [filters.check_metadata(m) for m in metadata or [{}] * len(images)]
         if not len(images) == len(ids) == len(tables) or len(set(ids)) != len(ids):

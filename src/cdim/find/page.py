@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdim.data.thumbnails import data_uri, thumbnail
+from cdim.disk import write_whole
 from cdim.find.items import Found, Like, Look
+from cdim.judge.templates import render
 
 if TYPE_CHECKING:
     from cdim.find.gallery import Gallery
@@ -41,26 +43,19 @@ def write(searches: Sequence[Search], gallery: Gallery, path: Path) -> None:
         DataError: the page cannot be written.
         UsageError: an item has gone since the search.
     """
-    import jinja2
-
-    from cdim.report import write_whole
-    from cdim.report_page import data_uri
 
     def stored(item: str) -> str:
-        thumbnail = gallery.get(item).thumbnail
-        return "data:image/jpeg;base64," + base64.b64encode(thumbnail).decode("ascii")
+        return data_uri(gallery.get(item).thumbnail)
 
     def seen(view: Look | Like) -> str:
-        return stored(view.id) if isinstance(view, Like) else data_uri(view.pixels)
+        return stored(view.id) if isinstance(view, Like) else data_uri(thumbnail(view.pixels))
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cdim.find", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("page.html.j2").render(
-        searches=searches, place=gallery.place, seen=seen, stored=stored
+    html = render(
+        "cdim.find",
+        "page.html.j2",
+        searches=searches,
+        place=gallery.place,
+        seen=seen,
+        stored=stored,
     )
     write_whole(path, html.encode("utf-8", "backslashreplace"))

@@ -16,7 +16,7 @@ from cdim.errors import UsageError
 from cdim.find.items import Look
 
 if TYPE_CHECKING:
-    from cdim.bundle import Bundle
+    from cdim.bundles.bundle import Bundle
 
 DRAWING = "sketch"
 """The domain of drawings."""
@@ -52,10 +52,10 @@ def read_query(source: Any, domain: str | None, bundle: Bundle) -> Look:
             data = files.read_bytes(Path(source), limit=drawings.MAX_BYTES)
             reader = drawings.read_svg if suffix == ".svg" else drawings.read_json
             return drawn(reader(data, str(source)), domain, bundle)
-    from cdim import encoder
+    from cdim.data.content import pixels as pixels_of
 
     with ExitStack() as closing:
-        pixels = encoder.pixels(source, images.Files(closing))
+        pixels = pixels_of(source, images.Files(closing))
     return look(pixels, domain, bundle)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from cdim.errors import ModelError, UsageError
+from cdim.metrics.distances import distances
 from cdim.metrics.nearest import Nearest, first_columns, panels, squared
-from cdim.metrics.ranking import distances
 
 _QUERIES = 16  # queries worked on at a time
 _EXPANDED = 512  # and in query expansion, where each time the whole gallery is converted

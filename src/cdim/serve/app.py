@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from cdim import __version__
 from cdim.find.gallery import Gallery
 from cdim.serve import about, bodies, failures, items, searching
 from cdim.serve.access import Access, Guard
@@ -17,6 +16,7 @@ from cdim.serve.limits import Headed, Limited
 from cdim.serve.metrics import Metrics, Timed
 from cdim.serve.models import NewItem, SearchRequest
 from cdim.serve.served import Served
+from cdim.version import __version__
 
 STATIC = Path(str(resources.files("cdim.serve"))) / "static"
 PUBLIC = frozenset(

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from cdim.bundle import Bundle
+from cdim.bundles.bundle import Bundle
 from cdim.data import drawings
 from cdim.find.items import Found, Like, Look
 from cdim.find.queries import drawn, read_query

@@ -10,7 +10,7 @@ import tomli_w
 
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.treatments import HEAD_DIM, Treatment
-from cdim.learn.recipe import (
+from cdim.learn.recipes.parts import (
     AugmentPart,
     DataPart,
     FusionPart,
@@ -19,9 +19,8 @@ from cdim.learn.recipe import (
     ModelPart,
     OptimiserPart,
     Pool,
-    Recipe,
-    parse,
 )
+from cdim.learn.recipes.recipe import Recipe, parse
 
 
 def configure(

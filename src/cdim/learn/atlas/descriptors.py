@@ -19,8 +19,8 @@ from cdim.data import images
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError
 from cdim.learn.atlas.cells import Cell
-from cdim.learn.embedder import Embedder, as_input
-from cdim.learn.fusion import as_map, build_pool
+from cdim.learn.networks.embedder import Embedder, as_input
+from cdim.learn.networks.fusion import as_map, build_pool
 
 BATCH = 16
 """Images whose maps are in memory at a time: all blocks of ResNet-50 take 22 MB an image."""

@@ -82,7 +82,7 @@ def _products(descriptors: Descriptors, cell: Cell) -> tuple[Gram, Gram]:
 
 
 def roots(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Signed square roots, as they are: `cdim.projection.rooted` scales them besides."""
+    """Signed square roots, as they are: `heads.projection.rooted` scales them besides."""
     found: NDArray[np.float32] = np.sign(vectors) * np.sqrt(np.abs(vectors))
     return found
 

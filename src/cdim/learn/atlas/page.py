@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-
+from cdim.judge.templates import render
 from cdim.learn.atlas.cells import POOLS
 from cdim.learn.atlas.report import Atlas, Match, Selected
 from cdim.metrics.significance import Estimate
@@ -68,11 +67,8 @@ class _Row:
 
 def picture(atlas: Atlas) -> str:
     """The heat map of the chosen treatment as SVG."""
-    return (
-        _environment()
-        .get_template("heat.svg.j2")
-        .render(heat=_heat(atlas, atlas.choice), width=WIDTH, height=HEIGHT)
-    )
+    heat = _heat(atlas, atlas.choice)
+    return _render("heat.svg.j2", heat=heat, width=WIDTH, height=HEIGHT)
 
 
 def page(atlas: Atlas) -> str:
@@ -83,33 +79,23 @@ def page(atlas: Atlas) -> str:
     # What the first part alone gets wrong, and by how much the others make up for it.
     saved = sorted((m for m in found if m.margins[0] < 0), key=lambda m: m.margins[0])
     spoilt = sorted((m for m in lost if m.margins[0] > 0), key=lambda m: -m.margins[0])
-    return (
-        _environment()
-        .get_template("atlas.html.j2")
-        .render(
-            atlas=atlas,
-            choice=atlas.choice,
-            heat=_heat(atlas, atlas.choice),
-            others=[(each, _heat(atlas, each)) for each in others],
-            saved=_rows(saved[:SHOWN]),
-            spoilt=_rows(spoilt[:SHOWN]),
-            counts=(len(saved), len(spoilt), len(found), len(lost)),
-            width=WIDTH,
-            height=HEIGHT,
-        )
+    return _render(
+        "atlas.html.j2",
+        atlas=atlas,
+        choice=atlas.choice,
+        heat=_heat(atlas, atlas.choice),
+        others=[(each, _heat(atlas, each)) for each in others],
+        saved=_rows(saved[:SHOWN]),
+        spoilt=_rows(spoilt[:SHOWN]),
+        counts=(len(saved), len(spoilt), len(found), len(lost)),
+        width=WIDTH,
+        height=HEIGHT,
     )
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cdim.learn.atlas", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=_percent, interval=_interval, count="{:,}".format)
-    return environment
+def _render(template: str, **values: Any) -> str:
+    filters = {"percent": _percent, "interval": _interval, "count": "{:,}".format}
+    return render("cdim.learn.atlas", template, filters, **values)
 
 
 def _percent(share: float) -> str:

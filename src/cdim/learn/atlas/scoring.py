@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from cdim.conditions import labels_of
+from cdim.bundles.heads.projection import EVENNESS, LEAST
 from cdim.data.manifest import Manifest
-from cdim.head_choice import folds_of, held_out
+from cdim.judge.conditions import labels_of
+from cdim.judge.held_out import folds_of, searched_fold
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.grams import Gram, Grams, shrinking, unit
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.protocol import relevance
-from cdim.projection import EVENNESS, LEAST
 
 _TINY = 1e-24
 _RELATIVE = 1e-6  # of the largest eigenvalue: below it there is only rounding
@@ -120,7 +120,7 @@ def make_folds(manifest: Manifest, seed: int) -> list[Fold]:
 def _fold(
     manifest: Manifest, mask: NDArray[np.bool_], domains: NDArray[np.intp], count: int
 ) -> Fold:
-    part = held_out(manifest, mask)
+    part = searched_fold(manifest, mask)
     held, train = np.flatnonzero(mask), np.flatnonzero(~mask)
     means = np.zeros((count, len(manifest)), np.float32)
     for number in range(count):
@@ -137,7 +137,7 @@ def _fold(
 
 
 def _differences(manifest: Manifest, train: NDArray[np.intp]) -> sparse.csr_array[np.float32]:
-    """As `cdim.projection.pair` makes pairs of the training images."""
+    """As `cdim.bundles.heads.projection.pair` makes pairs of the training images."""
     rows, columns, values = [], [], []
     query = train[manifest.role[train] == "query"]
     gallery = train[manifest.role[train] != "query"]
@@ -220,7 +220,7 @@ class Scorer:
 def contrast(
     parts: Sequence[Gram], fold: Fold, dim: int, treatment: Treatment
 ) -> list[NDArray[np.float32]]:
-    """The kernel of `cdim.projection.contrast`, from inner products alone.
+    """The kernel of `cdim.bundles.heads.projection.contrast`, from inner products alone.
 
     With D the differences within p training pairs, W = D'D / p and m its mean eigenvalue, whitened
     vectors have the inner products x'(W + lambda m I)^-1 y, by Woodbury's identity and but for a

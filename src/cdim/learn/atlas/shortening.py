@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim import projection
+from cdim.bundles.heads import projection
+from cdim.bundles.heads.choice import Pairs
 from cdim.data.manifest import Manifest
-from cdim.head_choice import Pairs
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.descriptors import Descriptors
 from cdim.learn.atlas.grams import roots

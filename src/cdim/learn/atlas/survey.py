@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from cdim import strict
-from cdim.bundle import free_folder
-from cdim.data.catalogue import open_dataset
 from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import open_dataset
+from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
-from cdim.head_choice import paired
+from cdim.judge.held_out import has_cameras, paired, with_roles
 from cdim.learn.atlas import configuration, descriptors, grams, page, report, shortening
 from cdim.learn.atlas.cells import Cell, cells_of
 from cdim.learn.atlas.contributions import contribute
@@ -25,13 +25,13 @@ from cdim.learn.atlas.report import Atlas
 from cdim.learn.atlas.scoring import Fold, Scorer, make_folds
 from cdim.learn.atlas.selection import LEVEL, Explored, best, check_budget, explore
 from cdim.learn.atlas.treatments import NAMES, read_treatment
-from cdim.learn.embedder import Embedder, choose_device, load_run
-from cdim.learn.graph import MOST_FEATURES
-from cdim.learn.loop import is_over
-from cdim.learn.recipe import ModelPart, read
-from cdim.learn.run import RUNS, find_start, start_from
-from cdim.learn.validation import has_cameras, with_roles
-from cdim.learn.weights import load_pretrained
+from cdim.learn.export.graph import MOST_FEATURES
+from cdim.learn.networks.embedder import Embedder, choose_device, load_run
+from cdim.learn.networks.weights import load_pretrained
+from cdim.learn.recipes.parts import ModelPart
+from cdim.learn.recipes.recipe import read
+from cdim.learn.training.loop import is_over
+from cdim.learn.training.run import RUNS, find_start, start_from
 from cdim.metrics.significance import paired_test
 
 MOST_IMAGES = 6000

@@ -26,8 +26,8 @@ class Treatment:
     - root: the signed square roots of each part, at length one.
     - centred: as l2; of the whole, each domain's mean over the training images is removed, and it
       is scaled to length one.
-    - pairs: as l2; the whole is put through the head of pairs of `cdim.projection`, as `cdim export
-      --head pairs:LAMBDA` fits it.
+    - pairs: as l2; the whole is put through the head of pairs of `cdim.bundles.heads`, as
+      `cdim export --head pairs:LAMBDA` fits it.
 
     Args:
         name: which of them.

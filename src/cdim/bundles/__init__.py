@@ -1,0 +1,1 @@
+"""Models at work: the bundle, its encoder, its card, and heads fitted to pairs. No PyTorch."""

@@ -1,0 +1,1 @@
+"""Closed-form heads: fitted in NumPy, written as ONNX nodes."""

@@ -1,0 +1,74 @@
+"""`cdim data list` and `cdim data check`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cdim.cli import options
+from cdim.cli.progress import progress_bar
+from cdim.errors import UsageError
+
+
+@click.group()
+def data() -> None:
+    """Known datasets, and what is wrong with one."""
+
+
+@data.command("list")
+@options.as_json
+def list_(as_json: bool) -> None:
+    """Name the known datasets, where to get them and under what terms."""
+    from cdim.data.sets.catalogue import KNOWN
+
+    if as_json:
+        cards = [
+            {"name": c.name, "title": c.title, "where": c.where, "terms": c.terms}
+            for c in KNOWN.values()
+        ]
+        click.echo(json.dumps(cards, indent=2))
+        return
+    for card in KNOWN.values():
+        click.echo(f"{click.style(card.name, bold=True)}: {card.title}")
+        click.echo(f"    get it: {card.where}")
+        click.echo(f"    terms:  {card.terms}")
+
+
+@data.command()
+@click.argument("dataset", metavar="NAME|PATH")
+@options.data_root
+@click.option(
+    "--input",
+    "size",
+    metavar="HxW",
+    help="Height and width of the network's input, such as 256x128: name images that do not fit.",
+)
+@options.as_json
+@click.pass_context
+def check(
+    ctx: click.Context, dataset: str, data: Path | None, size: str | None, as_json: bool
+) -> None:
+    """Explain what is wrong with a dataset and what to do; exit code 1 on errors.
+
+    NAME is one of `cdim data list`; PATH a CSV file, a folder, or a zip in the layout of
+    Market-1501 (see docs/data.md).
+    """
+    from cdim.data.check.table import check_known
+
+    wanted = None if size is None else _size(size)
+    with progress_bar("images") as progress:
+        findings = check_known(dataset, data, progress, wanted)
+    click.echo(json.dumps(findings.to_json(), indent=2) if as_json else findings.text())
+    if findings.failed:
+        ctx.exit(1)
+
+
+def _size(given: str) -> tuple[int, int]:
+    height, x, width = given.lower().partition("x")
+    if not (x and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise UsageError(
+            f"--input {given}", "it is height x width in pixels", "try --input 256x128"
+        )
+    return int(height), int(width)

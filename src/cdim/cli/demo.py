@@ -1,0 +1,71 @@
+"""`cdim demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cdim.cli import options
+from cdim.cli.progress import progress_bar
+
+MODEL = "default"
+PRODUCTS = "synthetic:1000:1"
+"""Made-up products, none of which the model was trained on."""
+SKETCHES = 200
+SHOWN = 6
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=options.PATH,
+    default=Path("runs", "demo"),
+    show_default=True,
+    metavar="DIR",
+    help="Where the gallery, the sketches and the page of hits go.",
+)
+def demo(out: Path) -> None:
+    """Make a gallery of 1,000 made-up products, and find them by sketch.
+
+    Takes seconds: the model comes with cdim. A second call finds the gallery as it is.
+    """
+    from PIL import Image
+
+    from cdim.data.images import read
+    from cdim.data.sets.catalogue import open_dataset
+    from cdim.find import page
+    from cdim.find.gallery import Gallery
+    from cdim.find.index import indexing, sources
+    from cdim.find.items import Look
+    from cdim.metrics.significance import bootstrap
+
+    products = open_dataset(PRODUCTS).manifest
+    photos = products.where(role="gallery")
+    photo = dict(zip(photos.instance.tolist(), photos.source, strict=True))
+    asked = products.where(role="query").take(range(SKETCHES))
+    folder = out / "gallery"
+    with Gallery.open(folder, MODEL, create=True) as gallery:
+        listing = sources.listed(PRODUCTS, None, gallery.bundle.gallery, sources.Table())
+        with progress_bar("photos") as progress:
+            indexing.index(gallery, listing, progress=progress)
+        searches, right = [], []
+        with progress_bar("sketches") as progress:
+            for done, row in enumerate(asked, start=1):
+                look = Look(read(row.source), row.domain)
+                found = gallery.search(look, k=10)
+                searches.append(page.Search((str(row.source),), (look,), found))
+                right.append(found.hits[0].item.id == photo[row.instance])
+                progress(done, len(asked))
+        page.write(searches[:SHOWN], gallery, out / "found.html")
+        first = bootstrap(right)
+        click.echo(
+            f"{gallery.count()} photos in {folder}, searched with {len(asked)} sketches: the "
+            f"sketched product itself comes first for {first.value:.1%} (95 % interval "
+            f"{first.low:.1%} to {first.high:.1%}; chance is {1 / gallery.count():.1%})"
+        )
+    sketch = out / "sketch.png"
+    Image.fromarray(read(asked.source[right.index(True) if any(right) else 0])).save(sketch)
+    click.echo(f"look at the first {SHOWN} searches: {out / 'found.html'}")
+    click.echo(f"search yourself, with one that is found: cdim search {folder} {sketch}")
+    click.echo(f"draw in a browser: cdim serve {folder}")

@@ -1,0 +1,91 @@
+"""`cdim eval`, and the judgement of a model that `cdim results` shares."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cdim.cli import options
+from cdim.cli.progress import progress_bars
+from cdim.errors import UsageError
+from cdim.judge.options import EvalOptions
+
+if TYPE_CHECKING:
+    from cdim.metrics.significance import Paired
+
+
+@click.command("eval")
+@click.argument("model", type=options.PATH)
+@click.argument("dataset")
+@options.data_root
+@options.split
+@options.device
+@options.judging
+@click.option("--cameras", is_flag=True, help="Print the numbers by pair of cameras, too.")
+@options.as_json
+@click.option("--html", type=options.PATH, metavar="FILE", help="Write ranked lists to look at.")
+@click.option("--compare", type=options.PATH, metavar="MODEL2", help="Paired test against MODEL2.")
+def evaluate(
+    model: Path,
+    dataset: str,
+    data: Path | None,
+    split: str,
+    device: str,
+    how: EvalOptions,
+    cameras: bool,
+    as_json: bool,
+    html: Path | None,
+    compare: Path | None,
+) -> None:
+    """Judge MODEL, a run or a bundle, on DATASET, a name or a path.
+
+    \b
+    cdim eval runs/strong-fusion-0 qmul-shoe --html report.html
+    cdim eval runs/strong-fusion-0 qmul-shoe --compare runs/strong-vanilla-0
+    cdim eval runs/reid-small-fusion-0 market1501 --multi-query average --rerank --cameras
+    """  # noqa: D301 - click wants the character
+    from cdim.api import load
+    from cdim.data.sets.catalogue import open_dataset
+    from cdim.judge.compare import compare as paired
+    from cdim.judge.conditions import by_camera
+    from cdim.judge.split import judge, open_test
+
+    opened = open_dataset(dataset, data)
+    test = open_test(opened, split, how)
+    if cameras and not by_camera(test.protocol, test.query, test.gallery):
+        raise UsageError(
+            f"--cameras for {opened.name}, protocol {test.protocol}",
+            "numbers by camera need cameras, and the protocol cross-camera or any-camera",
+            "leave --cameras out, or fill the column camera and choose one of these protocols",
+        )
+    with progress_bars() as progress:
+        report = judge(load(model, device, how), test, progress)
+    printed: dict[str, Any] = {**report.to_json(), "split": split}
+    lines = [report.table()]
+    if cameras:
+        lines += ["", report.camera_table()]
+    if compare is not None:
+        with progress_bars() as progress:
+            other = judge(load(compare, device), test, progress)
+        found = paired(report, other)
+        tests = {name: asdict(test) for name, test in found.items()}
+        printed["compare"] = {"run": str(compare), "metrics": tests}
+        lines += [f"minus {compare}, on the same queries:", *paired_lines(found)]
+    click.echo(json.dumps(printed, indent=2) if as_json else "\n".join(lines))
+    if html is not None:
+        from cdim.judge.page import write_page
+
+        write_page(report, test.query, test.gallery, html)
+        click.echo(f"ranked lists: {html}", err=as_json)
+
+
+def paired_lines(tests: dict[str, Paired]) -> list[str]:
+    """Paired tests as lines of text: the difference, its 95 % interval, p."""
+    return [
+        f"{name:<18}{t.difference:>+8.3f}  [{t.low:+.3f}, {t.high:+.3f}]  p = {t.p:.3g}"
+        for name, t in tests.items()
+    ]

@@ -1,0 +1,101 @@
+"""`cdim export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from cdim.bundles.bundle import Bundle, Precision
+from cdim.cli import options
+from cdim.errors import training_extra
+
+
+@click.command()
+@click.argument("run", type=options.PATH)
+@click.option(
+    "-o", "--out", type=options.PATH, required=True, metavar="DIR", help="The bundle's folder."
+)
+@click.option(
+    "--fold",
+    "folds",
+    multiple=True,
+    type=options.PATH,
+    metavar="RUN",
+    help="A run of the same recipe that held out a part of the data. Repeatable; without it, RUN's "
+    "own held-out part is taken.",
+)
+@click.option(
+    "--dim",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Shorten the embedding to N dimensions by a closed-form head.",
+)
+@click.option(
+    "--head",
+    metavar="KIND:STRENGTH",
+    help="Which one, such as csls:1, pairs:0.3 or components:0.5 [default: the one that held-out "
+    "searches like best].",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="fp32",
+    show_default=True,
+    help="fp16 keeps weights in 16 bits and computes in 32; int8 quantises both, if held-out "
+    "searches allow it.",
+)
+@click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    metavar="DATASET",
+    help="Measure the bundle on the test split of DATASET. Repeatable.",
+)
+@options.data_root
+def export(
+    run: Path,
+    out: Path,
+    folds: tuple[Path, ...],
+    dim: int | None,
+    head: str | None,
+    precision: Precision,
+    tests: tuple[str, ...],
+    data: Path | None,
+) -> None:
+    """Write the best network of RUN as a bundle: what runs without PyTorch.
+
+    Fails unless the graph gives what the network gives on real images. Calibration and the choice
+    of the head come from images that were held out of training; without any, results have no
+    probabilities.
+
+    \b
+    cdim export runs/demo-0 -o bundles/demo
+    cdim export runs/strong-fusion-0 -o bundles/sketch --dim 512 --precision int8 --fold runs/fold-0
+    cdim export runs/strong-fusion-1 -o bundles/second --dim 512 --head pairs:0.3
+    """  # noqa: D301 - click wants the character
+    from cdim.bundles.heads.kinds import read_head
+
+    named = read_head(head) if head else None
+    with training_extra():
+        from cdim.learn.export import export as exporting
+    made = exporting.export(
+        run, out, folds=folds, dim=dim, head=named, precision=precision, tests=tests, data=data
+    )
+    size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
+    click.echo(f"{made.name}: {made.dim} dimensions, {made.precision}, {size:.1f} MB in {out}")
+    echo_metrics(made)
+    if made.calibration is None:
+        click.echo("no probabilities: nothing was held out to calibrate them on", err=True)
+    click.echo(f"index a folder with it: cdim index photos/ -o gallery --model {out}")
+
+
+def echo_metrics(made: Bundle) -> None:
+    """Prints what was measured of a bundle, a line each."""
+    for row in made.metrics:
+        note = f"  ({row.note})" if row.note else ""
+        click.echo(
+            f"{row.dataset:<24}{row.metric:<10}{row.value:.3f} [{row.low:.3f}, {row.high:.3f}] "
+            f"of {row.queries}{note}"
+        )

@@ -1,0 +1,47 @@
+"""`cdim train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cdim.cli import options
+from cdim.cli.failures import resumable
+from cdim.errors import training_extra
+
+
+@click.command()
+@click.argument("recipe", type=options.PATH)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
+@options.data_root
+@click.option(
+    "--out", type=options.PATH, metavar="DIR", help="The run's folder [default: in runs/]."
+)
+@options.device
+@click.option("--seed", type=click.IntRange(min=0), help="Replace the recipe's seed.")
+@click.option("--resume", is_flag=True, help="Go on with the run that was stopped.")
+def train(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    data: Path | None,
+    out: Path | None,
+    device: str,
+    seed: int | None,
+    resume: bool,
+) -> None:
+    """Train a model by RECIPE, a TOML file.
+
+    Ctrl-C leaves a state that --resume goes on from.
+
+    \b
+    cdim train recipes/strong-fusion.toml --seed 1
+    cdim train recipes/fusion-shoe.toml --set loss.margin=0.2 --out runs/margin-0.2
+    """  # noqa: D301 - click wants the character
+    with training_extra():
+        from cdim.learn.training import run
+    with resumable():
+        folder = run.train(
+            recipe, overrides, data=data, out=out, device=device, resume=resume, seed=seed
+        )
+    click.echo(f"the run is in {folder}; judge it with: cdim eval {folder} DATASET")

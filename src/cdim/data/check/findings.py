@@ -1,0 +1,152 @@
+"""What `cdim.data.check.table` found, as an object, as JSON and as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cdim.data.manifest import ROLES, Manifest
+
+Level = Literal["error", "warning", "info"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+WIDTH = 88
+MOST_EXAMPLES = 5
+NO_SPLIT = "all"
+"""What counts call the rows without a split."""
+
+Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a dataset, or good to know.
+
+    Args:
+        level: "error" makes numbers wrong or training fail, "warning" may bend them,
+            "info" is good to know.
+        code: stable name in kebab-case, see docs/data-check.md.
+        what: what is wrong.
+        why: why it matters.
+        todo: what to do about it.
+        examples: at most five.
+        count: how many images, pairs or answers are concerned.
+    """
+
+    level: Level
+    code: str
+    what: str
+    why: str
+    todo: str
+    examples: tuple[str, ...] = ()
+    count: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, keys as the attributes."""
+        return {
+            "level": self.level,
+            "code": self.code,
+            "what": self.what,
+            "why": self.why,
+            "todo": self.todo,
+            "examples": list(self.examples),
+            "count": self.count,
+        }
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was found in one dataset.
+
+    Args:
+        name: the dataset.
+        problems: errors first, then warnings, then the rest.
+        counts: split -> domain or role -> {"images", "instances"}; rows without a
+            split are under "all".
+    """
+
+    name: str
+    problems: tuple[Problem, ...]
+    counts: Counts
+
+    def __post_init__(self) -> None:
+        ordered = sorted(self.problems, key=lambda problem: LEVELS.index(problem.level))
+        object.__setattr__(self, "problems", tuple(ordered))
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is an error, so that `cdim data check` ends with exit code 1."""
+        return any(problem.level == "error" for problem in self.problems)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"dataset", "counts", "problems"}, plain values."""
+        counts = {s: {k: dict(v) for k, v in group.items()} for s, group in self.counts.items()}
+        problems = [problem.to_json() for problem in self.problems]
+        return {"dataset": self.name, "counts": counts, "problems": problems}
+
+    def text(self) -> str:
+        """For a terminal: counts, then each problem with reason, remedy and examples."""
+        parts = [self.name, self._table(), self._verdict()]
+        return "\n\n".join([*parts, *(_paragraph(problem) for problem in self.problems)])
+
+    def _table(self) -> str:
+        """Domains; in a split of one domain that has roles, the roles, which say more."""
+        lines = [f"  {'split':<8}{'':<14}{'images':>8}{'instances':>11}"]
+        for split, groups in self.counts.items():
+            domains = [name for name in groups if name not in ROLES]
+            roles = [name for name in ROLES if name in groups]
+            for name in roles if len(domains) == 1 and roles else domains:
+                numbers = f"{groups[name]['images']:>8}{groups[name]['instances']:>11}"
+                lines.append(f"  {split:<8}{name:<14}{numbers}")
+        return "\n".join(lines)
+
+    def _verdict(self) -> str:
+        if not self.problems:
+            return "Nothing wrong found."
+        amounts = []
+        for level, word in zip(LEVELS, ("error", "warning", "note"), strict=True):
+            number = sum(problem.level == level for problem in self.problems)
+            if number:
+                amounts.append(f"{number} {word}{'' if number == 1 else 's'}")
+        end = "" if self.failed else " The set can be used."
+        return f"{', '.join(amounts)}.{end}"
+
+
+def counted(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
+    """Images and instances of each split, by domain and by role."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for split in sorted(set(manifest.split.tolist()), key=("", "train", "val", "test").index):
+        part = manifest.where(split=split)
+        groups = counts.setdefault(split or NO_SPLIT, {})
+        for column in ("domain", "role"):
+            values = getattr(part, column)
+            for value in dict.fromkeys(values.tolist()):
+                if value:
+                    names = part.instance[values == value]
+                    groups[value] = {"images": len(names), "instances": len(set(names.tolist()))}
+    return counts
+
+
+def plural(number: int, word: str, words: str = "") -> str:
+    """`1 image`, `2 images`, `2,000 images`."""
+    return f"{number:,} {word if number == 1 else words or word + 's'}"
+
+
+def _paragraph(problem: Problem) -> str:
+    label = {"error": "ERROR", "warning": "WARNING", "info": "NOTE"}[problem.level]
+    lines = [f"{label}  {problem.code}"]
+    for head, text in (("", problem.what), ("Why: ", problem.why), ("Do:  ", problem.todo)):
+        lines += textwrap.wrap(
+            head + text,
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="  " + " " * len(head),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    lines += [f"    {example}" for example in problem.examples]
+    more = problem.count - len(problem.examples)
+    if problem.examples and more > 0:
+        lines.append(f"    ... and {more:,} more")
+    return "\n".join(lines)

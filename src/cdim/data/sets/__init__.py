@@ -1,0 +1,1 @@
+"""Known datasets and layouts, each read as it was released."""

@@ -1,0 +1,270 @@
+"""The known datasets: what they are called, where they come from, how they are opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cdim.data.manifest import Manifest
+from cdim.data.sets import chairv2, folder, market1501, msmt17, qmul, quickdraw
+from cdim.data.tree import Tree
+from cdim.data.triplets import Triplets
+from cdim.errors import DataError, nearest
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """An opened dataset.
+
+    Args:
+        name: what it was opened by.
+        manifest: its images.
+        triplets: human triplets by split; empty where there are none.
+        terms: what may be done with it.
+        copies: instances of its train split that a test image is a copy of.
+    """
+
+    name: str
+    manifest: Manifest
+    triplets: Mapping[str, Triplets] = field(default_factory=dict)
+    terms: str = "your own"
+    copies: frozenset[str] = frozenset()
+
+    def training(self) -> Manifest:
+        """What may be learned from: the train split, or all where no image names a split.
+
+        Copies of test images are left out.
+        """
+        given = self.manifest
+        mine = given.where(split="train") if np.any(given.split != "") else given
+        return mine.take(~np.isin(mine.instance, sorted(self.copies)))
+
+
+@dataclass(frozen=True)
+class Card:
+    """A known dataset.
+
+    Args:
+        name: what to type.
+        title: what it is, in a line.
+        where: where to get it.
+        terms: what may be done with it.
+        open: opens it, given the data root.
+    """
+
+    name: str
+    title: str
+    where: str
+    terms: str
+    open: Callable[[Path], Dataset]
+
+
+_ACADEMIC = "no licence file: academic, non-commercial use; do not pass it on"
+_QMUL = "Q. Yu et al., Sketch Me That Shoe, CVPR 2016: the authors' project page"
+
+
+def _qmul_mat(category: str, title: str) -> Card:
+    name = f"qmul-{category}"
+
+    def opened(root: Path) -> Dataset:
+        manifest, triplets = qmul.mat_manifest(root, category), qmul.mat_triplets(root, category)
+        return Dataset(name, manifest, triplets, _ACADEMIC, qmul.COPIES[category])
+
+    return Card(name, title, f"{_QMUL} (folder qmul_v1_mat)", _ACADEMIC, opened)
+
+
+def _qmul_rgb(category: str, title: str) -> Card:
+    name = f"qmul-{category}-rgb"
+
+    def opened(root: Path) -> Dataset:
+        manifest, triplets = qmul.rgb_manifest(root, category), qmul.rgb_triplets(root, category)
+        return Dataset(name, manifest, triplets, _ACADEMIC, qmul.COPIES[category])
+
+    return Card(name, title, f"{_QMUL} (qmul_v1_rgb.zip)", _ACADEMIC, opened)
+
+
+def _chairv2(root: Path) -> Dataset:
+    return Dataset("chairv2", chairv2.manifest(root), terms=_ACADEMIC)
+
+
+_GOOGLE = "CC BY 4.0, credit Google"
+
+
+def _quickdraw(root: Path) -> Dataset:
+    return Dataset("quickdraw", quickdraw.manifest(root), terms=_GOOGLE)
+
+
+def _synthetic(name: str, instances: int = 90, seed: int = 0) -> Dataset:
+    from cdim.data.synthetic import dataset
+
+    return Dataset(name, dataset.manifest(instances, seed), terms=_MADE)
+
+
+def _market(name: str, title: str, where: str, terms: str, *places: str, part: str = "") -> Card:
+    """A set in the layout of Market-1501; `part` is in the path of the one to take of several."""
+
+    def opened(root: Path) -> Dataset:
+        tree = Tree.find(root, _spelt(places), name)
+        bases = [base for base in market1501.find(tree) if part in f"/{base}".lower()]
+        table = market1501.manifest(tree, name, tree.only(bases), (market1501.TRAIN,))
+        return Dataset(name, table, terms=terms)
+
+    return Card(name, title, where, terms, opened)
+
+
+def _msmt17(root: Path) -> Dataset:
+    places = ("MSMT17_V1", "MSMT17_V2", "MSMT17")
+    tree = Tree.find(root, _spelt(places), "msmt17")
+    return Dataset(
+        "msmt17", msmt17.manifest(tree, "msmt17", tree.only(msmt17.find(tree))), terms=_MAKERS
+    )
+
+
+def _spelt(names: Sequence[str]) -> list[str]:
+    """Each name as a zip and as a folder, as given and in small letters."""
+    words = dict.fromkeys(word for name in names for word in (name, name.lower()))
+    return [word + end for word in words for end in (".zip", "")]
+
+
+_MAKERS = "its makers' terms: academic use; do not pass it on"
+_CUHK03 = (
+    "Z. Zhong et al., Re-ranking Person Re-identification, CVPR 2017: the authors' page "
+    "(cuhk03-np.zip)"
+)
+_CUHK03_PLACES = ("CUHK03-NP", "CUHK03_NP")
+
+_MADE = "made by cdim, free of rights"
+
+KNOWN: dict[str, Card] = {
+    card.name: card
+    for card in (
+        _qmul_mat("shoe", "419 shoe sketches and edge maps, human triplets"),
+        _qmul_mat("chair", "297 chair sketches and edge maps, human triplets"),
+        _qmul_mat("handbag", "568 handbag sketches and edge maps"),
+        _qmul_rgb("shoe", "419 shoe sketches and colour photos, attributes, human triplets"),
+        _qmul_rgb("chair", "297 chair sketches and colour photos, attributes, human triplets"),
+        Card(
+            "chairv2",
+            "400 chair photos, 1,275 sketches as strokes",
+            "QMUL-ChairV2: the authors' project page (ChairV2.zip)",
+            _ACADEMIC,
+            _chairv2,
+        ),
+        Card(
+            "quickdraw",
+            "69,000 drawings as strokes, 345 categories",
+            "github.com/googlecreativelab/quickdraw-dataset "
+            "(quickdraw/quickdraw_345x200_strokes.npz)",
+            _GOOGLE,
+            _quickdraw,
+        ),
+        _market(
+            "market1501",
+            "36,036 images of 1,501 people, distractors and junk by 6 cameras",
+            "L. Zheng et al., Scalable Person Re-identification, ICCV 2015: the authors' project "
+            "page (Market-1501-v15.09.15.zip)",
+            _ACADEMIC,
+            "Market-1501-v15.09.15",
+            "Market-1501",
+            "Market1501",
+        ),
+        _market(
+            "dukemtmc-reid",
+            "36,411 images of 1,404 people and 408 distractors by 8 cameras",
+            "withdrawn by its makers: a copy of your own (DukeMTMC-reID.zip)",
+            "withdrawn by its makers: whether you may use your copy is for you to settle",
+            "DukeMTMC-reID",
+            "DukeMTMCreID",
+            "DukeMTMC",
+        ),
+        _market(
+            "cuhk03-np-labelled",
+            "14,096 images of 1,467 people, cut out by hand",
+            _CUHK03,
+            _MAKERS,
+            *_CUHK03_PLACES,
+            part="/label",
+        ),
+        _market(
+            "cuhk03-np-detected",
+            "14,097 images of 1,467 people, cut out by a detector",
+            _CUHK03,
+            _MAKERS,
+            *_CUHK03_PLACES,
+            part="/detect",
+        ),
+        Card(
+            "msmt17",
+            "126,441 images of 4,101 people by 15 cameras",
+            "L. Wei et al., Person Transfer GAN, CVPR 2018: the authors' project page "
+            "(MSMT17_V1 or MSMT17_V2)",
+            _MAKERS,
+            _msmt17,
+        ),
+        Card(
+            "synthetic",
+            "drawn products and sketches of them; synthetic:<instances>[:<seed>] for more",
+            "nothing to get: made on the fly",
+            _MADE,
+            lambda _root: _synthetic("synthetic"),
+        ),
+    )
+}
+
+
+def open_dataset(name_or_path: str, data: Path | None = None) -> Dataset:
+    """Opens a known dataset, a CSV file or a folder of images.
+
+    Args:
+        name_or_path: a name of `KNOWN`, "synthetic:<instances>[:<seed>]", a `.csv`
+            (see `Manifest.from_csv`), or a folder or zip (see `cdim.data.sets.folder`).
+        data: the data root; without it, the environment variable CDIM_DATA.
+
+    Raises:
+        DataError: no such name or path, no data root, or files missing or wrong.
+    """
+    if name_or_path == "synthetic" or name_or_path.startswith("synthetic:"):
+        return _synthetic(name_or_path, *_numbers(name_or_path))
+    if name_or_path in KNOWN:
+        return KNOWN[name_or_path].open(_root(name_or_path, data))
+    path = Path(name_or_path)
+    if path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip"):
+        return Dataset(name_or_path, folder.manifest(path))
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return Dataset(name_or_path, Manifest.from_csv(path))
+    raise DataError(
+        f"dataset {name_or_path!r}: no known name, and no such folder, .csv or zip",
+        "a dataset is a known name, a .csv file, a folder of images, or a zip like Market-1501's",
+        nearest(name_or_path, KNOWN),
+    )
+
+
+def _numbers(name: str) -> list[int]:
+    parts = name.split(":")[1:]
+    if len(parts) > 2 or not all(part.isdecimal() for part in parts) or parts[:1] == ["0"]:
+        raise DataError(
+            f"dataset {name!r}", "it is synthetic:<instances>[:<seed>]", "try synthetic:200:1"
+        )
+    return [int(part) for part in parts]
+
+
+def _root(name: str, data: Path | None) -> Path:
+    given = data or os.environ.get("CDIM_DATA")
+    if not given:
+        raise DataError(
+            f"no data root for {name!r}",
+            "known datasets lie in one folder",
+            "give it with --data DIR or the environment variable CDIM_DATA",
+        )
+    root = Path(given)
+    if not root.is_dir():
+        raise DataError(
+            f"the data root {root} is no folder",
+            "known datasets lie in one folder",
+            "give it with --data DIR or the environment variable CDIM_DATA",
+        )
+    return root

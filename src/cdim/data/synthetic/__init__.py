@@ -1,0 +1,1 @@
+"""Made-up products with sketches: a dataset that needs no files."""

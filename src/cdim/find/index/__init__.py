@@ -1,0 +1,1 @@
+"""A folder or dataset becomes a gallery, and stays in step with it."""

@@ -1,0 +1,247 @@
+"""What is there to index: the images of a folder or a dataset, and what is known of each."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cdim.data.images import SUFFIXES, names_image
+from cdim.data.manifest import NO_CAMERA, Row, absolute
+from cdim.errors import DataError
+from cdim.find import filters
+from cdim.find.items import Value
+from cdim.version import __version__
+
+KEYS = ("id", "path", "source")
+"""Columns of a table of metadata that say which image a row is about."""
+OF_FILES = frozenset(("folder", "date", "width", "height"))
+"""What every file of a folder tells of itself."""
+OF_ROWS, CAMERA = ("instance", "category", "domain", "split"), "camera"
+"""What a dataset tells of its images, beside its further columns."""
+_CODE = re.compile(r"[+-]?0\d|.*[eE]", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An image to index.
+
+    Args:
+        id: the item's.
+        source: its locator, which depends on no folder.
+        domain: what it is embedded as.
+        metadata: what is known of it without reading it.
+        described: whether the image itself is asked for the rest: its date and its size.
+        columns: fields that the source itself tells of; of others it knows nothing.
+    """
+
+    id: str
+    source: str
+    domain: str
+    metadata: Mapping[str, Value]
+    described: bool
+    columns: frozenset[str]
+
+    def stamp(self) -> str:
+        """Changes when the file or what is known of it does; "" where its file is missing."""
+        told = json.dumps(dict(self.metadata), sort_keys=True, ensure_ascii=False)
+        about = hashlib.sha256(told.encode()).hexdigest()[:16]
+        if self.source.startswith("synthetic:"):
+            return f"{__version__}:{about}"
+        for file in (self.source, *_containers(self.source)):
+            try:
+                status = os.stat(file)
+            except OSError:
+                continue
+            return f"{status.st_size}:{status.st_mtime_ns}:{about}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All images of a source.
+
+    Args:
+        root: what the items remember it by.
+        entries: the images, by id.
+        unreadable: files and folders that cannot be indexed: name and reason.
+        unseen: prefixes of ids below which nothing could be listed.
+        unmatched: rows of the table of metadata that name no image.
+    """
+
+    root: str
+    entries: dict[str, Entry]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Metadata by the name of an image.
+
+    Args:
+        rows: metadata by what the key column says.
+    """
+
+    rows: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+
+    def of(self, *names: str) -> tuple[str, Mapping[str, Value]]:
+        """The first of an image's names that has a row, and that row; "" and {} for none."""
+        found = next((name for name in names if name in self.rows), "")
+        return found, self.rows.get(found, {})
+
+    @classmethod
+    def read(cls, path: Path) -> Table:
+        """Reads a CSV with a column id, path or source; numbers become numbers.
+
+        Raises:
+            DataError: no such file, no such column, or lines of unequal length.
+            UsageError: a column whose name metadata may not have.
+        """
+        try:
+            lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError(
+                f"cannot read {path} ({error})", "metadata is a UTF-8 CSV file", "check the path"
+            ) from None
+        header, *rows = [line for line in lines if line] or [[]]
+        key = next((name for name in KEYS if name in header), None)
+        wrong = [line for line in rows if len(line) != len(header)]
+        if key is None or wrong or len(set(header)) != len(header):
+            raise DataError(
+                f"{path} has the columns {', '.join(header) or '(none)'}"
+                + (f" and a line of {len(wrong[0])} values" if wrong else ""),
+                f"one of {', '.join(KEYS)} names the image, every name is there once, and every "
+                "line has a value a column",
+                "correct the file",
+            )
+        place = header.index(key)
+        table = {
+            line[place]: typed(
+                {name: line[i] for i, name in enumerate(header) if i != place and line[i]}
+            )
+            for line in rows
+        }
+        for metadata in table.values():
+            filters.check_metadata(metadata)
+        return cls(table)
+
+
+def typed(texts: Mapping[str, str]) -> dict[str, Value]:
+    """Metadata of texts: what is a number becomes one, but for 007 and 12E4, which are codes."""
+    return {name: text if (n := _number(text)) is None else n for name, text in texts.items()}
+
+
+def _number(text: str) -> int | float | None:
+    return None if _CODE.match(text) else filters.number(text)
+
+
+def listed(
+    source: str,
+    domain: str | None,
+    default: str,
+    table: Table,
+    prefix: str = "",
+    data: Path | None = None,
+) -> Listing:
+    """Lists a source.
+
+    Args:
+        source: a folder, or a dataset as `cdim.data.sets.catalogue.open_dataset` takes it.
+        domain: what all images are; None for what a dataset says, or `default` in a folder.
+        default: the domain of a folder's images.
+        table: more metadata.
+        prefix: put before every id.
+        data: the data root of known datasets.
+
+    Raises:
+        DataError: no such source, or no images in it.
+    """
+    from cdim.data.sets.catalogue import KNOWN
+
+    if source not in KNOWN and os.path.isdir(source):
+        found = _folder(source, domain or default, table, prefix)
+    else:
+        found = _dataset(source, domain, table, prefix, data)
+    if not found.entries:
+        why = next(iter(found.unreadable.values()), "")
+        raise DataError(
+            f"no images in {source}" + (f" ({why})" if why else ""),
+            f"images end in {', '.join(SUFFIXES)}",
+            "check the path; nothing was removed from the gallery",
+        )
+    return found
+
+
+def _folder(source: str, domain: str, table: Table, prefix: str) -> Listing:
+    root = os.path.abspath(source)
+    if not filters.is_utf8(root):
+        raise DataError(f"the folder {root!r}", "its name is UTF-8", "rename it")
+    entries: dict[str, Entry] = {}
+    unreadable: dict[str, str] = {}
+    unseen: list[str] = []
+    used: set[str] = set()
+
+    def closed(error: OSError) -> None:
+        below = os.path.relpath(error.filename, root).replace(os.sep, "/")
+        unreadable[below] = f"the folder cannot be read ({error.strerror})"
+        unseen.append(prefix if below == "." else f"{prefix}{below}/")
+
+    for folder, inside, names in os.walk(root, onerror=closed):
+        inside.sort()
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            below = os.path.relpath(path, root).replace(os.sep, "/")
+            if not names_image(below):
+                continue
+            if not filters.is_utf8(below):
+                unreadable[ascii(below)] = "its name is not UTF-8: rename it"
+                continue
+            key, told = table.of(below, path, prefix + below)
+            used.add(key)
+            known = {"folder": os.path.dirname(below), **told}
+            known = {name: value for name, value in known.items() if value != ""}
+            entries[prefix + below] = Entry(prefix + below, path, domain, known, True, OF_FILES)
+    return Listing(root, entries, unreadable, tuple(unseen), tuple(set(table.rows) - used))
+
+
+def _dataset(
+    source: str, domain: str | None, table: Table, prefix: str, data: Path | None
+) -> Listing:
+    from cdim.data.sets.catalogue import open_dataset
+
+    manifest = open_dataset(source, data).manifest
+    if any(manifest.role != ""):
+        manifest = manifest.where(role="gallery")
+    entries: dict[str, Entry] = {}
+    used: set[str] = set()
+    for row in manifest:
+        locator = str(absolute(row.source, manifest.root))
+        key, told = table.of(str(row.source), locator)
+        used.add(key)
+        name = f"{prefix}{row.source}"
+        known = filters.check_metadata({**_known(row), **told})
+        own = frozenset((*OF_ROWS, CAMERA, *row.metadata))
+        entries[name] = Entry(name, locator, domain or row.domain, known, False, own)
+    root = os.path.abspath(source) if os.path.exists(source) else source
+    return Listing(root, entries, unmatched=tuple(set(table.rows) - used))
+
+
+def _known(row: Row) -> dict[str, Value]:
+    texts = {name: getattr(row, name) for name in OF_ROWS}
+    camera = {} if row.camera == NO_CAMERA else {CAMERA: row.camera}
+    more = typed({name: text for name, text in row.metadata.items() if text})
+    return {**{name: text for name, text in texts.items() if text}, **camera, **more}
+
+
+def _containers(source: str) -> Iterable[str]:
+    """Files that a locator may name a part of."""
+    for sign in ("!", "#"):
+        yield source.partition(sign)[0]

@@ -1,0 +1,1 @@
+"""Where a gallery keeps its items: a folder, or a Qdrant server."""

@@ -1,0 +1,295 @@
+"""A gallery's database on a Qdrant server or cluster (extra `cdim[cluster]`)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim import strict
+from cdim.bundles.bundle import Bundle
+from cdim.errors import GalleryError, MissingExtra, UsageError
+from cdim.find.filters import Condition, OneOf
+from cdim.find.items import Item
+from cdim.find.stores import store
+from cdim.find.stores.record import Record
+from cdim.find.stores.store import Stored
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient
+
+KEY = "QDRANT_API_KEY"
+"""The environment variable that holds the server's key, where it wants one."""
+MARK = "cdim"
+"""Where the record of the model lies in the collection's own metadata."""
+CHUNK = 200  # points a request
+PAGE = 1000
+
+
+def shown(url: str) -> str:
+    """A URL as messages may repeat it: without user and password."""
+    return re.sub(r"(?<=://).*@", "", url, flags=re.DOTALL)
+
+
+def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, ServerStore]:
+    """Opens a collection.
+
+    Args:
+        url: http(s)://host:6333/collection; a key is taken from the environment, see `KEY`.
+        given: the model's bundle.
+        create: make the collection where there is none.
+
+    Raises:
+        GalleryError: no answer, no such collection, not one of cdim, or of another model.
+        UsageError: no bundle, or no collection in the URL.
+        MissingExtra: qdrant-client is not installed.
+    """
+    wrong = UsageError(
+        f"gallery {shown(url)!r}",
+        "a URL names the server and the collection",
+        "write it as http://host:6333/collection",
+    )
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise wrong from None
+    server, _, collection = parts.path.rpartition("/")
+    if not parts.hostname or not collection:
+        raise wrong
+    if given is None:
+        raise UsageError(
+            f"no model for the gallery {shown(url)}",
+            "a server keeps the vectors, not the model",
+            "name its bundle with --model BUNDLE",
+        )
+    try:
+        from qdrant_client import QdrantClient
+    except ModuleNotFoundError:
+        raise MissingExtra(
+            "qdrant-client is not installed",
+            "galleries on a server need the extra [cluster]",
+            "pip install 'cdim[cluster]'",
+        ) from None
+    address = f"{parts.scheme}://{parts.netloc}{server}"
+    try:
+        client = QdrantClient(
+            url=address, api_key=os.environ.get(KEY), check_compatibility=False, timeout=60
+        )
+    except ValueError:  # no such port, or no such name
+        raise wrong from None
+    return given, ServerStore(client, collection, shown(url), given, create)
+
+
+class ServerStore:
+    """A collection of a server. A `cdim.find.stores.store.Store`.
+
+    Args:
+        client: the way to the server.
+        collection: its name.
+        place: what messages call it.
+        bundle: the model of its vectors.
+        create: make the collection where there is none.
+
+    Raises:
+        GalleryError: no answer, no such collection, not one of cdim, or of another model.
+    """
+
+    def __init__(
+        self, client: QdrantClient, collection: str, place: str, bundle: Bundle, create: bool
+    ) -> None:
+        from qdrant_client import models
+
+        self._client = client
+        self._name = collection
+        self._place = place
+        self._models = models
+        self._indexed: set[str] = set()
+        with self._failing():
+            if create and not client.collection_exists(collection):
+                self._create(bundle)
+            elif not client.collection_exists(collection):
+                raise GalleryError(
+                    f"there is no gallery {place}",
+                    "a collection is made by the first indexing",
+                    f"check the URL, or make one: cdim index SOURCE -o {place} --model default",
+                )
+            config = client.get_collection(collection)
+        remembered = (config.config.metadata or {}).get(MARK)
+        if remembered is None:
+            raise GalleryError(
+                f"the collection {place} was not made by cdim",
+                "a gallery remembers its model",
+                "name another collection",
+            )
+        Record.read(remembered, place).check(bundle, place)
+        self._indexed.update(store.bare(key) for key in config.payload_schema)
+
+    def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
+        """See `Store.put`."""
+        with self._failing():
+            for key, kind in store.indices(items).items():
+                self._index(key, kind)
+            for start in range(0, len(items), CHUNK):
+                rows = slice(start, start + CHUNK)
+                points = [
+                    self._models.PointStruct(
+                        id=store.point_id(item.id), vector=vector, payload=store.payload(item)
+                    )
+                    for item, vector in zip(items[rows], vectors[rows].tolist(), strict=True)
+                ]
+                self._client.upsert(self._name, points, wait=True)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """See `Store.remove`."""
+        with self._failing():
+            points: list[Any] = [store.point_id(i) for i in ids]
+            self._client.delete(self._name, points, wait=True)
+
+    def get(
+        self, ids: Sequence[str], vectors: bool = False, thumbnails: bool = False
+    ) -> list[Stored]:
+        """See `Store.get`."""
+        wanted = [*store.LIST, store.THUMBNAIL] if thumbnails else store.LIST
+        with self._failing():
+            points: list[Any] = [store.point_id(i) for i in ids]
+            found = self._client.retrieve(self._name, points, wanted, vectors)
+        return [store.stored(record) for record in found]
+
+    def nearest(
+        self,
+        vector: NDArray[np.float32],
+        k: int,
+        where: Sequence[Condition],
+        without: Sequence[str] = (),
+        *,
+        vectors: bool = False,
+        exact: bool = False,
+    ) -> list[Stored]:
+        """See `Store.nearest`."""
+        with self._failing():
+            found = self._client.query_points(
+                self._name,
+                query=vector.tolist(),
+                limit=k,
+                query_filter=self._filter(where, without),
+                with_payload=store.LIST,
+                with_vectors=vectors,
+                search_params=self._models.SearchParams(exact=exact, hnsw_ef=store.HNSW_EF),
+            )
+        return [store.stored(point, point.score) for point in found.points]
+
+    def page(
+        self,
+        where: Sequence[Condition],
+        limit: int,
+        after: str | None = None,
+        *,
+        vectors: bool = False,
+    ) -> tuple[list[Stored], str | None]:
+        """See `Store.page`."""
+        with self._failing():
+            records, following = self._client.scroll(
+                self._name,
+                scroll_filter=self._filter(where),
+                limit=limit,
+                offset=after,
+                with_payload=store.LIST,
+                with_vectors=vectors,
+            )
+        return [store.stored(r) for r in records], None if following is None else str(following)
+
+    def count(self, where: Sequence[Condition]) -> int:
+        """See `Store.count`."""
+        with self._failing():
+            return self._client.count(self._name, self._filter(where), exact=True).count
+
+    def facet(
+        self, field: str, where: Sequence[Condition], limit: int, exact: bool = True
+    ) -> dict[str, int]:
+        """See `Store.facet`."""
+        return self._facet(store.path("words", field), where, limit, exact)
+
+    def fields(self) -> list[str]:
+        """See `Store.fields`."""
+        return sorted(self._facet(store.FIELDS, (), store.MAX_FIELDS, True))
+
+    def optimise(self) -> None:
+        """See `Store.optimise`: a server does so by itself."""
+
+    def flush(self) -> None:
+        """See `Store.flush`: a server does so by itself."""
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._client.close()
+
+    def _create(self, bundle: Bundle) -> None:
+        self._client.create_collection(
+            self._name,
+            vectors_config=self._models.VectorParams(
+                size=bundle.dim, distance=self._models.Distance.EUCLID
+            ),
+            hnsw_config=self._models.HnswConfigDiff(
+                m=store.HNSW_M, ef_construct=store.HNSW_CONSTRUCT
+            ),
+            optimizers_config=self._models.OptimizersConfigDiff(indexing_threshold=store.HNSW_FROM),
+            metadata={MARK: strict.plain(Record.of(bundle))},
+        )
+        self._index(store.FIELDS, "keyword")
+
+    def _index(self, key: str, kind: str) -> None:
+        if store.bare(key) not in self._indexed:
+            known = self._models.PayloadSchemaType(kind)
+            self._client.create_payload_index(self._name, key, known, wait=True)
+            self._indexed.add(store.bare(key))
+
+    def _facet(
+        self, key: str, where: Sequence[Condition], limit: int, exact: bool
+    ) -> dict[str, int]:
+        with self._failing():
+            found = self._client.facet(
+                self._name, key, facet_filter=self._filter(where), limit=limit, exact=exact
+            )
+        return {str(hit.value): hit.count for hit in found.hits}
+
+    def _filter(self, where: Sequence[Condition], without: Sequence[str] = ()) -> Any:
+        """The filter in the client's classes, or None."""
+        if not where and not without:
+            return None
+        other = self._models.HasIdCondition(has_id=[store.point_id(i) for i in without])
+        return self._models.Filter(
+            must=[self._condition(c) for c in where], must_not=[other] if without else None
+        )
+
+    def _condition(self, condition: Condition) -> Any:
+        if isinstance(condition, OneOf):
+            words = self._models.MatchAny(any=list(condition.words))
+            return self._models.FieldCondition(
+                key=store.path("words", condition.field), match=words
+            )
+        kind: Any = self._models.DatetimeRange if condition.of_dates else self._models.Range
+        return self._models.FieldCondition(
+            key=store.ranged(condition), range=kind(**condition.ends)
+        )
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Turns the client's errors into what they mean."""
+        from qdrant_client.http.exceptions import ApiException
+
+        try:
+            yield
+        except (ApiException, OSError) as error:
+            said = " ".join(str(error).split())[:300]
+            raise GalleryError(
+                f"the server of {self._place} does not do as asked ({said})",
+                "a Qdrant server answers there, and takes the key in the environment variable "
+                f"{KEY} if it wants one",
+                "check the URL and the server's log",
+            ) from None

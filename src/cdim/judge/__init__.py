@@ -1,0 +1,1 @@
+"""Counting: protocols, evaluation, reports, comparisons."""

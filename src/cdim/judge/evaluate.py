@@ -1,0 +1,239 @@
+"""Embeddings x manifests x protocol to a `Report`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cdim.data.manifest import Manifest
+from cdim.errors import DataError, ModelError, UsageError
+from cdim.judge.conditions import by_camera, choose_protocol, labels_of
+from cdim.judge.report import Report
+from cdim.metrics.average_precision import CONVENTIONS, average_precision, inverse_negative_penalty
+from cdim.metrics.distances import distances
+from cdim.metrics.lists import Lists
+from cdim.metrics.protocol import Labels, pool_views
+from cdim.metrics.rerank import expand_queries, k_reciprocal
+from cdim.metrics.retrieval import Distances, retrieve
+from cdim.metrics.significance import Estimate, bootstrap, bootstrap_ratio
+from cdim.metrics.triplets import triplets_by_query
+
+if TYPE_CHECKING:
+    from cdim.data.triplets import Triplets
+
+TOP = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Further images of the queries' people, for multi query.
+
+    Args:
+        embeddings: (v, d).
+        manifest: v rows, in the order of the embeddings.
+        how: "average" or "maximum": how the views of one identity in one camera are pooled.
+    """
+
+    embeddings: ArrayLike
+    manifest: Manifest
+    how: str
+
+
+def evaluate(
+    query: ArrayLike,
+    gallery: ArrayLike,
+    query_manifest: Manifest,
+    gallery_manifest: Manifest,
+    *,
+    dataset: str,
+    protocol: str | None = None,
+    views: Views | None = None,
+    expand: int = 0,
+    rerank: bool = False,
+    matrix: ArrayLike | None = None,
+    triplets: Triplets | None = None,
+    seed: int | None = None,
+) -> Report:
+    """Ranks the gallery for every query by Euclidean distance and counts.
+
+    What is done to the search comes in this order: views are pooled, queries expanded, distances
+    re-ranked. Without re-ranking, a given matrix or triplets, no (q, g) matrix is ever held.
+
+    Args:
+        query: (q, d) embeddings.
+        gallery: (g, d) embeddings.
+        query_manifest: q rows, in the order of the embeddings.
+        gallery_manifest: g rows, likewise; the role "junk" marks those that show nobody.
+        dataset: name for the report.
+        protocol: "instance", "cross-camera" or "any-camera", see `cdim.metrics.protocol`; by
+            default "cross-camera" where the images have cameras, "instance" where none has.
+        views: for multi query; each query's embedding becomes that of its views.
+        expand: nearest gallery items that are averaged into each query, 0 for none.
+        rerank: whether to re-rank by k-reciprocal encoding.
+        matrix: (q, g) finite distances to judge in place of those between the embeddings.
+        triplets: human triplets of these queries' instances; with several photos an instance,
+            the nearest counts.
+        seed: the model's training seed, for the report.
+
+    Raises:
+        UsageError: an unknown protocol, one that needs cameras where some are missing, junk under
+            "instance", embeddings that do not fit the manifests, or a matrix beside something
+            that would make another one.
+        ModelError: embeddings or distances that are not finite.
+        DataError: no queries, no gallery, a query without a view, triplets that name an instance
+            which is not there, under "instance" a query whose instance the gallery lacks, and
+            under the other protocols no query at all with a correct item.
+    """
+    for name, manifest in (("queries", query_manifest), ("gallery items", gallery_manifest)):
+        if len(manifest) == 0:
+            raise DataError(f"no {name}", "at least one is needed", "check the split and the roles")
+    _check_lengths("query", query, query_manifest)
+    _check_lengths("gallery", gallery, gallery_manifest)
+    protocol = choose_protocol(protocol, query_manifest, gallery_manifest)
+    labels = labels_of(query_manifest, gallery_manifest)
+    if matrix is not None and (views is not None or expand or rerank):
+        raise UsageError(
+            "a distance matrix with views, query expansion or re-ranking",
+            "a given matrix is judged as it is",
+            "give the embeddings, or a matrix that has all of it",
+        )
+    if views is not None:
+        query = _pooled(views, query_manifest)
+    if expand:
+        query = expand_queries(query, gallery, expand)
+    if rerank:
+        matrix = k_reciprocal(query, gallery)
+    elif matrix is None and triplets is not None:
+        matrix = distances(query, gallery)
+    rows, lists, cameras = retrieve(
+        _source(query, gallery, matrix, labels),
+        labels,
+        protocol,
+        TOP,
+        by_camera(protocol, query_manifest, gallery_manifest),
+    )
+    left_out = np.setdiff1d(np.arange(len(query_manifest)), rows)
+    hits, counts = _triplet_hits(matrix, query_manifest, gallery_manifest, triplets)
+    return Report(
+        dataset=dataset,
+        protocol=protocol,
+        multi_query=None if views is None else views.how,
+        rerank=_words(expand, rerank),
+        metrics=MappingProxyType(_estimates(protocol, lists, hits[rows], counts[rows])),
+        gallery=len(gallery_manifest),
+        junk=int(labels.junk.sum()),
+        seed=seed,
+        left_out=tuple(_name(query_manifest, int(row)) for row in left_out),
+        cameras=cameras,
+        rows=rows,
+        instances=query_manifest.instance[rows],
+        ranks=_first_ranks(lists),
+        order=lists.order,
+        distances=lists.distances,
+        first=lists.first,
+        first_distance=lists.first_distance,
+        confidence=lists.confidence,
+        triplet_hits=hits[rows],
+        triplet_counts=counts[rows],
+        correct_ranks=lists.ranks,
+        correct_counts=lists.counts,
+    )
+
+
+def _check_lengths(name: str, embeddings: ArrayLike, manifest: Manifest) -> None:
+    if len(np.asarray(embeddings)) != len(manifest):
+        raise UsageError(
+            f"{len(np.asarray(embeddings))} {name} embeddings for {len(manifest)} manifest rows",
+            "there is one embedding a row",
+            "embed the same manifest",
+        )
+
+
+def _pooled(views: Views, query: Manifest) -> NDArray[np.float32]:
+    _check_lengths("view", views.embeddings, views.manifest)
+    return pool_views(
+        views.embeddings,
+        *(views.manifest.instance, views.manifest.camera),
+        *(query.instance, query.camera),
+        views.how,
+    )
+
+
+def _source(
+    query: ArrayLike, gallery: ArrayLike, matrix: ArrayLike | None, labels: Labels
+) -> Distances:
+    """Distances of some queries at a time, from the embeddings or from a matrix."""
+    points, items = np.asarray(query), np.asarray(gallery)
+    if matrix is None:
+        return lambda rows: distances(points[rows], items)
+    given = np.asarray(matrix)
+    wanted = len(labels.query_ids), len(labels.gallery_ids)
+    if given.shape != wanted or given.dtype.kind not in "fiu":
+        raise UsageError(
+            f"distances {given.dtype} {given.shape}",
+            f"a number for each of {wanted[0]} queries and {wanted[1]} gallery items is needed",
+            "give rows to queries and columns to gallery items",
+        )
+
+    def of(rows: slice) -> NDArray[np.float32]:
+        block = given[rows].astype(np.float32, copy=False)
+        if not np.isfinite(block).all():
+            raise ModelError("a distance is not finite", "distances are numbers", "check them")
+        return block
+
+    return of
+
+
+def _triplet_hits(
+    matrix: ArrayLike | None, query: Manifest, gallery: Manifest, triplets: Triplets | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Agreed-with and asked triplets (q,) of each query."""
+    if triplets is None:
+        none = np.zeros(len(query), dtype=np.int64)
+        return none, none
+    return triplets_by_query(
+        np.asarray(matrix, dtype=np.float32),
+        *(query.instance, gallery.instance),
+        *(triplets.anchor, triplets.nearer, triplets.farther),
+    )
+
+
+def _words(expand: int, rerank: bool) -> str | None:
+    """What was done at search time, as reports and rows of results call it."""
+    words = [f"query expansion {expand}"] if expand else []
+    words += ["k-reciprocal"] if rerank else []
+    return " + ".join(words) or None
+
+
+def _name(query: Manifest, row: int) -> str:
+    source = query.source[row]
+    return source if isinstance(source, str) else f"row {row} ({query.instance[row]})"
+
+
+def _first_ranks(lists: Lists) -> NDArray[np.int64]:
+    first: NDArray[np.int64] = lists.ranks[np.cumsum(lists.counts) - lists.counts]
+    return first
+
+
+def _estimates(
+    protocol: str, lists: Lists, hits: NDArray[np.int64], counts: NDArray[np.int64]
+) -> dict[str, Estimate]:
+    ranks = _first_ranks(lists)
+    if protocol == "instance":
+        found = {f"acc@{k}": bootstrap(ranks <= k) for k in (1, 5, 10)}
+        found["median_rank"] = bootstrap(ranks, np.median)
+        found["mean_rank"] = bootstrap(ranks)
+    else:
+        found = {f"rank-{k}": bootstrap(ranks <= k) for k in (1, 5, 10, 20)}
+        for convention in CONVENTIONS:
+            values = average_precision(lists.ranks, lists.counts, convention)
+            found[f"mAP_{convention}"] = bootstrap(values)
+        found["mINP"] = bootstrap(inverse_negative_penalty(lists.ranks, lists.counts))
+    asked = counts > 0
+    if asked.any():
+        found["triplet_accuracy"] = bootstrap_ratio(hits[asked], counts[asked])
+    return found

@@ -1,0 +1,199 @@
+"""Searches among pairs that were held out: of a training, or of folds of the pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.data.manifest import NO_CAMERA, Manifest
+from cdim.errors import DataError, UsageError
+from cdim.judge.conditions import choose_protocol, labels_of
+from cdim.judge.evaluate import evaluate
+from cdim.metrics.calibration.fit import Search
+from cdim.metrics.distances import distances
+from cdim.metrics.protocol import relevance
+
+FOLDS = 5
+
+
+FEWEST = 4
+"""Instances that a head is fitted on, at least: fewer leave nothing to judge it on."""
+
+
+def paired(manifest: Manifest, most: int | None, seed: int) -> Manifest:
+    """Queries and gallery images of the instances that have both.
+
+    Args:
+        manifest: what may be learned from.
+        most: this many instances only; None for all.
+        seed: of which those are.
+
+    Raises:
+        UsageError: too few instances with both.
+    """
+    manifest = manifest.where(role=("query", "gallery"))
+    query, gallery = (set(manifest.where(role=r).instance.tolist()) for r in ("query", "gallery"))
+    both = np.array(sorted(query & gallery))
+    if len(both) < FEWEST or (most is not None and most < FEWEST):
+        raise UsageError(
+            f"{len(both) if most is None else min(most, len(both))} instances with a query and a "
+            "gallery image",
+            f"{FEWEST} or more are needed, some of which are held out in turn",
+            "give more pairs, or check the columns instance and role",
+        )
+    rng = np.random.default_rng(seed)
+    kept = np.sort(rng.permutation(both)[:most])
+    return manifest.take(np.isin(manifest.instance, kept))
+
+
+def folds_of(manifest: Manifest, seed: int) -> list[NDArray[np.bool_]]:
+    """Masks (n,) of what is held out in turn, by instance."""
+    names, numbers = np.unique(manifest.instance, return_inverse=True)
+    count = max(2, min(FOLDS, len(names) // FOLDS))
+    part = np.random.default_rng((seed, 1)).permutation(len(names)) % count
+    return [part[numbers] == number for number in range(count)]
+
+
+def searched_fold(manifest: Manifest, fold: NDArray[np.bool_]) -> HeldOut:
+    """The fold's queries, each among the fold's gallery images of its kind.
+
+    Images that a head was fitted on would be no fair distractors: it treats them unlike others.
+
+    Raises:
+        DataError: there is nothing to tell apart.
+    """
+    sides = manifest.where(role="query"), manifest.where(role="gallery")
+    protocol = choose_protocol(None, *sides)
+    groups = [(q[fold[q]], g[fold[g]]) for q, g in groups_of(manifest, protocol)]
+    groups = [(q, g) for q, g in groups if len(q) and len(set(manifest.instance[g].tolist())) > 1]
+    if not groups:
+        raise DataError(
+            f"a held-out part of {len(set(manifest.instance[fold].tolist()))} instances has no "
+            "category with two of them",
+            "a query is searched among gallery images of its category, and some must be wrong",
+            "give more pairs a category, or leave the column category empty",
+        )
+    return HeldOut(manifest, protocol, tuple(groups))
+
+
+Group = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Rows of queries and of the gallery they search."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Queries and gallery that a network has not seen.
+
+    Args:
+        manifest: the images.
+        protocol: who may match whom.
+        groups: rows of queries and of the gallery they search in the benchmark's way: those of
+            one category, or all.
+    """
+
+    manifest: Manifest
+    protocol: str
+    groups: tuple[Group, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is measured, the first of them to choose by."""
+        people = ("mAP_step", "rank-1")
+        return people if self.protocol == "cross-camera" else ("acc@1", "acc@5", "acc@10")
+
+    def measure(self, embeddings: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+        """Each metric's values (q,), query by query; "MRR", the mean reciprocal rank, too."""
+        found: dict[str, list[NDArray[np.float64]]] = {}
+        for query, gallery in self.groups:
+            report = evaluate(
+                embeddings[query],
+                embeddings[gallery],
+                self.manifest.take(query),
+                self.manifest.take(gallery),
+                dataset="validation",
+                protocol=self.protocol,
+            )
+            for name in self.metrics:
+                found.setdefault(name, []).append(report.per_query(name))
+            found.setdefault("MRR", []).append(1 / report.ranks)
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def reciprocal_ranks(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        """1 / rank of each query's first right hit, (q,): quick, to choose by."""
+        found = [
+            1 / (1 + np.count_nonzero(search.distances < search.distances[search.correct].min()))
+            for query, gallery in self.groups
+            for _, search in self._search(embeddings, query, gallery)
+        ]
+        return np.array(found)
+
+    def searches(self, embeddings: NDArray[np.float32], parts: int = 1) -> list[list[Search]]:
+        """Every query in the gallery of its group, and in that of all groups together.
+
+        People have both: a shop of shoes alone, and one of everything.
+
+        Args:
+            embeddings: (n, d) of the images.
+            parts: into how many the searches are divided, so that no two parts search for the
+                same instance; empty ones are left out.
+        """
+        everything = tuple(np.concatenate(side) for side in zip(*self.groups, strict=True))
+        galleries = [*self.groups, everything] if len(self.groups) > 1 else self.groups
+        part = np.unique(self.manifest.instance, return_inverse=True)[1] % parts
+        divided: list[list[Search]] = [[] for _ in range(parts)]
+        for query, gallery in galleries:
+            for row, search in self._search(embeddings, query, gallery):
+                divided[part[row]].append(search)
+        return [searches for searches in divided if searches]
+
+    def _search(
+        self,
+        embeddings: NDArray[np.float32],
+        query: NDArray[np.int64],
+        gallery: NDArray[np.int64],
+    ) -> Iterator[tuple[int, Search]]:
+        """The searches that can find something right and something wrong, with their rows."""
+        labels = labels_of(self.manifest.take(query), self.manifest.take(gallery))
+        correct, ignored = relevance(self.protocol, labels)
+        apart = distances(embeddings[query], embeddings[gallery])
+        for row, d, right, out in zip(query, apart, correct, ignored, strict=True):
+            if right.any() and not right[~out].all():
+                yield int(row), Search(d[~out], right[~out])
+
+
+def groups_of(manifest: Manifest, protocol: str) -> tuple[Group, ...]:
+    """Who searches what in the benchmark's way: across cameras all in all, else by category."""
+    query = manifest.role == "query"
+    gallery = np.isin(manifest.role, ("gallery", "junk"))
+    alike = (
+        [np.full(len(manifest), True)]
+        if protocol == "cross-camera"
+        else [manifest.category == category for category in np.unique(manifest.category)]
+    )
+    groups = [(np.flatnonzero(kind & query), np.flatnonzero(kind & gallery)) for kind in alike]
+    return tuple((left, right) for left, right in groups if len(left) and len(right))
+
+
+def has_cameras(manifest: Manifest) -> bool:
+    """Whether images can be searched across cameras: they are of two or more."""
+    return len(set(manifest.camera.tolist()) - {NO_CAMERA}) > 1
+
+
+def with_roles(manifest: Manifest) -> Manifest:
+    """The images with a camera, as queries and gallery.
+
+    Without roles the first image of every instance in every camera becomes a query, the others
+    the gallery.
+    """
+    manifest = manifest.take(manifest.camera != NO_CAMERA)
+    if (manifest.role != "").any():
+        return manifest
+    keys = np.stack([np.unique(manifest.instance, return_inverse=True)[1], manifest.camera])
+    _, first = np.unique(keys, axis=1, return_index=True)
+    role = np.full(len(manifest), "gallery")
+    role[first] = "query"
+    return dataclasses.replace(manifest, role=role)

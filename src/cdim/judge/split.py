@@ -1,0 +1,149 @@
+"""A test split, opened once: its queries, its gallery and how they are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from cdim.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cdim.data.manifest import Manifest
+    from cdim.data.sets.catalogue import Dataset
+    from cdim.data.triplets import Triplets
+    from cdim.judge.report import Report
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import open_dataset
+from cdim.judge.conditions import choose_protocol
+from cdim.judge.evaluate import Views, evaluate
+from cdim.judge.options import PLAIN, EvalOptions
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is done, and how many of how many."""
+
+
+@dataclass(frozen=True)
+class EvalSplit:
+    """What a model is judged on, and how.
+
+    Args:
+        dataset: its name.
+        query: the queries.
+        gallery: the gallery, junk among it.
+        views: further views of the queries' people, None for single query.
+        protocol: who may match whom.
+        how: the rest of what the command line asked for.
+        triplets: human triplets of the split, None where there are none.
+    """
+
+    dataset: str
+    query: Manifest
+    gallery: Manifest
+    views: Manifest | None
+    protocol: str
+    how: EvalOptions
+    triplets: Triplets | None
+
+
+def open_test(dataset: Dataset, split: str, how: EvalOptions = PLAIN) -> EvalSplit:
+    """Queries and gallery of a split, checked before anything is embedded.
+
+    Raises:
+        DataError: the split has no queries, or no gallery, or they do not fit together.
+        UsageError: the split has not what `how` asks for.
+    """
+    from cdim.judge.conditions import check_views
+
+    rows = dataset.manifest.where(split=split)
+    query, gallery = rows.where(role="query"), rows.where(role=("gallery", "junk"))
+    if not len(query) or not (gallery.role == "gallery").any():
+        count = int((gallery.role == "gallery").sum())
+        raise DataError(
+            f"{dataset.name}, split {split!r}: {len(query)} queries, {count} in the gallery",
+            "judging needs both",
+            "fill the columns split and role (docs/data.md), or choose another --split",
+        )
+    views = rows.where(role="multi-query") if how.multi_query else None
+    if views is not None and not len(views):
+        raise UsageError(
+            f"--multi-query {how.multi_query} for {dataset.name}, split {split!r}",
+            "further views of the queries' people are needed: rows of the role multi-query, "
+            "or the folder gt_bbox of Market-1501's layout",
+            "add them, or leave --multi-query out",
+        )
+    protocol = choose_protocol(how.protocol, query, gallery)
+    if views is not None:
+        check_views(query, views)
+    return EvalSplit(
+        *(dataset.name, query, gallery, views),
+        protocol,
+        how,
+        dataset.triplets.get(split),
+    )
+
+
+class Model(Protocol):
+    """A run's network or a bundle: what can be judged."""
+
+    @property
+    def seed(self) -> int | None:
+        """The seed it was trained with."""
+
+    def embed(
+        self, manifest: Manifest, progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Embeddings (n, d)."""
+
+
+def judge(model: Model, test: EvalSplit, progress: Progress | None = None) -> Report:
+    """Embeds all sides and scores them.
+
+    Args:
+        model: what embeds.
+        test: what it is judged on.
+        progress: is told what is embedded, and how many of how many images are done.
+    """
+
+    def embedded(what: str, manifest: Manifest) -> NDArray[np.float32]:
+        return model.embed(manifest, partial(progress, what) if progress else None)
+
+    views, pooled = test.views, test.how.multi_query
+    return evaluate(
+        embedded("queries", test.query),
+        embedded("gallery", test.gallery),
+        test.query,
+        test.gallery,
+        dataset=test.dataset,
+        protocol=test.protocol,
+        views=Views(embedded("views", views), views, pooled) if views and pooled else None,
+        expand=test.how.expand,
+        rerank=test.how.rerank,
+        triplets=test.triplets,
+        seed=model.seed,
+    )
+
+
+def sides(name: str, data: Path | None) -> tuple[Manifest, Manifest]:
+    """Queries and gallery of a dataset's test split.
+
+    Raises:
+        UsageError: it lacks one of them.
+    """
+    split = open_dataset(name, data).manifest.where(split="test")
+    query, gallery = split.where(role="query"), split.where(role=("gallery", "junk"))
+    if not len(query) or not len(gallery):
+        raise UsageError(
+            f"--test {name}: {len(query)} queries and {len(gallery)} gallery images",
+            "its test split has both",
+            "name another dataset",
+        )
+    return query, gallery

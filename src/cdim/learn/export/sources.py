@@ -1,0 +1,166 @@
+"""The runs behind an export: the one that is exported, and its folds that held something out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdim.bundles.bundle import TrainingSet
+from cdim.bundles.heads import projection
+from cdim.bundles.heads.kinds import HEADS, Head
+from cdim.bundles.heads.projection import Projection
+from cdim.data.manifest import Manifest
+from cdim.data.sets.catalogue import open_dataset
+from cdim.errors import ModelError, UsageError
+from cdim.judge.held_out import HeldOut
+from cdim.learn.networks.embedder import Embedder, load_run
+from cdim.learn.recipes.recipe import Recipe, read
+from cdim.learn.training.data import held_out, load_parts
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A run that is exported, or speaks for one.
+
+    Args:
+        name: of its folder.
+        embedder: its best network.
+        train: what it learned from.
+        held: what it did not.
+        own: the datasets of its recipe.
+        before: what its weights had been trained on before it.
+    """
+
+    name: str
+    embedder: Embedder
+    train: Manifest
+    held: HeldOut | None
+    own: tuple[TrainingSet, ...]
+    before: tuple[TrainingSet, ...]
+
+    @cached_property
+    def components(self) -> projection.Components:
+        """The principal components of what it learned from."""
+        return projection.decompose(self._embeddings, self.train.domain)
+
+    @cached_property
+    def pairs(self) -> projection.Components | None:
+        """The same of their roots, with the pairs among them; None where there are none."""
+        found = projection.decompose(self._embeddings, self.train.domain, roots=True)
+        try:
+            return projection.pair(found, self.train.role == "query", self.train.instance)
+        except UsageError:
+            return None
+
+    @property
+    def heads(self) -> list[Head]:
+        """The projections that can be fitted."""
+        fits = {
+            "components": True,
+            "pairs": self.pairs is not None,
+            "csls": self.pairs is not None and bool(self.pairs.asking),
+        }
+        return [head for head in HEADS if fits[head.kind]]
+
+    def project(self, head: Head, dim: int) -> Projection:
+        """A projection to `dim` dimensions.
+
+        Raises:
+            UsageError: more dimensions than the training images span, pairs and none known, or as
+                `projection.fit` says.
+        """
+        known = self.components if head.kind == "components" else self.pairs
+        if known is None:
+            raise UsageError(
+                f"a head of pairs for {self.name}",
+                "its training images have none",
+                "take the head of components",
+            )
+        return projection.fit(known, head, dim)
+
+    @cached_property
+    def _embeddings(self) -> NDArray[np.float32]:
+        return self.embedder.embed(self.train)
+
+
+def open_source(run: Path, data: Path | None) -> Source:
+    """Opens a run with its data.
+
+    Raises:
+        ModelError: no run there, or an earlier stage of it is missing.
+        DataError: a dataset cannot be opened.
+    """
+    embedder = load_run(run, "cpu")
+    recipe = embedder.recipe
+    parts = load_parts(recipe.data, data)
+    own, before = _own(recipe, data), tuple(dict.fromkeys(_before(run, recipe, data)))
+    return Source(run.name, embedder, parts.train, held_out(recipe, data), own, before)
+
+
+def _own(recipe: Recipe, data: Path | None) -> tuple[TrainingSet, ...]:
+    """The datasets that a recipe names."""
+    # A bundle travels: it names a file, not where it lay.
+    return tuple(
+        TrainingSet(Path(name).name, open_dataset(name, data).terms) for name in recipe.data.train
+    )
+
+
+def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:
+    """What the weights had seen that a run started from."""
+    if recipe.model.weights:
+        weights = Path(recipe.model.weights).name
+        yield TrainingSet(f"weights of {weights}", "as their makers say")
+    start = recipe.model.start
+    if start:
+        earlier = next((p for p in (run.parent / start, Path(start)) if p.is_dir()), None)
+        if earlier is None:
+            raise ModelError(
+                f"the run {start!r}, which {run.name} started from, is not in {run.parent}",
+                "a bundle names all that its model was trained on",
+                "put the earlier stage's run back beside it",
+            )
+        stage = read(earlier / "recipe.toml")
+        yield from _own(stage, data) if stage.loop.steps else ()
+        yield from _before(earlier, stage, data)
+
+
+def check_folds(own: Source, others: Sequence[Source], named: bool) -> None:
+    """Folds are of the same recipe, but for what they held out, and held out different things."""
+    taken: dict[str, str] = {}
+    for other in others if named else ():
+        if other.held is None:
+            raise UsageError(
+                f"the fold {other.name} held out nothing to search",
+                "a fold's recipe has data.validation above 0",
+                "train it with --set data.validation=0.2 --set data.fold=0, and so on",
+            )
+        ours, theirs = (_comparable(source.embedder.recipe) for source in (own, other))
+        different = [part for part in ours if ours[part] != theirs[part]]
+        if different:
+            raise UsageError(
+                f"the fold {other.name} has another [{different[0]}] than {own.name}",
+                "folds are runs of the same recipe",
+                "train them by the recipe of the run that is exported",
+            )
+        held = set(other.held.manifest.instance.tolist())
+        twice = sorted(held & taken.keys())
+        if twice:
+            raise UsageError(
+                f"the folds {taken[twice[0]]} and {other.name} both held out {twice[0]!r}",
+                "every fold holds out another part",
+                "name each fold once, and give each its own data.fold",
+            )
+        taken.update(dict.fromkeys(held, other.name))
+
+
+def _comparable(recipe: Recipe) -> dict[str, Any]:
+    """What a run and its folds have in common, part by part."""
+    table = recipe.to_dict()
+    shared = {part: table[part] for part in table if part not in ("name", "seed", "data")}
+    return {**shared, "data": {key: table["data"][key] for key in ("train", "target")}}

@@ -1,0 +1,161 @@
+"""What the filters of a layer fire on, and which fire alike across domains (Figs. 2 and 5).
+
+A filter that helps to match puts its response in the same place for a sketch and for the photo of
+the same thing, and in another place for the photo of another thing. Both are measured as the
+cosine of two maps, and their difference, the margin, ranks the filters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from jaxtyping import Float
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from cdim.data.manifest import Manifest
+from cdim.errors import DataError, UsageError, nearest
+from cdim.learn.networks.embedder import BATCH, Embedder, as_input
+
+CELLS = 16
+"""Maps are compared at this many rows and columns at most: finer ones would ask for lines that
+fall on each other, and memory for what no one needs."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How alike each of c filters responds to the two sides of n pairs.
+
+    Args:
+        alike: (n, c) cosine of the maps of a query and of its own match, -1 to 1, 0 where
+            the filter does not fire.
+        unlike: (n, c) its mean over the other matches of the query's category; not a number where
+            there is none.
+        first: (n, c) whether the filter alone finds the match: it is strictly more alike than
+            all others.
+        fires: (c,) share of the 2n images in which the filter responds at all.
+    """
+
+    alike: NDArray[np.float64]
+    unlike: NDArray[np.float64]
+    first: NDArray[np.bool_]
+    fires: NDArray[np.float64]
+
+    @property
+    def margin(self) -> NDArray[np.float64]:
+        """(n, c) alike - unlike; alike where a pair has no others to be told from."""
+        return self.alike - np.nan_to_num(self.unlike)
+
+    def ranked(self) -> NDArray[np.intp]:
+        """(c,) filters, the largest mean margin first."""
+        return np.argsort(-self.margin.mean(0), kind="stable")
+
+
+def pairs(manifest: Manifest) -> NDArray[np.intp]:
+    """One pair an instance: a query and an image of the gallery.
+
+    Of images without a role, two of an instance, from two cameras where there are two.
+
+    Args:
+        manifest: images.
+
+    Returns:
+        (n, 2) rows, instances in the order of the manifest.
+
+    Raises:
+        DataError: no instance has two sides.
+    """
+    by_instance: dict[str, list[int]] = {}
+    for row, name in enumerate(manifest.instance):
+        by_instance.setdefault(str(name), []).append(row)
+    found = []
+    for rows in by_instance.values():
+        queries = [r for r in rows if manifest.role[r] in ("query", "")]
+        if not queries:
+            continue
+        first = queries[0]
+        others = [
+            r
+            for r in rows
+            if r != first and manifest.role[r] == ("" if not manifest.role[first] else "gallery")
+        ]
+        others.sort(key=lambda r: bool(manifest.camera[r] == manifest.camera[first]))
+        if others:
+            found.append((first, others[0]))
+    if not found:
+        raise DataError(
+            f"no pair among {len(manifest)} images",
+            "an instance needs a query and a gallery image, or two images without a role",
+            "fill the columns instance and role (docs/data.md), or name another split",
+        )
+    return np.array(found, dtype=np.intp)
+
+
+def maps(
+    embedder: Embedder, layer: str, stack: NDArray[np.uint8], cells: int = CELLS
+) -> Float[Tensor, "images channels height width"]:
+    """A layer's response to images: what is positive, for that is what later layers see of it.
+
+    Args:
+        embedder: a network.
+        layer: one of its taps, a map.
+        stack: uint8 (n, *resize, channels), as `Preprocess.load` gives them.
+        cells: maps with more rows or columns are averaged down to so many.
+
+    Returns:
+        float32 on the CPU, 0 or more.
+
+    Raises:
+        UsageError: the network has no such layer, or it gives a vector, which has no places.
+    """
+    taps = embedder.backbone.taps
+    spatial = [name for name, tap in taps.items() if tap.size != (1, 1)]
+    if layer not in spatial:
+        raise UsageError(
+            f"layer {layer!r}",
+            f"it is a layer that gives a map, such as {', '.join(spatial[-6:])}",
+            nearest(layer, spatial),
+        )
+    embedder.backbone.watch([layer])
+    height, width = (min(cells, side) for side in taps[layer].size)
+    embedder.eval()
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(stack), BATCH):
+            pixels = torch.from_numpy(embedder.preprocess(stack[start : start + BATCH]))
+            given = as_input(pixels, embedder.device, embedder.recipe.loop.channels_last)
+            response = F.relu(embedder.backbone(given)[layer].float())
+            found.append(F.adaptive_avg_pool2d(response, (height, width)).cpu())
+    return torch.cat(found)
+
+
+def agreement(
+    queries: Float[Tensor, "pairs channels height width"],
+    matches: Float[Tensor, "pairs channels height width"],
+    categories: ArrayLike,
+) -> Agreement:
+    """Compares maps of both sides, filter by filter.
+
+    Args:
+        queries: maps of one side.
+        matches: maps of the other, pair by pair.
+        categories: (pairs,) names; matches of another category are no rivals.
+    """
+    n, channels = queries.shape[:2]
+    sides = [F.normalize(side.flatten(2).double(), dim=2) for side in (queries, matches)]
+    names = np.asarray(categories)
+    rival = torch.from_numpy((names[:, None] == names) & ~np.eye(n, dtype=np.bool_))
+    rivals = rival.sum(1)
+    alike, unlike, first = (np.empty((n, channels)) for _ in range(3))
+    for channel in range(channels):
+        cosine = sides[0][:, channel] @ sides[1][:, channel].T
+        own = cosine.diagonal()
+        alike[:, channel] = own
+        unlike[:, channel] = (cosine * rival).sum(1) / rivals  # 0 / 0: not a number
+        first[:, channel] = (own > cosine.masked_fill(~rival, -2).amax(1)) & (rivals > 0)
+    fired = [(side.flatten(2).amax(2) > 0).double().sum(0) for side in (queries, matches)]
+    fires: NDArray[np.float64] = ((fired[0] + fired[1]) / (2 * n)).numpy()
+    return Agreement(alike, unlike, first.astype(np.bool_), fires)

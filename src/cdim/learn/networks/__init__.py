@@ -1,0 +1,1 @@
+"""Networks, their taps and their fusion."""

@@ -1,0 +1,240 @@
+"""Backbone + fusion = one module that turns images into embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cdim.data import images
+from cdim.data.manifest import Manifest
+from cdim.data.preprocess import Preprocess
+from cdim.errors import ModelError, UsageError
+from cdim.learn.networks import checkpoint
+from cdim.learn.networks.backbones import Tap, build_backbone
+from cdim.learn.networks.fusion import Fusion
+from cdim.learn.recipes.recipe import Recipe, parse
+
+BATCH = 128
+EMBEDDING = "embedding"
+LOADED = 1024
+"""Images of a manifest that are in memory at a time."""
+
+
+class Embedder(nn.Module):
+    """The network of a recipe.
+
+    Args:
+        recipe: which backbone, which fusion, which input.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.preprocess: Preprocess = recipe.input.preprocess()
+        part, model = recipe.fusion, recipe.model
+        self.backbone = build_backbone(
+            model.backbone,
+            recipe.input.channels,
+            recipe.input.crop,
+            part.taps,
+            model.last_stride,
+        )
+        self.fusion = Fusion(
+            self.backbone.taps,
+            self.backbone.final,
+            part.taps,
+            part.pool,
+            part.project,
+            part.normalise,
+            part.final,
+        )
+        self.frozen = [self.backbone.part(name) for name in model.freeze]
+        for module in self.frozen:
+            module.requires_grad_(False)
+
+        self.joined: Fusion | None = None
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of an embedding."""
+        return self.fusion.dim if self.joined is None else self.joined.dim
+
+    def join(self, taps: Sequence[str], pool: str = "average", normalise: str = "none") -> None:
+        """Joins pooled middle maps to the embedding of a trained network, without any new layer.
+
+        This is "Vanilla + fusion after training" of Table 8.
+
+        Args:
+            taps: as for `Fusion`.
+            pool: as for `Fusion`, for all taps.
+            normalise: "l2" scales each map's vector and the embedding to length one, "none" joins
+                them as they are.
+
+        Raises:
+            RecipeError: a tap the backbone does not have.
+        """
+        self.backbone.watch(taps)
+        layout = {**self.backbone.taps, EMBEDDING: Tap(self.fusion.dim, (1, 1), 0)}
+        self.joined = Fusion(layout, EMBEDDING, taps, pool, 0, normalise)
+
+    @property
+    def seed(self) -> int:
+        """The seed it was trained with."""
+        return self.recipe.seed
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def forward(
+        self, pixels: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch dim"]:
+        """Normalised input to embeddings, float32."""
+        looks = self.looks(pixels)
+        embedding: Tensor = self.fusion(*looks)
+        if self.joined is not None:
+            embedding = self.joined(*({**outputs, EMBEDDING: embedding} for outputs in looks))
+        return embedding
+
+    def looks(
+        self, pixels: Float[Tensor, "batch channels height width"]
+    ) -> list[Mapping[str, Tensor]]:
+        """What the backbone gives for the images and, with fusion.mirror, for their mirror images.
+
+        Those are left out while training.
+        """
+        given = [pixels]
+        if self.recipe.fusion.mirror and not self.training:
+            given.append(pixels.flip(3))
+        return [self.backbone(each) for each in given]
+
+    def train(self, mode: bool = True) -> Embedder:
+        """As in torch, but frozen modules keep their norms as well."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+    def embed(
+        self, manifest: Manifest, progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Embeddings (n, dim) of every image of a manifest.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        found = np.empty((len(manifest), self.dim), dtype=np.float32)
+        for start in range(0, len(manifest), LOADED):
+            rows = range(start, min(start + LOADED, len(manifest)))
+            stack = images.load_stack(manifest.take(rows), self.preprocess)
+            found[rows.start : rows.stop] = self.embed_stack(stack)
+            if progress is not None:
+                progress(rows.stop, len(manifest))
+        return found
+
+    def embed_stack(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings (n, dim) of images (n, *resize, channels) that are loaded already.
+
+        Always in float32, whatever precision the training ran in.
+        """
+        training = self.training
+        self.eval()
+        found = np.empty((len(stack), self.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(stack), BATCH):
+                pixels = torch.from_numpy(self.preprocess(stack[start : start + BATCH]))
+                part = self(as_input(pixels, self.device, self.recipe.loop.channels_last))
+                found[start : start + BATCH] = part.cpu().numpy()
+        self.train(training)
+        return found
+
+
+def as_input(pixels: Tensor, device: torch.device, channels_last: bool) -> Tensor:
+    """A batch on its device in the memory layout the recipe asks for."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return pixels.to(device=device, memory_format=layout)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: a device that does not exist here.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    here = {"cpu": True, "cuda": cuda, "mps": mps}
+    if name == "auto":
+        name = next(d for d in ("cuda", "mps", "cpu") if here[d])
+    if not here.get(name, False):
+        raise UsageError(
+            f"--device {name}",
+            f"this machine has {', '.join(d for d, there in here.items() if there)}",
+            "use --device auto",
+        )
+    return torch.device(name)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device computes faster in bf16 than in fp32, as far as PyTorch can tell.
+
+    On an x86 CPU that takes instructions of its own; without them it is emulated, several times
+    slower than fp32. Where it was not measured (ARM, MPS) the answer is no.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older PyTorch
+        return False
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def load_run(run: Path, device: str = "auto") -> Embedder:
+    """The best network of a training run.
+
+    Args:
+        run: a run's folder.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        ModelError: the folder holds no run, or its checkpoint is damaged.
+        UsageError: a device that does not exist here.
+    """
+    if not (run / "best.safetensors").is_file():
+        raise ModelError(
+            f"no best.safetensors in {run}",
+            "a run is a folder that `cdim train` wrote",
+            "check the path, or train with `cdim train RECIPE`",
+        )
+    tensors, meta = checkpoint.read(run / "best.safetensors")
+    embedder = Embedder(parse(meta["recipe"]))
+    load_weights(embedder, checkpoint.select(tensors, "model."), run)
+    return embedder.to(choose_device(device)).eval()
+
+
+def load_weights(module: nn.Module, tensors: dict[str, Tensor], origin: Path) -> None:
+    """Puts tensors into a module; every name and shape must match.
+
+    Raises:
+        ModelError: one does not.
+    """
+    own = module.state_dict()
+    for name in sorted(own.keys() | tensors.keys()):
+        have, want = tensors.get(name), own.get(name)
+        if have is None or want is None or have.shape != want.shape:
+            raise ModelError(
+                f"{origin} has {_shape(have)} for {name!r}",
+                f"the network here has {_shape(want)}",
+                "use the recipe it was trained with, or name the layer in model.start_skip",
+            )
+    module.load_state_dict(tensors)
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "nothing" if tensor is None else f"a tensor {tuple(tensor.shape)}"

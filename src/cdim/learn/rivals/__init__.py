@@ -1,0 +1,1 @@
+"""What fusion is compared with in Table 3."""

@@ -1,0 +1,304 @@
+"""The one training loop: batch, loss, step, log, evaluate, save.
+
+Everything random in step k comes from generators made of (seed, k), so that a
+resumed run repeats, bit for bit on a CPU, what an uninterrupted one does.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from cdim.errors import ModelError, TrainingError
+from cdim.learn.networks import checkpoint
+from cdim.learn.networks.embedder import Embedder, as_input, load_weights
+from cdim.learn.recipes.parts import OptimiserPart
+from cdim.learn.recipes.recipe import Recipe, parse
+from cdim.learn.training.augment import augment
+from cdim.learn.training.batches import Batch, ImageCache, Sampler
+from cdim.learn.training.log import Log
+from cdim.learn.training.norms import measure_norms
+
+Evaluate = Callable[[Embedder], Mapping[str, float]]
+"""Judges a network on the validation part; higher "score" is better."""
+
+NORM_BATCHES = 16
+"""Training batches that batch norms are measured on before each look."""
+
+
+@dataclass
+class Progress:
+    """Where a run is.
+
+    Args:
+        step: steps done.
+        best: best validation score so far.
+        best_step: when that was.
+        waited: looks at the validation part since then.
+    """
+
+    step: int = 0
+    best: float = -math.inf
+    best_step: int = 0
+    waited: int = 0
+
+
+class Interrupt:
+    """Turns Ctrl-C (SIGINT) and SIGTERM into a wish to stop after the current step."""
+
+    def __init__(self) -> None:
+        self.wished = False
+
+    def __enter__(self) -> Interrupt:
+        self.before = {s: signal.signal(s, self._wish) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _wish(self, _number: int, _frame: FrameType | None) -> None:
+        self.wished = True
+
+
+class Trainer:
+    """A network, its loss and its optimiser: all that a checkpoint holds.
+
+    Args:
+        recipe: how to train.
+        embedder: the network, on its device.
+        criterion: the loss, on the same device.
+        folder: the run's folder.
+    """
+
+    def __init__(
+        self, recipe: Recipe, embedder: Embedder, criterion: nn.Module, folder: Path
+    ) -> None:
+        self.recipe = recipe
+        self.embedder = embedder
+        self.criterion = criterion
+        self.folder = folder
+        self.optimiser = _optimiser(recipe.optimiser, [embedder, criterion])
+        decay = recipe.optimiser.ema
+        self.average = (
+            AveragedModel(embedder, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+            if decay
+            else None
+        )
+        self.progress = Progress()
+
+    @property
+    def judged(self) -> Embedder:
+        """The network that is evaluated and kept: the average where there is one."""
+        if self.average is None:
+            return self.embedder
+        return cast("Embedder", self.average.module)
+
+    def fit(self, cache: ImageCache, sample: Sampler, evaluate: Evaluate | None) -> None:
+        """Trains until the recipe's steps are done or validation stops improving.
+
+        Args:
+            cache: the training images.
+            sample: draws a step's batch.
+            evaluate: judges on the validation part; None trains to the last step.
+
+        Raises:
+            TrainingError: the loss is not a number, or a checkpoint cannot be written.
+            KeyboardInterrupt: after Ctrl-C, once the run's state is saved.
+        """
+        loop, progress = self.recipe.loop, self.progress
+        bar = tqdm(total=loop.steps, initial=progress.step, unit="step", desc=self.recipe.name)
+        with Log(self.folder, progress.step) as log, Interrupt() as interrupt, bar:
+            while progress.step < loop.steps and not self._patience_is_over():
+                started = time.monotonic()
+                loss = self._step(cache, sample)
+                progress.step += 1
+                log.write(progress.step, {"loss": loss, "seconds": time.monotonic() - started})
+                bar.update()
+                shown = {"loss": loss, "best": progress.best}
+                bar.set_postfix(
+                    {k: f"{v:.4f}" for k, v in shown.items() if math.isfinite(v)}, refresh=False
+                )
+                if progress.step % loop.evaluate_every == 0 or progress.step == loop.steps:
+                    self._look(cache, sample, evaluate, log)
+                if interrupt.wished:
+                    self.save()
+                    raise KeyboardInterrupt
+            if not loop.steps:
+                self._look(cache, sample, evaluate, log)
+
+    def _patience_is_over(self) -> bool:
+        return 0 < self.recipe.loop.patience <= self.progress.waited
+
+    def _step(self, cache: ImageCache, sample: Sampler) -> float:
+        recipe, device = self.recipe, self.embedder.device
+        rng = np.random.default_rng((recipe.seed, self.progress.step))
+        torch.manual_seed(int(rng.integers(2**63)))
+        batch, pixels = self._draw(cache, sample, rng)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(recipe.optimiser, recipe.loop.steps, self.progress.step)
+        self.embedder.train()
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.loop.precision == "bf16"):
+            embeddings = self.embedder(pixels)
+        loss: Tensor = self.criterion(embeddings.float(), batch)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"the loss is {value} at step {self.progress.step + 1} of {self.folder}",
+                "training needs a finite loss",
+                "lower optimiser.lr or add optimiser.warmup; the checkpoints so far are intact",
+            )
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update_parameters(self.embedder)
+        return value
+
+    def _draw(
+        self, cache: ImageCache, sample: Sampler, rng: np.random.Generator
+    ) -> tuple[Batch, Tensor]:
+        """A step's batch, and its images as the network takes them."""
+        batch = sample(rng)
+        pixels = augment(
+            cache[batch.rows], batch.group, self.recipe.augment, self.embedder.preprocess, rng
+        )
+        return batch, as_input(pixels, self.embedder.device, self.recipe.loop.channels_last)
+
+    def _check_weights(self) -> None:
+        """Keeps a step that spoiled the weights from reaching a checkpoint."""
+        if not all(bool(p.isfinite().all()) for p in self.embedder.parameters()):
+            raise TrainingError(
+                f"a weight is not a number after step {self.progress.step} of {self.folder}",
+                "training needs finite weights",
+                "lower optimiser.lr or add optimiser.warmup; the checkpoints so far are intact",
+            )
+
+    def _look(
+        self, cache: ImageCache, sample: Sampler, evaluate: Evaluate | None, log: Log
+    ) -> None:
+        """One look at the validation part; the best network so far is kept."""
+        progress = self.progress
+        self._check_weights()
+        if progress.step:  # what was not trained here keeps the norms it came with
+            rng = np.random.default_rng((self.recipe.seed, progress.step, NORM_BATCHES))
+            drawn = (self._draw(cache, sample, rng)[1] for _ in range(NORM_BATCHES))
+            measure_norms(self.judged, drawn)
+        if evaluate is None:
+            self._save_best({})
+        else:
+            found = evaluate(self.judged)
+            progress.waited += 1
+            if found["score"] > progress.best:
+                progress.best, progress.best_step = found["score"], progress.step
+                progress.waited = 0
+                self._save_best(found)
+            log.write(progress.step, {f"validation/{k}": v for k, v in found.items()})
+        self.save()
+
+    def _save_best(self, found: Mapping[str, float]) -> None:
+        tensors = {f"model.{k}": v for k, v in self.judged.state_dict().items()}
+        meta = {
+            "recipe": self.recipe.to_dict(),
+            "step": self.progress.step,
+            "validation": dict(found),
+        }
+        checkpoint.write(self.folder / "best.safetensors", tensors, meta)
+
+    def save(self) -> None:
+        """Writes all that `resume` needs to `last.safetensors`."""
+        self._check_weights()
+        parts: dict[str, nn.Module] = {"model": self.embedder, "criterion": self.criterion}
+        if self.average is not None:
+            parts["average"] = self.average
+        tensors = {f"{part}.{k}": v for part, m in parts.items() for k, v in m.state_dict().items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors.update({f"optimiser.{index}.{k}": v for k, v in state.items()})
+        meta = {"recipe": self.recipe.to_dict(), "progress": vars(self.progress)}
+        checkpoint.write(self.folder / "last.safetensors", tensors, meta)
+
+    def resume(self) -> None:
+        """Goes on where `last.safetensors` stops.
+
+        Raises:
+            ModelError: it is missing, damaged, or of another recipe.
+        """
+        path = self.folder / "last.safetensors"
+        tensors, meta = checkpoint.read(path)
+        before = parse(meta["recipe"]).to_dict()  # keys younger than the run at their defaults
+        changed = [k for k, v in self.recipe.to_dict().items() if k != "loop" and before[k] != v]
+        if changed:
+            raise ModelError(
+                f"{path} was trained with other values of {', '.join(changed)}",
+                "a run resumes with its own recipe (only [loop] may change)",
+                "undo the change, or train into another folder",
+            )
+        load_weights(self.embedder, checkpoint.select(tensors, "model."), path)
+        load_weights(self.criterion, checkpoint.select(tensors, "criterion."), path)
+        if self.average is not None:
+            load_weights(self.average, checkpoint.select(tensors, "average."), path)
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in checkpoint.select(tensors, "optimiser.").items():
+            index, _, key = name.partition(".")
+            states.setdefault(int(index), {})[key] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": states, "param_groups": groups})
+        self.progress = Progress(**meta["progress"])
+
+
+def is_over(folder: Path) -> bool:
+    """Whether a run's folder holds a run that was trained to its end.
+
+    Raises:
+        ModelError: its checkpoint is damaged.
+    """
+    if not all((folder / f"{name}.safetensors").is_file() for name in ("best", "last")):
+        return False
+    _, meta = checkpoint.read(folder / "last.safetensors")
+    loop, progress = parse(meta["recipe"]).loop, Progress(**meta["progress"])
+    return progress.step >= loop.steps or 0 < loop.patience <= progress.waited
+
+
+def learning_rate(part: OptimiserPart, steps: int, step: int) -> float:
+    """The learning rate of a step (from 0), a pure function of the recipe.
+
+    >>> part = OptimiserPart(lr=1.0, schedule="cosine", warmup=2)
+    >>> [round(learning_rate(part, 6, step), 3) for step in range(6)]
+    [0.5, 1.0, 1.0, 0.854, 0.5, 0.146]
+    """
+    if step < part.warmup:
+        return part.lr * (step + 1) / part.warmup
+    if part.schedule == "constant":
+        return part.lr
+    if part.schedule == "exponential":
+        return float(part.lr * part.decay ** (step // part.decay_every))
+    share = (step - part.warmup) / max(steps - part.warmup, 1)
+    return part.lr * (1 + math.cos(math.pi * share)) / 2
+
+
+def _optimiser(part: OptimiserPart, modules: list[nn.Module]) -> torch.optim.Optimizer:
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": part.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if part.kind == "sgd":
+        return torch.optim.SGD(groups, lr=part.lr, momentum=part.momentum)
+    return torch.optim.AdamW(groups, lr=part.lr)

@@ -1,0 +1,146 @@
+"""How the loop judges a network on the instances held out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from cdim.data.manifest import NO_CAMERA, Manifest
+from cdim.data.preprocess import Preprocess
+from cdim.errors import DataError
+from cdim.judge.conditions import choose_protocol
+from cdim.judge.evaluate import evaluate
+from cdim.judge.held_out import has_cameras, with_roles
+from cdim.learn.networks.embedder import BATCH, Embedder
+from cdim.learn.training.batches import ImageCache, Targets
+from cdim.learn.training.loop import Evaluate
+from cdim.learn.training.losses import CrossEntropy, Objective
+from cdim.metrics import ranking
+from cdim.metrics.distances import distances
+
+
+def make_judge(
+    validation: Manifest, preprocess: Preprocess, targets: Targets, objective: Objective
+) -> Evaluate | None:
+    """Chooses how to judge, and loads the images for it.
+
+    A classifier of categories is judged by its accuracy. All else is judged by search, since
+    held-out instances are no classes of the training data. Images with cameras are searched
+    across cameras, by their roles or, without, one image of each instance in each camera against
+    all others, as ReID benchmarks are made; images without a camera are then left out. Else
+    queries search the gallery of their category.
+
+    Args:
+        validation: the held-out images; may be empty.
+        preprocess: the network's.
+        targets: what training tells apart.
+        objective: what it minimises.
+
+    Returns:
+        The judge, or None where nothing is held out.
+
+    Raises:
+        DataError: the images have neither roles nor cameras to search by, or nothing to find.
+    """
+    if not len(validation):
+        return None
+    if isinstance(objective.classify, CrossEntropy) and targets.target == "category":
+        return _accuracy(validation, preprocess, targets, objective.classify)
+    if has_cameras(validation) and targets.target == "instance":
+        return _reidentify(with_roles(validation), preprocess)
+    if {"query", "gallery"} <= set(validation.role.tolist()):
+        return _search(validation, preprocess, targets)
+    raise DataError(
+        f"validation images with the roles {sorted(set(validation.role.tolist()))} and "
+        f"{len(np.unique(validation.camera[validation.camera != NO_CAMERA]))} cameras",
+        "they are judged by search, which needs queries and a gallery, or several cameras",
+        "give the manifest roles or cameras, or set data.validation = 0",
+    )
+
+
+def load_images(manifest: Manifest, preprocess: Preprocess) -> ImageCache:
+    """A manifest's images, with a progress bar."""
+    with tqdm(total=len(manifest), desc="images", unit="") as bar:
+
+        def show(done: int, _total: int) -> None:
+            bar.update(done - bar.n)
+
+        return ImageCache(manifest, preprocess, show)
+
+
+def _embed(network: Embedder, cache: ImageCache) -> NDArray[np.float32]:
+    rows = np.arange(len(cache.manifest))
+    parts = [cache[rows[i : i + BATCH]] for i in range(0, len(rows), BATCH)]
+    return np.concatenate([network.embed_stack(part) for part in parts])
+
+
+def _accuracy(
+    validation: Manifest, preprocess: Preprocess, targets: Targets, classifier: CrossEntropy
+) -> Evaluate:
+    cache = load_images(validation, preprocess)
+    truth = np.searchsorted(targets.names, validation.column(targets.target))
+
+    def judge(network: Embedder) -> Mapping[str, float]:
+        embeddings = torch.from_numpy(_embed(network, cache))
+        classifier.eval()
+        with torch.inference_mode():
+            guess = classifier.logits(embeddings.to(network.device)).argmax(1).cpu().numpy()
+        classifier.train()
+        return {"score": float((guess == truth).mean())}
+
+    return judge
+
+
+def _search(validation: Manifest, preprocess: Preprocess, targets: Targets) -> Evaluate:
+    cache = load_images(validation, preprocess)
+    labels = validation.column(targets.target)
+    groups = validation.category if targets.target == "instance" else np.zeros(len(labels))
+    sides = [
+        [np.flatnonzero((groups == g) & (validation.role == role)) for role in ("query", "gallery")]
+        for g in np.unique(groups)
+    ]
+
+    def judge(network: Embedder) -> Mapping[str, float]:
+        embeddings = _embed(network, cache)
+        ranks = np.concatenate(
+            [
+                ranking.ranks(distances(embeddings[q], embeddings[g]), labels[q], labels[g])
+                for q, g in sides
+            ]
+        )
+        return {"score": float((1 / ranks).mean()), "acc@1": ranking.acc_at(ranks, 1)}
+
+    return judge
+
+
+def _reidentify(validation: Manifest, preprocess: Preprocess) -> Evaluate:
+    query = np.flatnonzero(validation.role == "query")
+    gallery = np.flatnonzero(np.isin(validation.role, ("gallery", "junk")))
+    sides = validation.take(query), validation.take(gallery)
+    if not len(query) or not len(gallery):
+        raise DataError(
+            f"{len(query)} queries and {len(gallery)} gallery images held out",
+            "validation needs both; without roles, the second image of a person in a camera "
+            "goes into the gallery",
+            "hold out more with data.validation, or set it to 0",
+        )
+    choose_protocol("cross-camera", *sides)  # fails before the training, if it must
+    cache = load_images(validation, preprocess)
+
+    def judge(network: Embedder) -> Mapping[str, float]:
+        embeddings = _embed(network, cache)
+        report = evaluate(
+            embeddings[query],
+            embeddings[gallery],
+            *sides,
+            dataset="validation",
+            protocol="cross-camera",
+        )
+        found = {name: report.metrics[name].value for name in ("mAP_step", "rank-1")}
+        return {"score": found["mAP_step"], **found}
+
+    return judge

@@ -1,0 +1,1 @@
+"""From distances to probabilities, and how far to trust them."""

@@ -1,0 +1,256 @@
+"""What of the paper holds here: its differences beside ours, paired over the same queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cdim import strict
+from cdim.disk import write_whole
+from cdim.errors import DataError
+from cdim.judge.compare import compare
+from cdim.judge.report import Report
+from cdim.paper.plan import Plan, Row
+from cdim.paper.row import ResultRow
+
+DOCUMENT = strict.Document("list of agreements", DataError)
+PAPER = {"acc@1": "acc@1", "mAP_step": "mAP", "rank-1": "rank-1"}
+"""Metrics that are compared, and what the paper calls them. Its mAP states no convention."""
+Verdict = Literal["holds", "open", "reversed", "unpublished"]
+WORDS: dict[Verdict, str] = {
+    "holds": "holds here",
+    "open": "cannot be told from zero with these queries",
+    "reversed": "is reversed here",
+    "unpublished": "not in the paper",
+}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One difference between two rows.
+
+    Args:
+        table, dataset, metric: what was compared.
+        row, against: which rows.
+        multi_query: how views were pooled, None for single query.
+        difference, low, high: mean of row minus against, shares, with its 95 % interval.
+        p: of the paired permutation test.
+        queries: their number.
+        seeds, against_seeds: training seeds that each query's values are means over, of either row.
+        published: the difference in the paper, None where it has none.
+    """
+
+    table: str
+    dataset: str
+    metric: str
+    row: str
+    against: str
+    multi_query: str | None
+    difference: float
+    low: float
+    high: float
+    p: float
+    queries: int
+    seeds: tuple[int, ...]
+    against_seeds: tuple[int, ...]
+    published: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether what was published holds: an interval without zero, on the published side."""
+        if self.published is None:
+            return "unpublished"
+        if self.low <= 0 <= self.high:
+            return "open"
+        return "holds" if (self.difference > 0) == (self.published > 0) else "reversed"
+
+    @property
+    def sentence(self) -> str:
+        """In words, points of percent."""
+        pooled = ", multi query" if self.multi_query else ""
+        d, low, high = (100 * x for x in (self.difference, self.low, self.high))
+        paper = "" if self.published is None else f"published {100 * self.published:+.2f}: "
+        counts = [len(self.seeds), len(self.against_seeds)]
+        times = " against ".join(str(count) for count in dict.fromkeys(counts))
+        many = "seed" if max(counts) == 1 else "seeds"
+        return (
+            f"{self.dataset}{pooled}, {self.metric}: *{self.row}* against *{self.against}* "
+            f"{d:+.2f} points [{low:+.1f}, {high:+.1f}], p = {self.p:.2g}, {self.queries} queries, "
+            f"{times} {many}; {paper}{WORDS[self.verdict]}."
+        )
+
+
+def between(
+    row: Row,
+    against: Row,
+    reports: tuple[Sequence[Report], Sequence[Report]],
+    published: Iterable[ResultRow],
+) -> list[Agreement]:
+    """The paired differences of two rows on one dataset, beside the paper's.
+
+    Args:
+        row, against: which rows.
+        reports: theirs, one a seed.
+        published: all rows of results; those that are published count.
+
+    Raises:
+        UsageError: reports of different queries.
+    """
+    found = compare(*reports)
+    one = reports[0][0]
+    seeds, others = (
+        tuple(sorted({r.seed for r in side if r.seed is not None})) for side in reports
+    )
+    papers = [r for r in published if r.source == "published" and r.table == row.table]
+    return [
+        Agreement(
+            *(row.table, one.dataset, metric, row.row, against.row, one.multi_query),
+            *(test.difference, test.low, test.high, test.p),
+            *(one.queries, seeds, others),
+            _published(papers, row, against, one, PAPER[metric]),
+        )
+        for metric, test in found.items()
+        if metric in PAPER
+    ]
+
+
+def _published(
+    papers: Sequence[ResultRow], row: Row, against: Row, report: Report, metric: str
+) -> float | None:
+    """The paper's difference, where it has both values and the two rows are two there."""
+    if row.published == against.published:
+        return None
+    values = []
+    for name in (row.published, against.published):
+        for paper in papers:
+            alike = (paper.row, paper.dataset, bool(paper.multi_query))
+            if alike == (name, report.dataset, bool(report.multi_query)):
+                values.append(paper.metrics.get(metric, {}).get("value"))
+    if len(values) != 2 or values[0] is None or values[1] is None:
+        return None
+    return round(values[0] - values[1], 6)
+
+
+def read(path: Path) -> list[Agreement]:
+    """Reads what `write` wrote; none where there is no file.
+
+    Raises:
+        DataError: no JSON list, or an entry that cannot be.
+    """
+    if not path.is_file():
+        return []
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(
+            f"cannot read {path} ({error})", "a JSON list is needed", "run `cdim reproduce` again"
+        ) from None
+    if not isinstance(given, list):
+        raise DataError(f"{path} is no list", "a JSON list is needed", "run `cdim reproduce` again")
+    return [strict.build(Agreement, one, DOCUMENT) for one in given]
+
+
+def write(path: Path, found: Iterable[Agreement]) -> None:
+    """Writes agreements as `read` reads them.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    plain = [strict.plain(one) for one in found]
+    write_whole(path, (json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def merge(old: Sequence[Agreement], new: Sequence[Agreement]) -> list[Agreement]:
+    """The old ones without those that new ones are about, then the new ones, by table."""
+    about = {_about(one) for one in new}
+    return sorted(
+        [*(one for one in old if _about(one) not in about), *new], key=lambda one: int(one.table)
+    )
+
+
+def _about(one: Agreement) -> tuple[object, ...]:
+    return (one.table, one.dataset, one.metric, one.row, one.against, one.multi_query)
+
+
+def notes(
+    rows: Sequence[ResultRow], plan: Plan, found: Sequence[Agreement]
+) -> Mapping[str, list[str]]:
+    """What `cdim.paper.results.render` writes below each table's heading.
+
+    Args:
+        rows: all rows of results.
+        plan: what is to be measured.
+        found: all agreements.
+    """
+    return {table: _notes(table, rows, plan, found) for table in plan.tables}
+
+
+def _notes(
+    table: str, rows: Sequence[ResultRow], plan: Plan, found: Sequence[Agreement]
+) -> list[str]:
+    mine = [one for one in found if one.table == table]
+    lines = [_summary(mine), *(f"- {one.sentence}" for one in mine)] if mine else []
+    if levels := _levels([row for row in rows if row.table == table]):
+        lines += ["", levels] if lines else [levels]
+    if waiting := _waiting(table, rows, plan):
+        lines += [*([""] if lines else []), "Not measured yet:", "", *waiting]
+    left_out = [one for one in plan.left_out if one.table == table]
+    for one in left_out:
+        lines += ["", f"Published only: {', '.join(one.rows)} ({one.why})."]
+    # A list in Markdown begins after an empty line.
+    return [*lines[:1], "", *lines[1:]] if mine else lines
+
+
+def _summary(mine: Sequence[Agreement]) -> str:
+    """The plain sentence of a table."""
+    counts = {verdict: sum(one.verdict == verdict for one in mine) for verdict in WORDS}
+    published = len(mine) - counts["unpublished"]
+    return (
+        f"**What agrees.** Of {published} differences that the paper has as well, "
+        f"{counts['holds']} hold here, {counts['open']} cannot be told from zero with these "
+        f"queries, and {counts['reversed']} are reversed. (It holds if the 95 % interval of the "
+        "paired difference leaves zero out, on the paper's side.)"
+    )
+
+
+def _levels(rows: Sequence[ResultRow]) -> str:
+    """Whether published values lie within the intervals of rows of the same name."""
+    sides: dict[str, list[str]] = {"within": [], "above": [], "below": []}
+    for paper in rows:
+        for ours in rows:
+            alike = all(
+                getattr(paper, key) == getattr(ours, key) for key in ("row", "dataset", "rerank")
+            ) and bool(paper.multi_query) == bool(ours.multi_query)
+            if not alike or (paper.source, ours.source) != ("published", "measured"):
+                continue
+            for metric, name in PAPER.items():
+                value = paper.metrics.get(name, {}).get("value")
+                bounds = ours.metrics.get(metric, {})
+                low, high = bounds.get("low"), bounds.get("high")
+                if value is None or low is None or high is None:
+                    continue
+                side = "below" if value < low else "above" if value > high else "within"
+                sides[side].append(f"{ours.row} ({ours.dataset}, {metric})")
+    if not any(sides.values()):
+        return ""
+    words = [f"{side} it for {', '.join(names)}" for side, names in sides.items() if names]
+    return f"Against the measured 95 % interval, the published value lies {'; '.join(words)}."
+
+
+def _waiting(table: str, rows: Sequence[ResultRow], plan: Plan) -> list[str]:
+    """Rows of the plan that have no measured row, with the command that makes them."""
+    measured = {
+        (row.row, row.dataset, row.multi_query)
+        for row in rows
+        if row.source == "measured" and row.table == table
+    }
+    lines: dict[str, None] = {}
+    for row in plan.of(table):
+        if all((row.row, name, row.multi_query or None) in measured for name in row.datasets):
+            continue
+        needs = plan.models[row.model].needs
+        lines[f"- {row.row}{f' (needs {needs})' if needs else ''}: `{row.command}`"] = None
+    return list(lines)

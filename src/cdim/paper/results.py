@@ -1,0 +1,253 @@
+"""Every reported number in one file: `docs/results.json`, and the page made from it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cdim.disk import write_whole
+from cdim.errors import DataError, UsageError
+from cdim.judge.compare import check_same_queries
+from cdim.judge.report import Report
+from cdim.metrics.significance import bootstrap
+from cdim.paper.row import METRICS, ResultRow
+
+TITLES = {
+    "3": "sketch to photo",
+    "4": "people, Market-1501",
+    "5": "people, DukeMTMC-reID",
+    "6": "people, CUHK03 with the new split",
+    "7": "which layers are fused",
+    "8": "which layers are fused, people",
+    "9": "how the fused map is pooled",
+    "10": "how the fused maps are pooled, people",
+    "11": "another backbone",
+}
+
+
+def read(path: str | os.PathLike[str]) -> list[ResultRow]:
+    """Reads and checks `docs/results.json`.
+
+    Raises:
+        DataError: no such file, no JSON list, a wrong row, or the same row twice.
+    """
+    try:
+        given = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"cannot read {path} ({error})", "a JSON list of rows is needed", "check the file"
+        ) from None
+    if not isinstance(given, list):
+        raise DataError(f"{path} is no list", "a JSON list of rows is needed", "check the file")
+    rows = [ResultRow.from_json(row, f"row {number} of {path}") for number, row in enumerate(given)]
+    seen: dict[tuple[object, ...], int] = {}
+    for number, row in enumerate(rows):
+        if seen.setdefault(row.identity, number) != number:
+            raise DataError(
+                f"rows {seen[row.identity]} and {number} of {path} are the same row ({row.row!r})",
+                "a row is reported once",
+                "remove one",
+            )
+    return rows
+
+
+def write(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
+    """Writes rows as `read` reads them; all or nothing.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    plain = [row.to_json() for row in rows]
+    write_whole(Path(path), (json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def merge(rows: Sequence[ResultRow], new: ResultRow) -> list[ResultRow]:
+    """The rows with a new one: in place of the row of the same identity, else at the end."""
+    if any(row.identity == new.identity for row in rows):
+        return [new if row.identity == new.identity else row for row in rows]
+    return [*rows, new]
+
+
+def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
+    """One measured row from one report a training seed, all on the same queries.
+
+    Args:
+        reports: at least one.
+        **about: `row`, `split`, `backbone`, `dim`, `command` and, where they apply, `table`,
+            `params`, `fusion`, `recipe`.
+
+    Returns:
+        A row whose values are means over seeds, with the interval of a bootstrap over queries
+        of each query's mean over seeds.
+
+    Raises:
+        UsageError: reports of different queries, or searched in different ways.
+        DataError: no reports, the same seed twice, or keys that a row does not have.
+    """
+    if not reports:
+        raise DataError("no reports", "a row needs at least one", "evaluate first")
+    check_same_queries(reports)
+    one = reports[0]
+    if any(report.conditions != one.conditions for report in reports):
+        raise UsageError(
+            " and ".join(sorted({report.conditions for report in reports})),
+            "one row is about one way to search",
+            "make a row of each",
+        )
+    metrics = {}
+    for name in (name for name in METRICS if name in one.metrics):
+        metrics[name] = asdict(bootstrap(np.stack([r.per_query(name) for r in reports])))
+    seeds = [report.seed for report in reports if report.seed is not None]
+    if 0 < len(seeds) < len(reports):
+        raise DataError(
+            f"{len(reports) - len(seeds)} reports without a seed",
+            "all or none of the pooled reports name their seed",
+            "evaluate again with the seed",
+        )
+    row = dict.fromkeys(field.name for field in fields(ResultRow)) | {
+        "dataset": one.dataset,
+        "protocol": one.protocol,
+        "multi_query": one.multi_query,
+        "rerank": one.rerank,
+        "metrics": metrics,
+        "queries": one.queries,
+        "gallery": one.gallery,
+        "seed": seeds[0] if len(seeds) == 1 else None,
+        "seeds": seeds,
+        "source": "measured",
+    }
+    return ResultRow.from_json({**row, **about})
+
+
+def render(rows: Sequence[ResultRow], notes: Mapping[str, Sequence[str]] | None = None) -> str:
+    """`docs/results.md`: the rows by table and dataset, published beside measured.
+
+    Args:
+        rows: what `read` returns.
+        notes: by table, lines of Markdown below its heading, such as `cdim.paper.agreement` writes.
+
+    Returns:
+        Markdown; shares in percent.
+    """
+    lines = [
+        "# Results",
+        "",
+        "Made from `results.json` by `cdim results`; change that file, not this one.",
+        "",
+        "All numbers are percent. *Paper* is what was published, *cdim* what was measured here:",
+        "the mean over the training seeds, with the 95 % interval of a bootstrap over the test",
+        "queries (10,000 resamples of each query's mean over seeds). A dash: not reported.",
+        "*mAP* alone: published without saying which convention (`docs/judging.md`).",
+    ]
+    tables = sorted({row.table for row in rows}, key=_table_order)
+    for table in tables:
+        title = TITLES.get(table or "", "")
+        heading = "Beyond the paper's tables" if table is None else f"Table {table}"
+        lines += ["", f"## {heading}{': ' + title if title else ''}"]
+        if notes and notes.get(table or ""):
+            lines += ["", *notes[table or ""]]
+        for group in _grouped(row for row in rows if row.table == table):
+            lines += ["", *_section(group)]
+    return "\n".join(lines) + "\n"
+
+
+def _table_order(table: str | None) -> tuple[bool, int, str]:
+    number = int(table) if table and table.isdecimal() else 10**6
+    return table is None, number, table or ""
+
+
+def _grouped(rows: Iterable[ResultRow]) -> list[list[ResultRow]]:
+    groups: dict[tuple[str, str, str], list[ResultRow]] = {}
+    for row in rows:
+        groups.setdefault((row.dataset, row.split, row.protocol), []).append(row)
+    return list(groups.values())
+
+
+def _section(group: Sequence[ResultRow]) -> list[str]:
+    """One dataset of one table: a heading, a Markdown table, the commands."""
+    one = group[0]
+    columns = [
+        (metric, source)
+        for metric in METRICS
+        for source in ("published", "measured")
+        if any(row.source == source and metric in row.metrics for row in group)
+    ]
+    words = {"published": "paper", "measured": "cdim"}
+    head = ["row", *(f"{metric} {words[source]}" for metric, source in columns)]
+    head += ["backbone", "fused taps", "dim", "parameters", "seeds"]
+    sizes = sorted({(row.queries, row.gallery) for row in group if row.queries and row.gallery})
+    counts = "; ".join(f"{q} queries, {g} gallery items" for q, g in sizes)
+    lines = [
+        f"### {one.dataset}",
+        "",
+        f"Split {one.split}, protocol {one.protocol}{'; ' + counts if counts else ''}.",
+        "",
+        _line(head),
+        _line(["---", *["---:"] * len(columns), "---", "---", *["---:"] * 2, "---"]),
+    ]
+    for paper, ours in _side_by_side(group):
+        about = ours or paper
+        if about is None:
+            continue
+        cells = [_label(about)]
+        for metric, source in columns:
+            cells.append(_cell(paper if source == "published" else ours, metric))
+        cells += [about.backbone or "–", _fusion(about.fusion), _number(about.dim)]
+        cells += [_number(about.params), ", ".join(map(str, about.seeds)) or "–"]
+        lines.append(_line(cells))
+    commands = [row for row in group if row.command]
+    if commands:
+        lines += ["", "Commands:", ""]
+        lines += [f"- {_label(row)}: `{row.command}`" for row in commands]
+    return lines
+
+
+def _side_by_side(
+    group: Sequence[ResultRow],
+) -> list[tuple[ResultRow | None, ResultRow | None]]:
+    """Published and measured rows of one name in pairs; further measured ones stand alone."""
+    pairs: list[tuple[ResultRow | None, ResultRow | None]] = []
+    for label in dict.fromkeys(_label(row) for row in group):
+        same = [row for row in group if _label(row) == label]
+        papers = [row for row in same if row.source == "published"]
+        measured = [row for row in same if row.source == "measured"]
+        pairs += itertools.zip_longest(papers, measured)
+    return pairs
+
+
+def _label(row: ResultRow) -> str:
+    """The row's name and how its search differs from the plain one."""
+    pooled = f"multi query ({row.multi_query})" if row.multi_query else None
+    return ", ".join(word for word in (row.row, pooled, row.rerank) if word)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _fusion(taps: tuple[str, ...] | None) -> str:
+    if taps is None:
+        return "–"
+    return ", ".join(taps) or "none (vanilla)"
+
+
+def _cell(row: ResultRow | None, metric: str) -> str:
+    if row is None or metric not in row.metrics:
+        return "–"
+    value, low, high = (row.metrics[metric][key] for key in ("value", "low", "high"))
+    if value is None:
+        return "–"
+    if low is None or high is None:
+        return f"{100 * value:.2f}"
+    return f"{100 * value:.2f} [{100 * low:.1f}, {100 * high:.1f}]"

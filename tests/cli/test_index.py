@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from tests.made import mean_colours
+
+from cdim.bundles.encoder import Encoder
+from cdim.find.gallery import Gallery
+
+
+def save(path, colour):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 6), colour).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i in range(4):
+        save(tmp_path / "photos" / f"{i}.png", (i, 0, 0))
+    return tmp_path / "photos"
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return mean_colours(tmp_path_factory.mktemp("bundles") / "colours").folder
+
+
+def test_a_folder_is_indexed_and_brought_up_to_date(call, folder, model, tmp_path):
+    place = tmp_path / "gallery"
+    done = call("index", folder, "-o", place, "--model", model)
+    assert done.exit_code == 0, done.output
+    assert done.output == f"{place}: 4 items; 4 added; 4 embedded\n"
+    (folder / "0.png").unlink()
+    (folder / "1.png").rename(folder / "one.png")
+    done = call("index", folder, "-o", place)
+    assert done.exit_code == 0, done.output
+    assert "4" not in done.output.partition(": ")[2]
+    assert "1 added, 2 removed, 2 unchanged; 0 embedded (1 known by their content)" in done.output
+
+
+def test_unreadable_files_are_named_and_no_failure(call, folder, model, tmp_path):
+    for i in range(25):
+        (folder / f"broken{i}.png").write_text("no image")
+    arguments = ["index", folder, "-o", tmp_path / "g", "--model", model]
+    done = call(*arguments)
+    assert done.exit_code == 0
+    assert done.stdout == f"{tmp_path / 'g'}: 4 items; 4 added; 4 embedded\n"
+    assert done.stderr.count("left out: broken") == 20
+    assert "left out: 5 more; see --json" in done.stderr
+    told = json.loads(call(*arguments, "--json").stdout)
+    assert len(told["unreadable"]) == 25
+    assert (told["items"], told["unchanged"], told["added"]) == (4, 4, 0)
+
+
+def test_a_table_of_metadata_and_a_prefix(call, folder, model, tmp_path):
+    (tmp_path / "prices.csv").write_text("path,price\n0.png,5\nmissing.png,6\n")
+    arguments = ["index", folder, "-o", tmp_path / "g", "--model", model, "--prefix", "shop/"]
+    done = call(*arguments, "--metadata", tmp_path / "prices.csv")
+    assert "no image for 1 rows of the metadata, such as missing.png" in done.stderr
+    with Gallery.open(tmp_path / "g") as gallery:
+        assert gallery.get("shop/0.png").metadata["price"] == 5
+        assert gallery.count({"price": {"gte": 5}}) == 1
+
+
+def test_names_of_files_cannot_write_to_the_terminal(call, folder, model, tmp_path):
+    (folder / "a\x1b[2J\nb.png").write_text("no image")
+    done = call("index", folder, "-o", tmp_path / "g", "--model", model)
+    assert done.exit_code == 0
+    assert "left out: a\\x1b[2J\\nb.png: " in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_kept_items_and_another_domain(call, folder, model, tmp_path):
+    call("index", folder, "-o", tmp_path / "g", "--model", model)
+    (folder / "0.png").unlink()
+    done = call("index", folder, "-o", tmp_path / "g", "--keep", "--domain", "sketch")
+    assert "4 items; 0 added, 3 replaced; 3 embedded" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{folder}", "-o", "{tmp}/new"], "--model default"),
+        (["{folder}", "-o", "{folder}", "--model", "{model}"], "something else"),
+        (["{tmp}/nowhere", "-o", "{tmp}/g", "--model", "{model}"], "no such folder"),
+        (["{folder}", "-o", "{tmp}/g", "--model", "nowhere"], "no bundle"),
+        (["{folder}", "-o", "{tmp}/g", "--model", "{model}", "--domain", "x"], "domain"),
+        (["{folder}", "-o", "{tmp}/g", "--model", "{model}", "--metadata", "x.csv"], "x.csv"),
+        (["synthetic:18", "-o", "{tmp}/g", "--model", "{model}", "--watch"], "a folder is watched"),
+        (["{folder}", "-o", "http://127.0.0.1:9/c", "--model", "{model}"], "127.0.0.1:9"),
+        (["{folder}"], "--out"),
+    ],
+)
+def test_mistakes_are_one_line(call, folder, model, tmp_path, arguments, said):
+    words = [a.format(folder=folder, tmp=tmp_path, model=model) for a in arguments]
+    done = call("index", *words)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(p.name for p in folder.iterdir()) == [f"{i}.png" for i in range(4)]
+    assert not (tmp_path / "g").exists()
+
+
+def test_a_gallery_in_use_is_one_line(shell, call, folder, model, tmp_path):
+    call("index", folder, "-o", tmp_path / "g", "--model", model)
+    with Gallery.open(tmp_path / "g"):
+        done = shell("index", folder, "-o", tmp_path / "g")
+    assert done.returncode == 2
+    assert "in use by another process" in done.stderr
+    assert "cdim serve" in done.stderr
+
+
+@pytest.fixture
+def running(tmp_path):
+    """Starts a command line in the background; kills it in the end."""
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "cdim", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=tmp_path,
+            # A shell that runs the tests in the background makes all its children deaf to Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def until(process, word):
+    """The lines up to the first that holds a word."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if word in line:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def test_a_watched_folder_is_followed_and_ctrl_c_ends_it(running, folder, model, tmp_path):
+    place = tmp_path / "g"
+    process = running("index", folder, "-o", place, "--model", model, "--watch")
+    until(process, "watching")
+    save(folder / "new.png", (9, 9, 9))
+    until(process, "5 items; 1 added, 4 unchanged")
+    with Gallery.open(place) as gallery:  # free between two scans
+        assert gallery.count() == 5
+        (folder / "0.png").unlink()
+        until(process, "in use by another process")
+    until(process, "4 items; 0 added, 1 removed")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+
+
+def test_ctrl_c_leaves_a_whole_gallery_and_says_how_to_go_on(
+    call, folder, model, tmp_path, monkeypatch
+):
+    for i in range(4, 100):
+        save(folder / f"{i}.png", (i, 0, 0))
+    encode, batches = Encoder.encode_pixels, []
+
+    def stopped(self, pixels, domain):
+        if batches:
+            raise KeyboardInterrupt
+        batches.append(len(pixels))
+        return encode(self, pixels, domain)
+
+    monkeypatch.setattr(Encoder, "encode_pixels", stopped)
+    done = call("index", folder, "-o", tmp_path / "g", "--model", model)
+    assert done.exit_code == 130
+    assert done.stderr.endswith("the same command goes on from there\n")
+    monkeypatch.undo()
+    done = call("index", folder, "-o", tmp_path / "g")
+    assert f"{100 - batches[0]} added, {batches[0]} unchanged" in done.stdout
