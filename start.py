@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Sets cdim up in .venv and runs it; needs only Python 3.10+ and a network.
 
-python3 start.py demo [options]   make a gallery of made-up products and find them by sketch
-python3 start.py test             every check: style, types, import rule, tests
+python3 start.py demo            make a gallery of made-up products and find them by sketch
+python3 start.py cdim VERB ...   any other verb of cdim: index, search, serve, ...
+python3 start.py test            every check: style, types, import rule, tests
 
-The second start is quick: what is installed stays in .venv until pyproject.toml changes.
+The first start installs cdim in .venv; later starts are quick.
 """
 
 # Only syntax that old interpreters parse, so that they reach the message in check_python().
@@ -18,8 +19,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-EXTRAS = {"demo": "", "test": "train,dev"}
-COMMANDS = {"demo": ["-m", "cdim", "demo"], "test": [str(ROOT / "tools" / "check.py")]}
+EXTRAS = {"demo": "", "cdim": "", "test": "train,dev"}
+COMMANDS = {
+    "demo": ["-m", "cdim", "demo"],
+    "cdim": ["-m", "cdim"],
+    "test": [str(ROOT / "tools" / "check.py")],
+}
 
 
 class SetupError(Exception):
@@ -78,8 +83,7 @@ def install(extras):
         if subprocess.call([str(PYTHON), *command], cwd=str(ROOT)) != 0:
             raise SetupError(
                 "installing failed, the lines above say why; it needs a network and free space "
-                "(about 8 GB with PyTorch, else 1); run the same command again, it goes on where "
-                "it stopped"
+                "(about 8 GB with PyTorch, else 1); run the same command again to continue"
             )
     stamp.write_text(wanted)
 
@@ -99,11 +103,7 @@ def main(arguments):
         check_python()
         make_venv()
         install(EXTRAS[verb])
-        code = subprocess.call([str(PYTHON), *COMMANDS[verb], *arguments[1:]])
-        if verb == "demo" and code == 0:
-            cdim = PYTHON.with_name("cdim.exe" if os.name == "nt" else "cdim")
-            say(f"to go on: {cdim} --help")
-        return code
+        return subprocess.call([str(PYTHON), *COMMANDS[verb], *arguments[1:]])
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -29,7 +31,7 @@ def calls(line):
     for part in re.split(r"[;&|`]|\bdo\b", line):
         if "cdim " not in part:  # such as one of the lines of a long JSON argument
             continue
-        words = shlex.split(part, comments=True)
+        words = shlex.split(part.replace("python3 start.py cdim ", "cdim "), comments=True)
         while words and re.fullmatch(r"\w+=.*", words[0]):
             words = words[1:]
         if words[:1] == ["cdim"]:
@@ -115,6 +117,12 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     for script in scripts:
         exec(compile(script, "README.md", "exec"), {})
     assert "acc@1" in capsys.readouterr().out
+
+
+def test_the_references_are_up_to_date():
+    check = [sys.executable, ROOT / "tools" / "reference.py", "--check"]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def verbs(group, path=()):

@@ -79,6 +79,15 @@ def test_it_installs_once_and_hands_on_options_and_exit_code(start, monkeypatch)
     assert len(commands) - first == 2  # is pip there, and the demo
 
 
+def test_every_verb_of_cdim_runs_through_it(start, monkeypatch):
+    start.PYTHON.parent.mkdir(parents=True)
+    start.PYTHON.touch()
+    commands = []
+    monkeypatch.setattr(start.subprocess, "call", lambda c, **k: commands.append(c[1:]) or 0)
+    assert start.main(["cdim", "serve", "runs/demo/gallery"]) == 0
+    assert commands[-1] == ["-m", "cdim", "serve", "runs/demo/gallery"]
+
+
 def test_nothing_asked_shows_how(start, capsys):
     assert start.main([]) == 2
     assert "start.py demo" in capsys.readouterr().out
