@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cdim.data.manifest import Manifest
-from cdim.learn.recipes.recipe import parse
+from cdim.learn.recipes.recipe import parse_recipe
 
 SMALL = {
     "name": "small",
@@ -34,7 +34,7 @@ def small():
 @pytest.fixture(scope="session")
 def recipe(small):
     """The same, parsed."""
-    return lambda **parts: parse(small(**parts))
+    return lambda **parts: parse_recipe(small(**parts))
 
 
 @pytest.fixture(scope="session")

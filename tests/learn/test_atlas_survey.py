@@ -22,7 +22,7 @@ from cdim.learn.atlas.scoring import cosines, make_folds
 from cdim.learn.atlas.survey import Asked, survey
 from cdim.learn.export.export import export
 from cdim.learn.networks.embedder import load_run
-from cdim.learn.recipes.recipe import read
+from cdim.learn.recipes.recipe import read_recipe
 from cdim.learn.training.run import train
 
 DATA = "synthetic:60"
@@ -70,7 +70,7 @@ def test_only_the_train_split_is_looked_at(made):
 
 def test_the_recipe_gives_what_was_measured(run, tmp_path):
     atlas = survey(run, [DATA], tmp_path / "atlas", Asked(taps=TAPS, treatments=("root",)))
-    plan = read(tmp_path / "atlas" / "recipe.toml")
+    plan = read_recipe(tmp_path / "atlas" / "recipe.toml")
     assert (plan.loop.steps, plan.data.train) == (0, (DATA,))
     again = train(tmp_path / "atlas" / "recipe.toml", out=tmp_path / "again", device="cpu")
     embedder = load_run(again, "cpu")
@@ -149,7 +149,7 @@ def test_a_recipe_with_random_weights_is_left_to_be_trained(small, tmp_path, nam
     atlas = survey(tmp_path / "r.toml", [DATA], tmp_path / "atlas", asked)
     assert atlas.images == 32
     assert atlas.choice.dim <= 2000
-    plan = read(tmp_path / "atlas" / "recipe.toml")
+    plan = read_recipe(tmp_path / "atlas" / "recipe.toml")
     assert plan.loop.steps == 6
     assert len(plan.fusion.taps) + plan.fusion.final == len(atlas.choice.cells)
 
@@ -187,14 +187,14 @@ import numpy as np, torch
 from cdim.data.manifest import Manifest
 from cdim.learn.atlas import descriptors, grams
 from cdim.learn.atlas.cells import cells_of
-from cdim.learn.embedder import Embedder
-from cdim.learn.recipe import parse
+from cdim.learn.networks.embedder import Embedder
+from cdim.learn.recipes.recipe import parse_recipe
 
 torch.set_num_threads(1)
 rng = np.random.default_rng(0)
 pixels = [rng.integers(0, 256, (128, 128, 3), dtype=np.uint8) for _ in range(192)]
 manifest = Manifest.build(pixels, range(len(pixels)))
-embedder = Embedder(parse({
+embedder = Embedder(parse_recipe({
     "name": "x", "data": {"train": ["a"]}, "model": {"backbone": "resnet10t"},
     "input": {"resize": [128, 128], "crop": [128, 128], "channels": 3,
               "mean": [124.0] * 3, "std": [58.0] * 3},

@@ -16,7 +16,7 @@ from cdim.learn.networks.attention import Attention
 from cdim.learn.networks.backbones import Tap
 from cdim.learn.networks.embedder import Embedder, load_run
 from cdim.learn.networks.fusion import Fusion
-from cdim.learn.recipes.recipe import read
+from cdim.learn.recipes.recipe import read_recipe
 from cdim.learn.training.run import train
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -115,9 +115,9 @@ def test_it_trains(small, tmp_path):
 
 
 def test_the_recipes_differ_from_full_fusion_in_the_fusion_alone():
-    full = read(RECIPES / "strong-fusion.toml").to_dict()
+    full = read_recipe(RECIPES / "strong-fusion.toml").to_dict()
     for name in ("strong-attention", "strong-fusion-512"):
-        plan = read(RECIPES / f"{name}.toml")
+        plan = read_recipe(RECIPES / f"{name}.toml")
         assert Embedder(plan).dim == 512
         rest = {k: v for k, v in plan.to_dict().items() if k not in ("name", "fusion")}
         assert rest == {k: v for k, v in full.items() if k not in ("name", "fusion")}

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from cdim.errors import RecipeError
 from cdim.learn.networks.embedder import Embedder
-from cdim.learn.recipes import recipe as module
-from cdim.learn.recipes.recipe import Recipe, parse, read
+from cdim.learn.recipes.parts import DataPart
+from cdim.learn.recipes.recipe import Recipe, parse_recipe, read_recipe
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,20 +46,20 @@ def test_there_are_recipes():
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_recipe_parses_and_builds_its_network(path):
-    plan = read(path)
+    plan = read_recipe(path)
     assert plan.name == path.stem
     assert Embedder(plan).dim > 0
-    assert parse(plan.to_dict()) == plan
+    assert parse_recipe(plan.to_dict()) == plan
     assert path.read_text("utf-8").startswith("#"), "a recipe says what it is for"
 
 
 def test_only_a_name_and_data_are_required():
-    assert parse(LEAST) == Recipe("least", module.DataPart(("synthetic",)))
+    assert parse_recipe(LEAST) == Recipe("least", DataPart(("synthetic",)))
     for table, missing in (({"data": LEAST["data"]}, "no name"), ({"name": "x"}, "no data")):
         with pytest.raises(RecipeError, match=missing):
-            parse(table)
+            parse_recipe(table)
     with pytest.raises(RecipeError, match=r"no data\.train"):
-        parse({"name": "x", "data": {}})
+        parse_recipe({"name": "x", "data": {}})
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_only_a_name_and_data_are_required():
 )
 def test_an_unknown_key_names_the_nearest(path, message):
     with pytest.raises(RecipeError, match=message):
-        parse(with_key(path, 1))
+        parse_recipe(with_key(path, 1))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_unknown_key_names_the_nearest(path, message):
 )
 def test_a_value_of_the_wrong_type_is_named(path, value, allowed):
     with pytest.raises(RecipeError, match=allowed) as caught:
-        parse(with_key(path, value))
+        parse_recipe(with_key(path, value))
     assert path in str(caught.value)
 
 
@@ -141,7 +141,7 @@ def test_a_value_of_the_wrong_type_is_named(path, value, allowed):
 )
 def test_a_value_out_of_range_is_named(path, value):
     with pytest.raises(RecipeError) as caught:
-        parse(with_key(path, value))
+        parse_recipe(with_key(path, value))
     assert path in str(caught.value)
 
 
@@ -178,11 +178,11 @@ def test_a_value_out_of_range_is_named(path, value):
 )
 def test_values_that_cannot_stand_beside_each_other_are_named(parts, message):
     with pytest.raises(RecipeError, match=message):
-        parse({"name": "x", "data": {"train": ["a"]}, **parts})
+        parse_recipe({"name": "x", "data": {"train": ["a"]}, **parts})
 
 
 def test_whole_numbers_are_numbers():
-    plan = parse(with_key("optimiser.lr", 1))
+    plan = parse_recipe(with_key("optimiser.lr", 1))
     assert plan.optimiser.lr == 1.0
     assert isinstance(plan.optimiser.lr, float)
 
@@ -190,9 +190,9 @@ def test_whole_numbers_are_numbers():
 def test_there_is_one_pool_for_all_taps_or_one_a_tap():
     table = with_key("fusion.taps", ["conv4", "pool5"])
     for pool in ("gem", ["gem", "flatten"]):
-        parse({**table, "fusion": {**table["fusion"], "pool": pool}})
+        parse_recipe({**table, "fusion": {**table["fusion"], "pool": pool}})
     with pytest.raises(RecipeError, match="one a tap"):
-        parse({**table, "fusion": {**table["fusion"], "pool": ["gem"]}})
+        parse_recipe({**table, "fusion": {**table["fusion"], "pool": ["gem"]}})
 
 
 @pytest.mark.parametrize(
@@ -209,13 +209,13 @@ def test_there_is_one_pool_for_all_taps_or_one_a_tap():
 )
 def test_an_override_is_written_as_in_toml(file, text, part, key, value):
     more = ["loss.kind=NTXentLoss"] if key == "options" else []
-    assert getattr(getattr(read(file, [text, *more]), part), key) == value
+    assert getattr(getattr(read_recipe(file, [text, *more]), part), key) == value
 
 
 def test_the_last_override_and_the_seed_win(file):
-    plan = read(file, ["seed=1", "loop.steps=5", "loop.steps=6"], seed=2)
+    plan = read_recipe(file, ["seed=1", "loop.steps=5", "loop.steps=6"], seed=2)
     assert (plan.seed, plan.loop.steps) == (2, 6)
-    assert read(file, ["seed=1"]).seed == 1
+    assert read_recipe(file, ["seed=1"]).seed == 1
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_the_last_override_and_the_seed_win(file):
 )
 def test_a_wrong_override_is_told(file, text, message):
     with pytest.raises(RecipeError, match=message):
-        read(file, [text])
+        read_recipe(file, [text])
 
 
 def test_what_is_no_recipe_is_told(tmp_path):
@@ -241,7 +241,7 @@ def test_what_is_no_recipe_is_told(tmp_path):
     latin.write_bytes('name = "Stöckelschuh"'.encode("latin-1"))
     for path in (broken, latin, tmp_path, tmp_path / "missing.toml"):
         with pytest.raises(RecipeError, match="cannot read the recipe"):
-            read(path)
+            read_recipe(path)
 
 
 share = st.floats(0, 0.99)
@@ -282,11 +282,11 @@ tables = st.fixed_dictionaries(
 @settings(deadline=None, max_examples=60)
 @given(tables)
 def test_a_recipe_is_the_same_after_writing_and_reading(table):
-    plan = parse(table)
+    plan = parse_recipe(table)
     plain = plan.to_dict()
-    assert parse(plain) == plan
-    assert parse(json.loads(json.dumps(plain))) == plan
-    assert parse(tomllib.loads(tomli_w.dumps(plain))) == plan
+    assert parse_recipe(plain) == plan
+    assert parse_recipe(json.loads(json.dumps(plain))) == plan
+    assert parse_recipe(tomllib.loads(tomli_w.dumps(plain))) == plan
     for part, values in table.items():
         if isinstance(values, dict):
             assert {k: plain[part][k] for k in values} == values

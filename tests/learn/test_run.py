@@ -21,7 +21,7 @@ from cdim.errors import ModelError, RecipeError, TrainingError, UsageError
 from cdim.learn.networks import checkpoint
 from cdim.learn.networks.embedder import load_run
 from cdim.learn.recipes.parts import DataPart
-from cdim.learn.recipes.recipe import read
+from cdim.learn.recipes.recipe import read_recipe
 from cdim.learn.training.data import load_parts
 from cdim.learn.training.loop import is_over
 from cdim.learn.training.run import train
@@ -67,7 +67,10 @@ def test_a_run_is_a_folder_of_these_files(finished):
         "log.jsonl",
         "tensorboard",
     }
-    assert read(finished / "recipe.toml").to_dict() == load_run(finished, "cpu").recipe.to_dict()
+    assert (
+        read_recipe(finished / "recipe.toml").to_dict()
+        == load_run(finished, "cpu").recipe.to_dict()
+    )
     lines = (finished / "log.jsonl").read_text("utf-8").splitlines()
     assert any("validation/acc@1" in line for line in lines)
     assert list((finished / "tensorboard").iterdir())
@@ -130,7 +133,7 @@ def test_auto_is_the_precision_that_the_processor_is_fast_in(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": able})
     run = start("auto", loop={"steps": 1, "precision": "auto"})
     assert f"precision: {precision}\n" in capsys.readouterr().err
-    assert read(run / "recipe.toml").loop.precision == precision
+    assert read_recipe(run / "recipe.toml").loop.precision == precision
     same = start("named", loop={"steps": 1, "precision": precision})
     assert "precision" not in capsys.readouterr().err
     other = start(
@@ -148,13 +151,13 @@ def test_a_run_goes_on_in_the_precision_it_began_with(start, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     run = start(resume=True, loop={"steps": 2, "precision": "auto"})
     assert steps_of(run) == [1, 2]
-    assert read(run / "recipe.toml").loop.precision == "bf16"
+    assert read_recipe(run / "recipe.toml").loop.precision == "bf16"
 
 
 def test_a_pytorch_that_cannot_tell_trains_in_fp32(start, monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     run = start(loop={"steps": 1, "precision": "auto"})
-    assert read(run / "recipe.toml").loop.precision == "fp32"
+    assert read_recipe(run / "recipe.toml").loop.precision == "fp32"
 
 
 def test_stages_that_start_from_each_other_are_refused(start, small, tmp_path):

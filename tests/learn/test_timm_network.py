@@ -12,7 +12,7 @@ from cdim.errors import RecipeError
 from cdim.learn.networks.backbones import build_backbone
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.timm_network import FINAL, TimmNetwork
-from cdim.learn.recipes.recipe import parse
+from cdim.learn.recipes.recipe import parse_recipe
 
 # family: (network, input, a tap in the middle and one near the end, with (channels, size))
 FAMILIES = {
@@ -46,7 +46,7 @@ FAMILIES = {
 
 
 def recipe(name, crop, taps, **model):
-    return parse(
+    return parse_recipe(
         {
             "name": "x",
             "data": {"train": ["a"]},

@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 from cdim.errors import ModelError, RecipeError
 from cdim.learn.networks.backbones import build_backbone
 from cdim.learn.networks.weights import load_pretrained
-from cdim.learn.recipes.recipe import parse
+from cdim.learn.recipes.recipe import parse_recipe
 
 
 def recipe(weights, backbone="mobilenetv2_100", channels=3):
-    return parse(
+    return parse_recipe(
         {
             "name": "x",
             "data": {"train": ["a"]},

@@ -11,7 +11,7 @@ import timm
 from cdim.data.sets.catalogue import KNOWN
 from cdim.errors import UsageError
 from cdim.learn.networks.embedder import Embedder
-from cdim.learn.recipes import recipe as recipes
+from cdim.learn.recipes.recipe import read_recipe
 from cdim.paper import plan, results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,13 +89,13 @@ def test_every_recipe_and_override_parses_and_its_taps_exist(name, monkeypatch):
     model = PLAN.models[name]
     for seed in model.seeds:
         if model.recipe:
-            plan = recipes.read(ROOT / model.recipe, model.overrides(seed), seed)
+            plan = read_recipe(ROOT / model.recipe, model.overrides(seed), seed)
             assert plan.seed == seed
             assert set(plan.data.train) <= set(KNOWN)
     if model.recipe:
         assert Embedder(plan).dim > 0
         quick = PLAN.quick().models[name]
-        short = recipes.read(ROOT / model.recipe, quick.overrides(seed), seed)
+        short = read_recipe(ROOT / model.recipe, quick.overrides(seed), seed)
         assert (short.loop.steps, short.model.start, short.model.weights) == (2, "", "")
 
 
@@ -104,12 +104,12 @@ def test_datasets_are_known_and_maps_joined_after_training_exist():
         assert set(row.datasets) <= set(KNOWN)
         if row.join:
             model = PLAN.models[row.model]
-            Embedder(recipes.read(ROOT / model.recipe, model.overrides(0))).join(row.join)
+            Embedder(read_recipe(ROOT / model.recipe, model.overrides(0))).join(row.join)
 
 
 def test_models_that_fetch_weights_say_what_they_need():
     for name, model in PLAN.models.items():
-        if model.recipe and recipes.read(ROOT / model.recipe, model.overrides(0)).model.weights == (
+        if model.recipe and read_recipe(ROOT / model.recipe, model.overrides(0)).model.weights == (
             "timm"
         ):
             assert "weights" in model.needs, name

@@ -103,11 +103,11 @@ class Maker:
     def _described(self, row: Row, seed: int) -> dict[str, Any]:
         """All that a model was made by, as plain values."""
         with training_extra():
-            from cdim.learn.recipes import recipe as recipes
+            from cdim.learn.recipes.recipe import read_recipe
         model = self.plan.models[row.model]
         recipe = None
         if model.recipe:
-            recipe = recipes.read(Path(model.recipe), model.overrides(seed), seed).to_dict()
+            recipe = read_recipe(Path(model.recipe), model.overrides(seed), seed).to_dict()
         return {"rival": model.rival, "recipe": recipe, "dim": model.dim, "head": model.head}
 
     def _rival(
@@ -145,12 +145,12 @@ class Maker:
 
         with training_extra():
             from cdim.learn.export import export
-            from cdim.learn.recipes import recipe as recipes
+            from cdim.learn.recipes.recipe import read_recipe
             from cdim.learn.training import run
             from cdim.learn.training.loop import is_over
         overrides = model.overrides(seed)
-        wanted, noted = recipes.read(recipe, overrides, seed), folder / "recipe.toml"
-        if noted.is_file() and recipes.read(noted) != wanted:
+        wanted, noted = read_recipe(recipe, overrides, seed), folder / "recipe.toml"
+        if noted.is_file() and read_recipe(noted) != wanted:
             raise UsageError(
                 f"{folder} holds a run of another recipe",
                 f"it is to be trained by {recipe} {' '.join(overrides)}".rstrip(),
@@ -193,9 +193,9 @@ def _note(stem: Path) -> Path:
 def _whole(described: dict[str, Any]) -> dict[str, Any]:
     """What was noted of a model, keys younger than the note at their defaults."""
     with training_extra():
-        from cdim.learn.recipes import recipe as recipes
+        from cdim.learn.recipes.recipe import parse_recipe
     given = described["recipe"]
-    return {**described, "recipe": given and recipes.parse(given).to_dict()}
+    return {**described, "recipe": given and parse_recipe(given).to_dict()}
 
 
 def _made(place: Path) -> float:

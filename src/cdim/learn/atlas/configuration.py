@@ -20,7 +20,7 @@ from cdim.learn.recipes.parts import (
     OptimiserPart,
     Pool,
 )
-from cdim.learn.recipes.recipe import Recipe, parse
+from cdim.learn.recipes.recipe import Recipe, parse_recipe
 
 
 def configure(
@@ -83,7 +83,7 @@ def write(recipe: Recipe, treatment: Treatment, path: Path) -> None:
 def _short(recipe: Recipe) -> dict[str, Any]:
     """Plain values of a recipe, without those that are defaults."""
     table = recipe.to_dict()
-    default = parse({"name": recipe.name, "data": {"train": recipe.data.train}}).to_dict()
+    default = parse_recipe({"name": recipe.name, "data": {"train": recipe.data.train}}).to_dict()
     short: dict[str, Any] = {}
     for key, value in table.items():
         if not isinstance(value, dict):

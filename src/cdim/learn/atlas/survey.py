@@ -29,7 +29,7 @@ from cdim.learn.export.graph import MOST_FEATURES
 from cdim.learn.networks.embedder import Embedder, choose_device, load_run
 from cdim.learn.networks.weights import load_pretrained
 from cdim.learn.recipes.parts import ModelPart
-from cdim.learn.recipes.recipe import read
+from cdim.learn.recipes.recipe import read_recipe
 from cdim.learn.training.loop import is_over
 from cdim.learn.training.run import RUNS, find_start, start_from
 from cdim.metrics.significance import paired_test
@@ -191,7 +191,7 @@ def open_network(model: Path, data: Path | None, device: str) -> tuple[Embedder,
             "a run is a folder that `cdim train` wrote, a recipe a TOML file",
             "check the path",
         )
-    plan = read(model)
+    plan = read_recipe(model)
     torch.manual_seed(plan.seed)
     embedder, part = Embedder(plan), plan.model
     if part.weights:

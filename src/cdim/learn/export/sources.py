@@ -20,7 +20,7 @@ from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import HeldOut
 from cdim.learn.networks.embedder import Embedder, load_run
-from cdim.learn.recipes.recipe import Recipe, read
+from cdim.learn.recipes.recipe import Recipe, read_recipe
 from cdim.learn.training.data import held_out, load_parts
 
 
@@ -125,7 +125,7 @@ def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSe
                 "a bundle names all that its model was trained on",
                 "put the earlier stage's run back beside it",
             )
-        stage = read(earlier / "recipe.toml")
+        stage = read_recipe(earlier / "recipe.toml")
         yield from _own(stage, data) if stage.loop.steps else ()
         yield from _before(earlier, stage, data)
 

@@ -18,7 +18,7 @@ from cdim.errors import ModelError, UsageError
 from cdim.learn.networks import checkpoint
 from cdim.learn.networks.backbones import Tap, build_backbone
 from cdim.learn.networks.fusion import Fusion
-from cdim.learn.recipes.recipe import Recipe, parse
+from cdim.learn.recipes.recipe import Recipe, parse_recipe
 
 BATCH = 128
 EMBEDDING = "embedding"
@@ -213,7 +213,7 @@ def load_run(run: Path, device: str = "auto") -> Embedder:
             "check the path, or train with `cdim train RECIPE`",
         )
     tensors, meta = checkpoint.read(run / "best.safetensors")
-    embedder = Embedder(parse(meta["recipe"]))
+    embedder = Embedder(parse_recipe(meta["recipe"]))
     load_weights(embedder, checkpoint.select(tensors, "model."), run)
     return embedder.to(choose_device(device)).eval()
 

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cdim.data.preprocess import Preprocess
 
-if sys.version_info >= (3, 11):
-    pass
-else:
-    pass
-
-
 TrainPrecision = Literal["fp32", "bf16", "auto"]
-
-
 Pool = Literal["flatten", "average", "gem", "max", "attention", "grid2", "grid3", "grid4", "grid8"]
 
 

@@ -50,7 +50,16 @@ class Recipe:
     loop: LoopPart = field(default_factory=LoopPart)
 
     def __post_init__(self) -> None:
-        rules.check(self)
+        rules.check(
+            self.seed,
+            self.data,
+            self.augment,
+            self.model,
+            self.fusion,
+            self.loss,
+            self.optimiser,
+            self.loop,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, every default written out, ready for TOML or JSON."""
@@ -58,7 +67,7 @@ class Recipe:
         return table
 
 
-def read(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Recipe:
+def read_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> Recipe:
     """Reads a recipe.
 
     Args:
@@ -82,14 +91,14 @@ def read(path: Path, overrides: Sequence[str] = (), seed: int | None = None) -> 
         _override(table, override)
     if seed is not None:
         table["seed"] = seed
-    return parse(table)
+    return parse_recipe(table)
 
 
-def parse(table: Mapping[str, Any]) -> Recipe:
+def parse_recipe(table: Mapping[str, Any]) -> Recipe:
     """A recipe from plain values, as `Recipe.to_dict` gives them.
 
     Raises:
-        RecipeError: as `read`.
+        RecipeError: as `read_recipe`.
     """
     recipe: Recipe = strict.build(Recipe, table, DOCUMENT)
     return recipe

@@ -25,7 +25,7 @@ from cdim.errors import ModelError, TrainingError
 from cdim.learn.networks import checkpoint
 from cdim.learn.networks.embedder import Embedder, as_input, load_weights
 from cdim.learn.recipes.parts import OptimiserPart
-from cdim.learn.recipes.recipe import Recipe, parse
+from cdim.learn.recipes.recipe import Recipe, parse_recipe
 from cdim.learn.training.augment import augment
 from cdim.learn.training.batches import Batch, ImageCache, Sampler
 from cdim.learn.training.log import Log
@@ -242,7 +242,7 @@ class Trainer:
         """
         path = self.folder / "last.safetensors"
         tensors, meta = checkpoint.read(path)
-        before = parse(meta["recipe"]).to_dict()  # keys younger than the run at their defaults
+        before = parse_recipe(meta["recipe"]).to_dict()  # younger keys at their defaults
         changed = [k for k, v in self.recipe.to_dict().items() if k != "loop" and before[k] != v]
         if changed:
             raise ModelError(
@@ -272,7 +272,7 @@ def is_over(folder: Path) -> bool:
     if not all((folder / f"{name}.safetensors").is_file() for name in ("best", "last")):
         return False
     _, meta = checkpoint.read(folder / "last.safetensors")
-    loop, progress = parse(meta["recipe"]).loop, Progress(**meta["progress"])
+    loop, progress = parse_recipe(meta["recipe"]).loop, Progress(**meta["progress"])
     return progress.step >= loop.steps or 0 < loop.patience <= progress.waited
 
 

@@ -16,7 +16,7 @@ from cdim.learn.networks import checkpoint
 from cdim.learn.networks.embedder import Embedder, choose_device, has_bf16, load_weights
 from cdim.learn.networks.weights import load_pretrained
 from cdim.learn.recipes.parts import TrainPrecision
-from cdim.learn.recipes.recipe import Recipe, parse, read
+from cdim.learn.recipes.recipe import Recipe, parse_recipe, read_recipe
 from cdim.learn.training.batches import Targets, make_sampler
 from cdim.learn.training.data import load_parts
 from cdim.learn.training.loop import Trainer, is_over
@@ -56,7 +56,7 @@ def train(
         CdimError: see `cdim.errors`; nothing that was saved before is lost.
     """
     here = choose_device(device)
-    plan = read(recipe, overrides, seed)
+    plan = read_recipe(recipe, overrides, seed)
     folder = out or RUNS / f"{plan.name}-{plan.seed}"
     if (folder / "last.safetensors").exists() and not resume:
         raise UsageError(
@@ -100,7 +100,7 @@ def _precision(device: torch.device, begun: Path | None) -> TrainPrecision:
     """What "auto" is: what the run in a folder began with, else what the device is faster in."""
     if begun is not None:
         _, meta = checkpoint.read(begun / "last.safetensors")
-        return parse(meta["recipe"]).loop.precision
+        return parse_recipe(meta["recipe"]).loop.precision
     return "bf16" if has_bf16(device) else "fp32"
 
 
