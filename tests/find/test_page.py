@@ -45,7 +45,7 @@ def test_queries_and_hits_are_shown_in_their_order(filled, tmp_path):
     assert colours(html) == ["b", "r", "b"]
     assert "&lt;i&gt;.png + like red" in html
     assert "<b>&red" not in html
-    assert "taken as: photo" in html
+    assert "domain: photo" in html
     assert f"{found.hits[0].distance:.3f}" in html
     assert not re.search(r'(src|href)="(?!data:)', html)
 
@@ -74,7 +74,7 @@ def test_probabilities_are_shown_where_the_model_has_them(filled, tmp_path, pres
 def test_a_search_without_hits_says_so(filled, tmp_path):
     view = Look(plain(RED), "photo")
     found = filled.search(view, where={"category": "boat"})
-    assert "Nothing was found" in written([Search(("q",), (view,), found)], filled, tmp_path)
+    assert "No hits." in written([Search(("q",), (view,), found)], filled, tmp_path)
 
 
 def test_a_page_in_a_missing_folder_is_an_error(filled, tmp_path):

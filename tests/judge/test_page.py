@@ -85,7 +85,7 @@ def test_the_page_shows_every_list_worst_first(tmp_path: Path) -> None:
     assert f"{100 * found.low:.1f} % to {100 * found.high:.1f} %" in text
 
 
-def test_the_surest_mistake_comes_first(tmp_path: Path) -> None:
+def test_the_most_confident_mistake_comes_first(tmp_path: Path) -> None:
     report, query, gallery = setting()
     text = write_page(report, query, gallery, tmp_path / "a.html").read_text()
     part = text[text.index('id="confident"') : text.index('id="worst"')]
@@ -101,14 +101,14 @@ def test_left_out_lists_are_counted(tmp_path: Path) -> None:
     assert "Shown are the 4 worst; 26 lists are left out." in text
     assert len(re.findall("<article", text[text.index('id="worst"') :])) == 4
     mistakes = int((report.ranks > 1).sum())
-    assert f"The 10 surest of {mistakes} mistakes ({mistakes - 10} left out here)" in text
+    assert f"The 10 most confident of {mistakes} mistakes ({mistakes - 10} left out here)" in text
 
 
 def test_a_perfect_model_has_no_mistakes(tmp_path: Path) -> None:
     report, query, gallery = setting(3, noise=0)
     text = write_page(report, query, gallery, tmp_path / "a.html").read_text()
     assert "No mistakes" in text
-    assert "surest quarter" not in text
+    assert "most confident quarter" not in text
 
 
 def test_names_are_text_never_markup(tmp_path: Path) -> None:

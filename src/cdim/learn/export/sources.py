@@ -115,7 +115,7 @@ def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSe
     """What the weights had seen that a run started from."""
     if recipe.model.weights:
         weights = Path(recipe.model.weights).name
-        yield TrainingSet(f"weights of {weights}", "as their makers say")
+        yield TrainingSet(f"weights of {weights}", "see the upstream licence")
     start = recipe.model.start
     if start:
         earlier = next((p for p in (run.parent / start, Path(start)) if p.is_dir()), None)

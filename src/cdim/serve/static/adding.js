@@ -62,7 +62,7 @@ export class Adding {
     try {
       await send(`/v1/items${replace ? "?replace=true" : ""}`, { method: "POST", body: form });
     } catch (failure) {
-      if (failure.code === "taken") say("soft", "already there ", this.#replacing(file, row));
+      if (failure.code === "taken") say("soft", "exists already ", this.#replacing(file, row));
       else say("bad", explain(failure));
       return false;
     }

@@ -40,14 +40,14 @@ async function request(path, { json, ...options } = {}) {
     throw new Failure(0, {
       code: "offline",
       given: "the server does not answer",
-      allowed: "it runs as long as cdim serve does",
-      todo: "start it again and reload",
+      allowed: "it runs while cdim serve runs",
+      todo: "start it again and reload the page",
     });
   }
   if (response.ok) return response;
   const said = await response.json().catch(() => null);
   throw new Failure(response.status, said?.error ?? {
-    code: "http", given: `the server answered ${response.status}`, allowed: "it should not", todo: "reload the page",
+    code: "http", given: `the server answered ${response.status}`, allowed: "the page needs an answer of cdim serve", todo: "reload the page",
   });
 }
 

@@ -143,7 +143,7 @@ function showItems({ items, after }, before = []) {
   $("heading").textContent = !gallery.items ? "Welcome" : filters.where ? "Filtered" : "Everything";
   results.show([...before, ...items]);
   const shown = results.shown.length;
-  const told = after ? `${shown.toLocaleString("en")} shown, there are more` : shown ? many(shown, "item") : "";
+  const told = after ? `${shown.toLocaleString("en")} items shown, more follow` : shown ? many(shown, "item") : "";
   $("detail").textContent = $("status").textContent = told;
   blank(shown);
 }
@@ -154,15 +154,15 @@ function blank(shown) {
   box.hidden = shown > 0;
   if (shown) return;
   if (filters.where && gallery.items) {
-    box.replaceChildren(element("h3", {}, "Nothing passes these filters"),
-      element("p", {}, "Take one away, or look at everything."),
+    box.replaceChildren(element("h3", {}, "No item passes these filters"),
+      element("p", {}, "Remove a filter, or show everything."),
       element("button", { type: "button", class: "button", onclick: () => filters.reset() }, "Reset filters"));
   } else if (!gallery.items) {
     const place = gallery.place === null ? "GALLERY" : quoted(gallery.place);
     box.replaceChildren(element("h3", {}, "This gallery is empty"),
-      element("p", {}, "Fill it with a folder of photos: stop this server, index them, and start it again. Indexing a folder once more only adds what is new."),
+      element("p", {}, "Fill it with a folder of photos: stop this server, index the folder, and start it again. Indexing the folder again adds only new photos."),
       element("pre", { tabindex: "0", "aria-label": "Commands" }, `cdim index PHOTOS -o ${place}\ncdim serve ${place}`),
-      element("p", {}, "Or try it with a few images:"),
+      element("p", {}, "Or start with a few images:"),
       element("button", { type: "button", class: "button primary", onclick: openAdding }, "Add images"));
   } else {
     box.replaceChildren(element("h3", {}, "No other item to compare with"), element("p", {}, "Add more images, or draw something."));
@@ -173,7 +173,7 @@ function failed(failure) {
   if (!failure.given) throw failure;
   if (failure.status === 401) return askToken();
   const box = $("failure");
-  box.replaceChildren(element("strong", {}, "That did not work."), ` ${explain(failure)}`);
+  box.replaceChildren(element("strong", {}, "The request failed."), ` ${explain(failure)}`);
   box.hidden = false;
   $("detail").textContent = $("status").textContent = "";
 }

@@ -35,8 +35,8 @@ export class Details {
     $("details-match").textContent = hit.distance === undefined ? "" :
       `${hit.probability == null ? "" : `${percent(hit.probability)} likely the same, `}distance ${hit.distance.toFixed(3)}`;
     $("details-failure").textContent = "";
-    $("sure-text").textContent = hit.source ? "Take it out of the gallery? Its file stays." :
-      "Take it out of the gallery? It was uploaded: the gallery has the only trace of it.";
+    $("sure-text").textContent = hit.source ? "Remove it from the gallery? Its file stays." :
+      "Remove it from the gallery? It was uploaded, so the gallery holds the only copy.";
     this.#tell(hit.metadata);
     this.#confirm(false);
     if (!$("details").open) $("details").showModal();
