@@ -113,7 +113,7 @@ def _panel(title: str, table: tuple[Bin, ...], ece: float) -> _Panel:
     marks = []
     for row in table:
         low, high = interval(round(row.true * row.count), row.count)
-        words = f"said {row.said:.0%}, true {row.true:.0%} of {row.count:,}"
+        words = f"predicted {row.said:.0%}, true {row.true:.0%} of {row.count:,}"
         # Bars by the root of the count: most hits of a search are surely wrong.
         bar = _BARS * (row.count / most) ** 0.5
         y, below, above = (_SIDE * (1 - share) for share in (row.true, low, high))
