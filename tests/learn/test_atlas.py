@@ -13,9 +13,10 @@ from cdim.learn.atlas.cells import POOLS, Cell, cells_of, pools_of, why_not
 from cdim.learn.atlas.contributions import contribute
 from cdim.learn.atlas.scoring import Scorer, make_folds
 from cdim.learn.atlas.treatments import NAMES, Treatment, read_treatment
-from cdim.learn.networks.backbones import Tap, build_backbone
+from cdim.learn.networks.backbones import build_backbone
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.fusion import Fusion
+from cdim.learn.networks.taps import Tap
 from cdim.metrics import ranking
 from cdim.metrics.distances import distances
 
@@ -73,7 +74,7 @@ def test_blocks_stand_in_order_of_depth():
     ],
 )
 def test_a_map_is_pooled_in_every_way_that_differs(size, pools):
-    tap = Tap(2, size, 4)
+    tap = Tap(2, size)
     assert pools_of(tap) == pools
     assert all(bool(why_not(pool, tap)) == (pool not in pools) for pool in POOLS)
     if max(size) > 8:

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from cdim.bundles.heads import projection
 from cdim.errors import RecipeError
-from cdim.learn.networks.backbones import Tap
 from cdim.learn.networks.fusion import GRIDS, Fusion, GeM
+from cdim.learn.networks.taps import Tap
 
 # Sides that 1, 2, 3, 4 and 8 divide.
 LAYOUT = {
-    "low": Tap(2, (24, 24), 3),
-    "mid": Tap(3, (24, 48), 6),
-    "vector": Tap(5, (1, 1), 0),
-    "last": Tap(4, (1, 1), 0),
+    "low": Tap(2, (24, 24)),
+    "mid": Tap(3, (24, 48)),
+    "vector": Tap(5, (1, 1)),
+    "last": Tap(4, (1, 1)),
 }
 POOLS = ("flatten", "average", "gem", "max", "grid2", "grid3", "grid4", "grid8")
 
@@ -28,7 +28,7 @@ POOLS = ("flatten", "average", "gem", "max", "grid2", "grid3", "grid4", "grid8")
 def outputs(batch=3, seed=0):
     torch.manual_seed(seed)
     return {
-        name: torch.randn(batch, tap.channels, *(tap.size if tap.stride else ()))
+        name: torch.randn(batch, tap.channels, *(tap.size if tap.size != (1, 1) else ()))
         for name, tap in LAYOUT.items()
     }
 

@@ -68,7 +68,8 @@ def written_out():
 
 def test_the_taps_are_those_of_the_paper():
     backbone = build_backbone("sketch-a-net", 1, (225, 225))
-    assert {k: (t.channels, t.size[0], t.stride) for k, t in backbone.taps.items()} == TABLE
+    table = {tap: (channels, side) for tap, (channels, side, _) in TABLE.items()}
+    assert {k: (t.channels, t.size[0]) for k, t in backbone.taps.items()} == table
     assert all(t.size[0] == t.size[1] for t in backbone.taps.values())
     assert backbone.final == "fc7"
 
@@ -129,9 +130,10 @@ def test_the_layout_is_what_comes_out_or_the_input_is_refused(height, width, cha
     network = SketchANet(channels, (height, width))
     with torch.inference_mode():
         taps = network(torch.zeros(1, channels, height, width))
-    assert list(taps) == list(network.layout)
-    for name, (out, size, stride) in network.layout.items():
-        assert taps[name].shape[1:] == ((out, *size) if stride else (out,)), name
+    assert list(taps) == list(network.layouts)
+    for name, tap in network.layouts.items():
+        size = () if name in ("fc6", "fc7") else tap.size
+        assert taps[name].shape[1:] == (tap.channels, *size), name
 
 
 def test_an_unknown_backbone_names_the_nearest():

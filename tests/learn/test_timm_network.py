@@ -11,7 +11,8 @@ import torch
 from cdim.errors import RecipeError
 from cdim.learn.networks.backbones import build_backbone
 from cdim.learn.networks.embedder import Embedder
-from cdim.learn.networks.timm_network import FINAL, TimmNetwork
+from cdim.learn.networks.taps import FINAL
+from cdim.learn.networks.timm_network import TimmNetwork
 from cdim.learn.recipes.recipe import parse_recipe
 
 # family: (network, input, a tap in the middle and one near the end, with (channels, size))

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cdim.errors import RecipeError, nearest
-from cdim.learn.networks.backbones import Backbone, Tap
+from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.fusion import GRIDS, build_pool
+from cdim.learn.networks.taps import Tap
 
 POOLS = ("average", "gem", "max", "grid2", "grid3", "grid4", "grid8", "flatten")
 """From one value a channel to the whole map."""

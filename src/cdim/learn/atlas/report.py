@@ -14,7 +14,7 @@ from cdim.learn.atlas.contributions import Contributions
 from cdim.learn.atlas.selection import Explored, Step
 from cdim.learn.atlas.shortening import Form
 from cdim.learn.atlas.treatments import Treatment
-from cdim.learn.networks.backbones import Tap
+from cdim.learn.networks.taps import Tap
 from cdim.metrics.significance import Estimate, Paired, bootstrap, paired_test
 
 RESAMPLES = 2000

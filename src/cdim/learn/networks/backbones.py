@@ -9,41 +9,26 @@ without fusion would use.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdim.errors import RecipeError, nearest
 from cdim.learn.networks.sketch_a_net import SketchANet
-from cdim.learn.networks.timm_network import FINAL, TimmNetwork
+from cdim.learn.networks.taps import FINAL
+from cdim.learn.networks.timm_network import TimmNetwork
 
 OWN = "sketch-a-net"
-
-
-@dataclass(frozen=True)
-class Tap:
-    """One named intermediate.
-
-    Args:
-        channels: number of channels.
-        size: (height, width) of the map in cells; (1, 1) for a vector.
-        stride: pixels of the input between two neighbouring cells; 0 for a vector.
-    """
-
-    channels: int
-    size: tuple[int, int]
-    stride: int
 
 
 class Backbone(nn.Module):
     """A network and a description of its taps."""
 
-    def __init__(self, network: nn.Module, taps: dict[str, Tap], final: str) -> None:
+    def __init__(self, network: TimmNetwork | SketchANet) -> None:
         super().__init__()
         self.network = network
-        self.taps = taps
-        self.final = final
+        self.taps = network.layouts
+        self.final = FINAL if isinstance(network, TimmNetwork) else "fc7"
 
     def forward(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
         """Every tap of a batch, by name."""
@@ -53,8 +38,7 @@ class Backbone(nn.Module):
     @property
     def inner(self) -> nn.Module:
         """The network itself, whose modules have the names that recipes use."""
-        own: nn.Module = self.network
-        return own.model if isinstance(own, TimmNetwork) else own
+        return self.network.model if isinstance(self.network, TimmNetwork) else self.network
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -109,22 +93,11 @@ def build_backbone(
         RecipeError: an unknown name or tap, or an input too small for the network.
     """
     if name != OWN:
-        network = TimmNetwork(name, channels, crop, taps, last_stride)
-        found = {
-            tap: Tap(
-                layout.channels,
-                layout.size,
-                crop[0] // layout.size[0] if layout.size != (1, 1) else 0,
-            )
-            for tap, layout in network.layouts.items()
-        }
-        return Backbone(network, found, FINAL)
+        return Backbone(TimmNetwork(name, channels, crop, taps, last_stride))
     if last_stride == 1:
         raise RecipeError(
             f"model.last_stride = 1 of {OWN}",
             "it is for CNNs of timm",
             "set model.last_stride = 2",
         )
-    own = SketchANet(channels, crop)
-    layout = {k: Tap(*v) for k, v in own.layout.items()}
-    return Backbone(own, layout, "fc7")
+    return Backbone(SketchANet(channels, crop))

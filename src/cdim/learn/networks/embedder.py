@@ -16,8 +16,9 @@ from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.errors import ModelError, UsageError
 from cdim.learn.networks import checkpoint
-from cdim.learn.networks.backbones import Tap, build_backbone
+from cdim.learn.networks.backbones import build_backbone
 from cdim.learn.networks.fusion import Fusion
+from cdim.learn.networks.taps import Tap
 from cdim.learn.recipes.recipe import Recipe, parse_recipe
 
 BATCH = 128
@@ -80,7 +81,7 @@ class Embedder(nn.Module):
             RecipeError: a tap the backbone does not have.
         """
         self.backbone.watch(taps)
-        layout = {**self.backbone.taps, EMBEDDING: Tap(self.fusion.dim, (1, 1), 0)}
+        layout = {**self.backbone.taps, EMBEDDING: Tap(self.fusion.dim, (1, 1))}
         self.joined = Fusion(layout, EMBEDDING, taps, pool, 0, normalise)
 
     @property

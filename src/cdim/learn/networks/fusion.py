@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from cdim.errors import RecipeError, nearest
 from cdim.learn.networks.attention import Attention
-from cdim.learn.networks.backbones import Tap
+from cdim.learn.networks.taps import Tap
+from cdim.learn.recipes.parts import Pool
 
 
 class GeM(nn.Module):
@@ -41,6 +43,7 @@ class Max(nn.Module):
 
 
 GRIDS = {"average": 1, "grid2": 2, "grid3": 3, "grid4": 4, "grid8": 8}
+POOLS: tuple[str, ...] = get_args(Pool)
 
 
 def build_pool(name: str, tap: Tap) -> tuple[nn.Module, int]:
@@ -76,7 +79,8 @@ class Fusion(nn.Module):
         with_final: whether the final feature is joined.
 
     Raises:
-        RecipeError: a tap the backbone does not have, a projection without taps, nothing to join.
+        RecipeError: a tap the backbone does not have, pooling or normalising of another name, a
+            projection without taps, nothing to join.
     """
 
     def __init__(
@@ -110,6 +114,20 @@ class Fusion(nn.Module):
                 "name fusion.taps or set final = true",
             )
         pools = [pool] * len(taps) if isinstance(pool, str) else list(pool)
+        if len(pools) != len(taps):
+            raise RecipeError(
+                f"{len(pools)} ways of pooling for {len(taps)} fusion taps",
+                "it is one for all taps, or one a tap",
+                "make the two lists equally long",
+            )
+        for name, value, known in [
+            *(("fusion.pool", each, POOLS) for each in pools),
+            ("fusion.normalise", normalise, ("l2", "root", "none")),
+        ]:
+            if value not in known:
+                raise RecipeError(
+                    f"{name} = {value!r}", f"it is one of {', '.join(known)}", nearest(value, known)
+                )
         self.taps = tuple(taps)
         self.final = final
         self.normalise = normalise

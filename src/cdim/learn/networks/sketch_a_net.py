@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdim.errors import RecipeError
+from cdim.learn.networks.taps import Tap
 
 # name: (output channels, kernel, stride, padding, pooled by 3/2 behind the ReLU)
 CONVOLUTIONS = {
@@ -37,16 +38,15 @@ class SketchANet(nn.Module):
     def __init__(self, channels: int = 1, crop: tuple[int, int] = (225, 225)) -> None:
         super().__init__()
         self.convolutions = nn.ModuleDict()
-        self.layout: dict[str, tuple[int, tuple[int, int], int]] = {}
-        height, width, stride, width_in = *crop, 1, channels
+        self.layouts: dict[str, Tap] = {}
+        height, width, width_in = *crop, channels
         for name, (out, kernel, step, padding, pooled) in CONVOLUTIONS.items():
             self.convolutions[name] = nn.Conv2d(width_in, out, kernel, step, padding)
             height, width = ((s + 2 * padding - kernel) // step + 1 for s in (height, width))
-            stride *= step
-            self.layout[name] = (out, (height, width), stride)
+            self.layouts[name] = Tap(out, (height, width))
             if pooled:
-                height, width, stride = (height - 3) // 2 + 1, (width - 3) // 2 + 1, stride * 2
-                self.layout[f"pool{name[-1]}"] = (out, (height, width), stride)
+                height, width = (height - 3) // 2 + 1, (width - 3) // 2 + 1
+                self.layouts[f"pool{name[-1]}"] = Tap(out, (height, width))
             width_in = out
         if min(height, width) < 1:
             raise RecipeError(
@@ -55,8 +55,7 @@ class SketchANet(nn.Module):
         self.pool = nn.MaxPool2d(3, 2)
         self.fc6 = nn.Linear(width_in * height * width, FC6)
         self.fc7 = nn.Linear(FC6, FC7)
-        self.layout["fc6"] = (FC6, (1, 1), 0)
-        self.layout["fc7"] = (FC7, (1, 1), 0)
+        self.layouts |= {"fc6": Tap(FC6, (1, 1)), "fc7": Tap(FC7, (1, 1))}
         for weights in self.parameters():
             if weights.ndim > 1:
                 nn.init.kaiming_normal_(weights, nonlinearity="relu")
@@ -69,7 +68,7 @@ class SketchANet(nn.Module):
         x: Tensor = images
         for name, convolution in self.convolutions.items():
             x = taps[name] = convolution(x).relu()
-            if f"pool{name[-1]}" in self.layout:
+            if f"pool{name[-1]}" in self.layouts:
                 x = taps[f"pool{name[-1]}"] = self.pool(x)
         x = taps["fc6"] = self.fc6(x.flatten(1)).relu()
         taps["fc7"] = self.fc7(x)

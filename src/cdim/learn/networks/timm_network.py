@@ -1,59 +1,26 @@
 """Any network of timm, with any of its modules as a tap.
 
-What a module's output means (which axis is height, where tokens begin) is not
-asked of the network but measured: the network is run three times without
-weights or pixels (PyTorch's meta device), at its own input size, at twice the
-height and at twice the width. The axes that grow are the positions.
+Taps are measured on PyTorch's meta device, without weights or pixels.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from math import log
 from typing import Any
 
 import timm
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdim.errors import RecipeError, nearest
-
-FINAL = "pre_logits"
-"""The vector a network's own classifier would see: its pooled last map, or class token."""
-
-MOST_PREFIX = 16
-"""Most class and register tokens before the first position."""
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a module's output becomes a map (batch, channels, height, width).
-
-    Args:
-        axes: the output's axes in the order batch, channels, positions.
-        prefix: tokens before the first position, such as the class token.
-        channels: number of channels.
-        size: (height, width) of the map in cells; (1, 1) for a vector.
-    """
-
-    axes: tuple[int, ...]
-    prefix: int
-    channels: int
-    size: tuple[int, int]
-
-    def as_map(self, output: Tensor) -> Float[Tensor, "batch channels height width"]:
-        """The output as a map."""
-        ordered = output.permute(self.axes)
-        if ordered.ndim == 3:
-            ordered = ordered[:, :, self.prefix :]
-        # A length would be frozen into an exported graph, a shape is not.
-        return ordered.reshape(ordered.shape[0], self.channels, *self.size)
+from cdim.learn.networks.taps import (
+    Shape,
+    TappedNetwork,
+    first_line,
+    measure_taps,
+    output_shapes,
+)
 
 
 class Depthwise(nn.Conv2d):
@@ -70,7 +37,7 @@ class Depthwise(nn.Conv2d):
             return super().forward(input.float())
 
 
-class TimmNetwork(nn.Module):
+class TimmNetwork(TappedNetwork):
     """A network of timm whose `forward` gives its final vector and the taps asked for.
 
     Args:
@@ -79,9 +46,6 @@ class TimmNetwork(nn.Module):
         crop: (height, width) of the input in pixels.
         taps: dotted names of modules, such as "layer4.0".
         last_stride: 1 or 2; see `cdim.learn.recipes.recipe.ModelPart`.
-
-    Attributes:
-        layouts: every module that can be a tap, by name, in the order they run; `FINAL` last.
 
     Raises:
         RecipeError: an unknown name, a tap that is no module or gives no map, an input size or
@@ -96,11 +60,13 @@ class TimmNetwork(nn.Module):
         taps: Sequence[str] = (),
         last_stride: int = 2,
     ) -> None:
-        super().__init__()
-        self.model = build(name, channels, crop, last_stride)
-        self.layouts = _measure(name, channels, crop, last_stride)
-        self.taps: tuple[str, ...] = ()
-        self.watch(taps)
+        model = build(name, channels, crop, last_stride)
+        layouts = measure_taps(lambda at: _shapes(name, channels, at, last_stride), crop)
+        super().__init__(model, layouts, taps)
+
+    def output(self, images: Tensor) -> Tensor:
+        """The final vector (batch, channels)."""
+        return _final(self.model, images)
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -120,51 +86,6 @@ class TimmNetwork(nn.Module):
         parts = {name for name, _ in self.model.named_children()}
         vectors = {tap for tap, layout in self.layouts.items() if layout.size == (1, 1)}
         return tuple(found or [tap for tap in self.layouts if tap in parts - vectors])
-
-    def watch(self, taps: Sequence[str]) -> None:
-        """Makes `forward` give more taps.
-
-        Raises:
-            RecipeError: a tap that is no module, or gives no map.
-        """
-        modules = dict(self.model.named_modules())
-        for tap in taps:
-            if tap not in modules and tap not in self.layouts:
-                raise RecipeError(
-                    f"fusion tap {tap!r}",
-                    "a tap is a module of the network by dotted name, such as "
-                    f"{', '.join(list(self.layouts)[-4:-1])}",
-                    nearest(tap, self.layouts),
-                )
-            if tap not in self.layouts:
-                raise RecipeError(
-                    f"fusion tap {tap!r}",
-                    "a tap is a module that runs once an image and gives one map or vector",
-                    "name the block around it",
-                )
-        wanted = [tap for tap in (*self.taps, *taps) if tap != FINAL]
-        self.taps = tuple(dict.fromkeys(wanted))
-
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
-        """Maps by tap, and the final vector (batch, channels) under `FINAL`."""
-        kept: dict[str, Tensor] = {}
-
-        def keep(name: str, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            # A copy: what follows may change the output in place.
-            kept[name] = self.layouts[name].as_map(output.clone())
-
-        # Hooks live for one call only: a deep copy of the network, such as the average of its
-        # weights, would go on feeding the original's.
-        hooks = [
-            self.model.get_submodule(tap).register_forward_hook(partial(keep, tap))
-            for tap in self.taps
-        ]
-        try:
-            kept[FINAL] = _final(self.model, images)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return kept
 
 
 def build(name: str, channels: int, crop: tuple[int, int], last_stride: int = 2) -> nn.Module:
@@ -211,7 +132,7 @@ def _create(name: str, channels: int, crop: tuple[int, int], last_stride: int) -
     except (TypeError, ValueError, RuntimeError, AssertionError, NotImplementedError) as error:
         raise RecipeError(
             f"{name} with {', '.join(f'{k} = {v}' for k, v in wanted.items())}",
-            f"timm must be able to build it; it says: {_first_line(error)}",
+            f"timm must be able to build it; it says: {first_line(error)}",
             "change input.crop, input.channels or model.last_stride, or take another network",
         ) from None
     if last_stride == 1:
@@ -239,90 +160,16 @@ def _final(model: nn.Module, images: Tensor) -> Tensor:
     return vector.flatten(1)
 
 
-def _measure(
-    name: str, channels: int, crop: tuple[int, int], last_stride: int
-) -> dict[str, Layout]:
-    height, width = crop
-    own, tall, wide = (
-        _shapes(name, channels, size, last_stride)
-        for size in (crop, (2 * height, width), (height, 2 * width))
-    )
-    found = {}
-    for tap, shape in own.items():
-        layout = _layout(shape, tall.get(tap, ()), wide.get(tap, ()), crop)
-        if layout is not None:
-            found[tap] = layout
-    return found
-
-
 def _shapes(name: str, channels: int, size: tuple[int, int], last_stride: int) -> dict[str, Shape]:
-    """Shapes of the outputs of all modules that run once and give one tensor, in their order."""
-    seen: dict[str, list[Shape]] = {}
-
-    def note(tap: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
-        shape = tuple(output.shape) if isinstance(output, Tensor) else ()
-        seen.setdefault(tap, []).append(shape)
-
+    """Shapes of all outputs at a size of the input."""
     with torch.device("meta"):
         model = _create(name, channels, size, last_stride).eval()
-        for tap, module in model.named_modules():
-            if tap:
-                module.register_forward_hook(partial(note, tap))
-        try:
-            with torch.no_grad():
-                final = _final(model, torch.empty(1, channels, *size))
-        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-            raise RecipeError(
-                f"{name} with an input of {size[0]} x {size[1]} pixels",
-                f"the network must run at it; it says: {_first_line(error)}",
-                "change input.crop, or take another network",
-            ) from None
-    once = {tap: shapes[0] for tap, shapes in seen.items() if len(shapes) == 1}
-    return {**once, FINAL: tuple(final.shape)}
-
-
-def _layout(own: Shape, tall: Shape, wide: Shape, crop: tuple[int, int]) -> Layout | None:
-    """What the axes of an output mean; None where it is neither map nor vector."""
-    if len(own) < 2 or own[0] != 1 or not len(own) == len(tall) == len(wide):
-        return None
-    down = [i for i in range(len(own)) if own[i] != tall[i]]
-    across = [i for i in range(len(own)) if own[i] != wide[i]]
-    if not down and not across and all(n == 1 for n in own[2:]):
-        return Layout(tuple(range(len(own))), 0, own[1], (1, 1))
-    if len(down) != 1 or len(across) != 1:
-        return None
-    rest = [i for i in range(1, len(own)) if i not in (down[0], across[0])]
-    if len(rest) != 1:
-        return None
-    channels = own[rest[0]]
-    if len(own) == 4 and down != across:
-        size = (own[down[0]], own[across[0]])
-        return Layout((0, rest[0], down[0], across[0]), 0, channels, size)
-    if len(own) == 3 and down == across:
-        axis = down[0]
-        grid = _grid(own[axis], tall[axis], wide[axis], crop)
-        if grid is not None:
-            return Layout((0, rest[0], axis), own[axis] - grid[0] * grid[1], channels, grid)
-    return None
-
-
-@lru_cache(maxsize=256)
-def _grid(own: int, tall: int, wide: int, crop: tuple[int, int]) -> tuple[int, int] | None:
-    """Rows and columns of `own` tokens, given how many there are at twice the height or width.
-
-    A side that is no multiple of the patch may hold one more than twice its cells when doubled.
-    Of what fits, the grid whose proportions are nearest to the image's.
-    """
-    fits = [
-        (rows, cells // rows)
-        for cells in range(max(1, own - MOST_PREFIX), own + 1)
-        for rows in range(1, cells + 1)
-        if cells % rows == 0
-        and tall - (own - cells) in (2 * cells, 2 * cells + cells // rows)
-        and wide - (own - cells) in (2 * cells, 2 * cells + rows)
-    ]
-    return min(fits, key=lambda g: abs(log(g[0] * crop[1] / (g[1] * crop[0]))), default=None)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        image = torch.empty(1, channels, *size)
+        found, failure = output_shapes(model, lambda: _final(model, image))
+    if failure is not None:
+        raise RecipeError(
+            f"{name} with an input of {size[0]} x {size[1]} pixels",
+            f"the network must run at it; it says: {first_line(failure)}",
+            "change input.crop, or take another network",
+        )
+    return found

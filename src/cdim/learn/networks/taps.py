@@ -1,0 +1,232 @@
+"""Taps: the outputs of a network's modules as maps, whatever their axes mean.
+
+What a module's output means (which axis is height, where tokens begin) is not
+asked of the network but measured: the network is run three times, at its own
+input size, at twice the height and at twice the width. The axes that grow are
+the positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from math import log
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cdim.errors import RecipeError, UsageError, nearest
+
+FINAL = "pre_logits"
+"""A network's own output: what its classifier would see, the pooled last map or class token."""
+MOST_PREFIX = 16
+"""Most class and register tokens before the first position."""
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One named intermediate, and how it becomes a map (batch, channels, height, width).
+
+    Args:
+        channels: number of channels.
+        size: (height, width) of the map in cells; (1, 1) for a vector.
+        axes: the output's axes in the order batch, channels, positions.
+        prefix: tokens before the first position, such as the class token.
+    """
+
+    channels: int
+    size: tuple[int, int]
+    axes: tuple[int, ...] = (0, 1, 2, 3)
+    prefix: int = 0
+
+    def as_map(self, output: Tensor) -> Float[Tensor, "batch channels height width"]:
+        """The output as a map."""
+        ordered = output.permute(self.axes)
+        if ordered.ndim == 3:
+            ordered = ordered[:, :, self.prefix :]
+        # A length would be frozen into an exported graph, a shape is not.
+        return ordered.reshape(ordered.shape[0], self.channels, *self.size)
+
+
+class TappedNetwork(nn.Module):
+    """A network whose `forward` gives its own output and the taps asked for.
+
+    Args:
+        model: any network of one image batch.
+        layouts: every module that can be a tap, by dotted name, in the order they run; `FINAL`,
+            the network's own output, last.
+        taps: those that `forward` gives.
+
+    Raises:
+        RecipeError: a tap that is no module, or gives no map.
+    """
+
+    def __init__(self, model: nn.Module, layouts: dict[str, Tap], taps: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.layouts = layouts
+        self.taps: tuple[str, ...] = ()
+        self.watch(taps)
+
+    def watch(self, taps: Sequence[str]) -> None:
+        """Makes `forward` give more taps.
+
+        Raises:
+            RecipeError: a tap that is no module, or gives no map.
+        """
+        modules = dict(self.model.named_modules())
+        for tap in taps:
+            if tap not in modules and tap not in self.layouts:
+                raise RecipeError(
+                    f"fusion tap {tap!r}",
+                    "a tap is a module of the network by dotted name, such as "
+                    f"{', '.join(list(self.layouts)[-4:-1])}",
+                    nearest(tap, self.layouts),
+                )
+            if tap not in self.layouts:
+                raise RecipeError(
+                    f"fusion tap {tap!r}",
+                    "a tap is a module that runs once an image and gives one map or vector",
+                    "name the block around it",
+                )
+        wanted = [tap for tap in (*self.taps, *taps) if tap != FINAL]
+        self.taps = tuple(dict.fromkeys(wanted))
+
+    def forward(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
+        """Maps by tap, and the network's own output under `FINAL`, a vector or a map."""
+        kept: dict[str, Tensor] = {}
+
+        def keep(name: str, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            # A copy: what follows may change the output in place.
+            kept[name] = self.layouts[name].as_map(output.clone())
+
+        # Hooks live for one call only: a deep copy of the network, such as the average of its
+        # weights, would go on feeding the original's.
+        hooks = [
+            self.model.get_submodule(tap).register_forward_hook(partial(keep, tap))
+            for tap in self.taps
+        ]
+        try:
+            final = self.output(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if FINAL in self.layouts:
+            if not isinstance(final, Tensor):
+                raise UsageError(
+                    f"the network gives {type(final).__name__} while it trains",
+                    "its output is one tensor in both modes",
+                    "give it one output, or join the taps alone",
+                )
+            kept[FINAL] = final if final.ndim == 2 else self.layouts[FINAL].as_map(final)
+        return kept
+
+    def output(self, images: Tensor) -> Any:
+        """What the network itself gives."""
+        return self.model(images)
+
+
+def measure_taps(
+    shapes_at: Callable[[tuple[int, int]], dict[str, Shape]], size: tuple[int, int]
+) -> dict[str, Tap]:
+    """Every output that is a map or a vector, by name, in the order they are made.
+
+    Args:
+        shapes_at: gives the shapes of all outputs for one image of a size in pixels.
+        size: (height, width) of the network's input.
+    """
+    height, width = size
+    own, tall, wide = (shapes_at(at) for at in (size, (2 * height, width), (height, 2 * width)))
+    found = {tap: _tap(own[tap], tall.get(tap, ()), wide.get(tap, ()), size) for tap in own}
+    return {name: tap for name, tap in found.items() if tap is not None}
+
+
+def output_shapes(
+    model: nn.Module, run: Callable[[], Any]
+) -> tuple[dict[str, Shape], Exception | None]:
+    """Shapes of the outputs of all modules that run once and give one tensor, in their order.
+
+    Args:
+        model: the network.
+        run: runs it on one image.
+
+    Returns:
+        The shapes, the network's own under `FINAL` where it is a tensor, and the error of a run
+        that failed.
+    """
+    seen: dict[str, list[Shape]] = {}
+
+    def note(tap: str, _module: nn.Module | None, _inputs: Any, output: Any) -> None:
+        shape = tuple(output.shape) if isinstance(output, Tensor) else ()
+        seen.setdefault(tap, []).append(shape)
+
+    hooks = [
+        module.register_forward_hook(partial(note, tap))
+        for tap, module in model.named_modules()
+        if tap
+    ]
+    failure = None
+    try:
+        with torch.no_grad():
+            final = run()
+    except Exception as error:  # a network may fail in any way
+        failure = error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    once = {tap: shapes[0] for tap, shapes in seen.items() if len(shapes) == 1}
+    if failure is None and isinstance(final, Tensor):
+        once = {**once, FINAL: tuple(final.shape)}
+    return once, failure
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _tap(own: Shape, tall: Shape, wide: Shape, crop: tuple[int, int]) -> Tap | None:
+    """What the axes of an output mean; None where it is neither map nor vector."""
+    if len(own) < 2 or own[0] != 1 or not len(own) == len(tall) == len(wide):
+        return None
+    down = [i for i in range(len(own)) if own[i] != tall[i]]
+    across = [i for i in range(len(own)) if own[i] != wide[i]]
+    if not down and not across and all(n == 1 for n in own[2:]):
+        return Tap(own[1], (1, 1), tuple(range(len(own))))
+    if len(down) != 1 or len(across) != 1:
+        return None
+    rest = [i for i in range(1, len(own)) if i not in (down[0], across[0])]
+    if len(rest) != 1:
+        return None
+    channels = own[rest[0]]
+    if len(own) == 4 and down != across:
+        size = (own[down[0]], own[across[0]])
+        return Tap(channels, size, (0, rest[0], down[0], across[0]))
+    if len(own) == 3 and down == across:
+        axis = down[0]
+        grid = _grid(own[axis], tall[axis], wide[axis], crop)
+        if grid is not None:
+            return Tap(channels, grid, (0, rest[0], axis), own[axis] - grid[0] * grid[1])
+    return None
+
+
+@lru_cache(maxsize=256)
+def _grid(own: int, tall: int, wide: int, crop: tuple[int, int]) -> tuple[int, int] | None:
+    """Rows and columns of `own` tokens, given how many there are at twice the height or width.
+
+    A side that is no multiple of the patch may hold one more than twice its cells when doubled.
+    Of what fits, the grid whose proportions are nearest to the image's.
+    """
+    fits = [
+        (rows, cells // rows)
+        for cells in range(max(1, own - MOST_PREFIX), own + 1)
+        for rows in range(1, cells + 1)
+        if cells % rows == 0
+        and tall - (own - cells) in (2 * cells, 2 * cells + cells // rows)
+        and wide - (own - cells) in (2 * cells, 2 * cells + rows)
+    ]
+    return min(fits, key=lambda g: abs(log(g[0] * crop[1] / (g[1] * crop[0]))), default=None)
