@@ -130,7 +130,11 @@ def test_the_numbers_are_in_the_tables(tmp_path: Path) -> None:
 
 def test_what_is_not_known_is_said_and_not_made_up(tmp_path: Path) -> None:
     text = written(tmp_path, PLAIN)
-    for said in ("Nothing is recorded.", "Nothing was measured.", "The bundle gives no probabilities"):
+    for said in (
+        "Nothing is recorded.",
+        "Nothing was measured.",
+        "The bundle gives no probabilities",
+    ):
         assert said in text
     for absent in ("reliability", "seed", "| head |", "edge maps", "of length", "AUROC"):
         assert absent not in text
