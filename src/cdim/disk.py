@@ -13,6 +13,7 @@ def write_whole(
     content: bytes,
     error: type[CdimError] = DataError,
     todo: str = "choose another place or free some space",
+    argument: str = "",
 ) -> None:
     """Writes a file whole or not at all, and has the disk keep it (fsync).
 
@@ -20,7 +21,7 @@ def write_whole(
         path: the file; what was there is replaced, and stays where writing fails.
         content: what it holds.
         error: raised where it cannot be written.
-        todo: what the reader does then.
+        todo, argument: what the reader does then, and the parameter for it, if there is one.
 
     Raises:
         CdimError: of the class `error`: the folder is missing, not writable or full.
@@ -41,6 +42,7 @@ def write_whole(
             f"cannot write {path} ({failure.strerror or failure})",
             f"the folder exists and has room for {len(content) / 1e6:.1f} MB",
             todo,
+            argument,
         ) from None
 
 
@@ -56,6 +58,7 @@ def free_folder(folder: Path) -> Path:
             f"{folder} exists and is not an empty folder",
             "earlier results are not overwritten",
             "choose another folder",
+            argument="out",
         )
     if folder == Path.cwd():
         raise UsageError(

@@ -11,7 +11,8 @@
     └── MissingExtra    an optional part of cdim is not installed
 
 Each is built from three parts: what was given, what is allowed, and what to do
-next. The command line prints them as one line and exits with code 2.
+next. Where another value of one parameter is the cure, `argument` names it. The
+command line prints all of it as one line, with the parameter's option, and exits with code 2.
 """
 
 from __future__ import annotations
@@ -28,12 +29,14 @@ class CdimError(Exception):
         given: what was found or given, in words.
         allowed: what would have been right.
         todo: what the reader should do next.
+        argument: the parameter to change, by its Python name; "" for none.
     """
 
-    def __init__(self, given: str, allowed: str, todo: str) -> None:
+    def __init__(self, given: str, allowed: str, todo: str, argument: str = "") -> None:
         self.given = given
         self.allowed = allowed
         self.todo = todo
+        self.argument = argument
         super().__init__(given, allowed, todo)
 
     def __str__(self) -> str:

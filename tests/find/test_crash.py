@@ -21,7 +21,7 @@ from tests.made import mean_colours
 
 from cdim.find.gallery import Gallery
 from cdim.find.index import indexing
-from cdim.find.index.sources import Table, listed
+from cdim.find.index.sources import Source
 from cdim.find.stores import store
 
 KILLS = 50
@@ -60,9 +60,8 @@ def child(place, folder, bundle, out):
     with Gallery.open(place, Slow(bundle), create=True) as gallery:
         found = gallery.store.page((), 10_000, vectors=True)[0]
         tell([[f.item.id, f.vector.tolist(), len(found)] for f in found])
-        listing = listed(str(folder), None, "photo", Table())
+        listing = Source(str(folder)).listed(gallery.bundle)
         indexing.index(gallery, listing, on_put=tell)
-        gallery.optimise()
         found = gallery.store.page((), 10_000, vectors=True)[0]
         tell([[f.item.id, f.vector.tolist(), len(found)] for f in found])
 

@@ -14,7 +14,7 @@ from cdim.data import content
 from cdim.errors import DataError, GalleryError, ModelError, UsageError
 from cdim.find.gallery import Gallery
 from cdim.find.index.indexing import index
-from cdim.find.index.sources import Table, listed
+from cdim.find.index.sources import Source, read_table
 from cdim.find.items import Item
 
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
@@ -35,14 +35,13 @@ NAMES = {"red.png", "in side/green.PNG", "in side/deep/blue.jpg"}
 
 
 def run(gallery, source, *, domain=None, table=None, prefix="", data=None, **options):
-    table = Table() if table is None else table
-    listing = listed(str(source), domain, gallery.bundle.gallery, table, prefix, data)
-    return index(gallery, listing, **options)
+    wanted = Source(str(source), table, domain, prefix, data)
+    return index(gallery, wanted.listed(gallery.bundle), **options)
 
 
 def told(summary):
     """What happened, without zeros."""
-    return {k: v for k, v in summary.to_json().items() if v}
+    return {k: v for k, v in summary.to_json().items() if v and k != "items"}
 
 
 def names(gallery):
@@ -54,7 +53,9 @@ def test_a_folder_becomes_a_gallery(gallery, folder):
     summary = run(gallery, folder, progress=lambda *a: calls.append(a), on_put=safe.extend)
     assert told(summary) == {"added": 3, "embedded": 3}
     assert names(gallery) == NAMES == set(safe)
-    assert calls[-1] == (3, 3)
+    assert ("images", 3, 3) in calls
+    assert calls[-1][1:] == (1, 1)
+    assert summary.items == 3
     item = gallery.get("in side/deep/blue.jpg")
     assert item.metadata.keys() == {"folder", "date", "width", "height"}
     assert (item.metadata["folder"], item.metadata["width"]) == ("in side/deep", 8)
@@ -237,7 +238,7 @@ def test_two_folders_in_one_gallery(gallery, folder, tmp_path):
     run(gallery, folder)
     save(tmp_path / "second" / "red.png", BLUE)
     save(tmp_path / "second" / "own.png", BLUE)
-    with pytest.raises(GalleryError, match="--prefix") as error:
+    with pytest.raises(GalleryError, match="prefix") as error:
         run(gallery, tmp_path / "second")
     assert str(folder) in str(error.value)
     assert str(tmp_path / "second") in str(error.value)
@@ -253,7 +254,7 @@ def test_an_item_added_by_itself_is_not_overwritten_or_removed(gallery, folder):
     summary = run(gallery, folder)
     assert (summary.added, summary.removed) == (2, 0)
     assert summary.unreadable.keys() == {"red.png"}
-    assert "--prefix" in summary.unreadable["red.png"]
+    assert "prefix" in summary.unreadable["red.png"]
     assert gallery.vectors(["red.png"]).tolist() == [[0, 250, 0]]
     gallery.remove(["red.png"])
     assert told(run(gallery, folder)) == {"added": 1, "embedded": 1, "unchanged": 2}
@@ -310,7 +311,7 @@ def test_a_folder_that_is_not_mounted_loses_nothing(gallery, folder, tmp_path, s
     with pytest.raises(GalleryError, match="not there now") as error:
         run(gallery, tmp_path / "other")
     assert str(folder) in str(error.value)
-    assert "--prefix" in str(error.value)
+    assert error.value.argument == "prefix"
     assert names(gallery) == NAMES | {"fourth.png"}
     run(gallery, tmp_path / "other", prefix="other/")
     assert names(gallery) > NAMES | {"fourth.png"}
@@ -320,7 +321,7 @@ def test_a_folder_that_is_not_mounted_loses_nothing(gallery, folder, tmp_path, s
 
 def table(tmp_path, text):
     (tmp_path / "more.csv").write_text(text, encoding="utf-8")
-    return Table.read(tmp_path / "more.csv")
+    return tmp_path / "more.csv"
 
 
 def test_a_table_tells_more(gallery, folder, tmp_path, encoder):
@@ -380,7 +381,7 @@ def test_a_dataset_speaks_for_its_own_columns(gallery, folder, tmp_path):
 def test_codes_stay_text(tmp_path):
     texts = ["007", "-01", "00.5", "12E4", "1e5", "0", "0.5", "-3", ".5", "10", "2024-01-02"]
     lines = "".join(f"{i},{text}\n" for i, text in enumerate(texts))
-    rows = table(tmp_path, "id,x\n" + lines).rows
+    rows = read_table(table(tmp_path, "id,x\n" + lines))
     values = [rows[str(i)]["x"] for i in range(len(texts))]
     assert values == [*texts[:5], 0, 0.5, -3, 0.5, 10, "2024-01-02"]
 
@@ -390,14 +391,14 @@ def test_codes_stay_text(tmp_path):
 )
 def test_tables_that_are_none(tmp_path, text):
     with pytest.raises(DataError):
-        table(tmp_path, text)
+        read_table(table(tmp_path, text))
 
 
 def test_tables_with_names_that_metadata_may_not_have(tmp_path):
     with pytest.raises(UsageError, match="digest"):
-        table(tmp_path, "id,digest\na,b\n")
+        read_table(table(tmp_path, "id,digest\na,b\n"))
     with pytest.raises(DataError, match="cannot read"):
-        Table.read(tmp_path / "missing.csv")
+        read_table(tmp_path / "missing.csv")
 
 
 def test_a_dataset_gives_its_gallery(gallery, encoder):

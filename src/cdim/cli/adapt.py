@@ -8,9 +8,10 @@ import click
 
 from cdim.cli import options
 from cdim.cli.export import echo_metrics
+from cdim.cli.failures import Verb
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("bundle")
 @click.argument("pairs", nargs=-1, required=True)
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cdim.cli import options
+from cdim.cli.failures import Verb
 from cdim.cli.progress import progress_bars
 from cdim.errors import training_extra
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from cdim.learn.atlas.report import Atlas
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("model", type=options.PATH)
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
 @click.option(

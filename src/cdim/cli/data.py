@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from cdim.cli import options
+from cdim.cli.failures import VerbGroup
 from cdim.cli.progress import progress_bar
 from cdim.errors import UsageError
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def data() -> None:
     """Known datasets, and what is wrong with one."""
 

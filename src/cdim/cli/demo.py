@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from cdim.cli import options
-from cdim.cli.progress import progress_bar
+from cdim.cli.failures import Verb
+from cdim.cli.progress import progress_bar, progress_bars
 
 MODEL = "default"
 PRODUCTS = "synthetic:1000:1"
@@ -16,7 +17,7 @@ SKETCHES = 200
 SHOWN = 6
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.option(
     "--out",
     type=options.PATH,
@@ -36,7 +37,8 @@ def demo(out: Path) -> None:
     from cdim.data.sets.catalogue import open_dataset
     from cdim.find import page
     from cdim.find.gallery import Gallery
-    from cdim.find.index import indexing, sources
+    from cdim.find.index.indexing import index
+    from cdim.find.index.sources import Source
     from cdim.find.items import Look
     from cdim.metrics.significance import bootstrap
 
@@ -46,9 +48,8 @@ def demo(out: Path) -> None:
     asked = products.where(role="query").take(range(SKETCHES))
     folder = out / "gallery"
     with Gallery.open(folder, MODEL, create=True) as gallery:
-        listing = sources.listed(PRODUCTS, None, gallery.bundle.gallery, sources.Table())
-        with progress_bar("photos") as progress:
-            indexing.index(gallery, listing, progress=progress)
+        with progress_bars() as progress:
+            index(gallery, Source(PRODUCTS).listed(gallery.bundle), progress=progress)
         searches, right = [], []
         with progress_bar("sketches") as progress:
             for done, row in enumerate(asked, start=1):

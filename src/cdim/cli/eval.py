@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cdim.cli import options
+from cdim.cli.failures import Verb
 from cdim.cli.progress import progress_bars
 from cdim.errors import UsageError
 from cdim.judge.options import EvalOptions
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from cdim.metrics.significance import Paired
 
 
-@click.command("eval")
+@click.command("eval", cls=Verb)
 @click.argument("model", type=options.PATH)
 @click.argument("dataset")
 @options.data_root

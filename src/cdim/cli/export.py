@@ -9,10 +9,11 @@ import click
 
 from cdim.bundles.bundle import Bundle, Precision
 from cdim.cli import options
+from cdim.cli.failures import Verb
 from cdim.errors import training_extra
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("run", type=options.PATH)
 @click.option(
     "-o", "--out", type=options.PATH, required=True, metavar="DIR", help="The bundle's folder."

@@ -9,7 +9,7 @@ import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -17,6 +17,26 @@ from cdim.errors import CdimError
 
 STOPPED = "stopped"
 RESUMABLE = "stopped; to go on where it was, run the same command with --resume"
+
+
+class Verb(click.Command):
+    """A command whose errors name the option that cures them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; adds the option to an error that names its parameter."""
+        try:
+            return super().invoke(ctx)
+        except CdimError as error:
+            for option in self.params:
+                if option.name == error.argument and isinstance(option, click.Option):
+                    error.todo += f" ({max(option.opts, key=len)})"
+            raise
+
+
+class VerbGroup(click.Group):
+    """A group of such commands."""
+
+    command_class = Verb
 
 
 @contextmanager

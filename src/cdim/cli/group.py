@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cdim.cli.failures import one_line
+from cdim.cli.failures import VerbGroup, one_line
 from cdim.version import __version__
 
 # verb: (module and attribute, line in `cdim --help`)
@@ -29,7 +29,7 @@ VERBS = {
 }
 
 
-class Verbs(click.Group):
+class Verbs(VerbGroup):
     """A group whose help needs none of the verbs' modules, and whose errors are one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Gives a function of (what, done, total) that draws a bar for each thing that is done."""
+    """Gives a function of (what, done, total) that draws a bar until all of it is done."""
     from tqdm import tqdm
 
     with ExitStack() as closing:
@@ -18,11 +18,11 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
 
         def show(what: str, done: int, total: int) -> None:
             if what not in bars:
-                bars[what] = closing.enter_context(
-                    tqdm(desc=what, unit="", disable=None, leave=False)
-                )
-            bars[what].total = total
+                bar = tqdm(desc=what, total=total, unit="", disable=None, leave=False)
+                bars[what] = closing.enter_context(bar)
             bars[what].update(done - bars[what].n)
+            if done == total:
+                bars.pop(what).close()
 
         yield show
 

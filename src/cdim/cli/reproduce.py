@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cdim.cli import options
-from cdim.cli.failures import resumable
+from cdim.cli.failures import Verb, resumable
 from cdim.cli.results import file, write_page
 from cdim.paper.maker import Maker
 
@@ -23,7 +23,7 @@ RUNS = Path("runs")
 QUICK = RUNS / "quick"
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("table")
 @click.option(
     "--row", "names", multiple=True, metavar="NAME", help="This row of the table alone. Repeatable."

@@ -9,6 +9,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.eval import paired_lines
+from cdim.cli.failures import VerbGroup
 from cdim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ file = click.option(
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=VerbGroup, invoke_without_command=True)
 @file
 @click.pass_context
 def results(ctx: click.Context, file: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cdim.cli import options
+from cdim.cli.failures import Verb
 from cdim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def _weights(
     return found
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("gallery")
 @click.argument("queries", metavar="QUERY...", type=options.PATH, nargs=-1)
 @click.option(

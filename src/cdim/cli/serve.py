@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from cdim.cli import options
+from cdim.cli.failures import Verb
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("gallery")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cdim.cli import options
+from cdim.cli.failures import VerbGroup
 from cdim.data.images import load_stack
 from cdim.errors import UsageError, training_extra
 from cdim.metrics.significance import bootstrap
@@ -24,7 +25,7 @@ FINE = 64
 """Rows and columns of the maps in a picture, at most."""
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def show() -> None:
     """Look inside a trained model."""
 

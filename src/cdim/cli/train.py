@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from cdim.cli import options
-from cdim.cli.failures import resumable
+from cdim.cli.failures import Verb, resumable
 from cdim.errors import training_extra
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("recipe", type=options.PATH)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
 @options.data_root

@@ -32,10 +32,12 @@ BYTES = 256 * 2**20  # pixels waiting to be embedded
 FLUSH = 10_000  # items between flushes: what a kill makes the next opening read again
 BY_ITSELF = (
     "an item of this id was added or given another image by itself, and stays; remove it and index "
-    "again, or give this source a name of its own with --prefix NAME"
+    "again, or give the ids of this source a prefix"
 )
 
-Progress = Callable[[int, int], None]
+GRAPH = "search graph (Ctrl-C waits for it)"
+Progress = Callable[[str, int, int], None]
+"""Is told what is done, and how many of how many."""
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Summary:
         reused: added or replaced ids whose image was known, moved or copied.
         unreadable: what could not be indexed: name and reason.
         unmatched: rows of the table of metadata that name no image.
+        items: how many the gallery holds afterwards.
     """
 
     added: int = 0
@@ -63,6 +66,7 @@ class Summary:
     reused: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     unmatched: tuple[str, ...] = ()
+    items: int = 0
 
     @property
     def changed(self) -> bool:
@@ -102,7 +106,7 @@ def index(
         gallery: where the items go.
         listing: what there is (see `cdim.find.index.sources`).
         keep: leave items whose file is gone.
-        progress: called with (images done, images).
+        progress: is told of images, and of the search graph that a large gallery gets in the end.
         on_put: called with the ids of items that are safe from now on.
 
     Raises:
@@ -147,12 +151,18 @@ class _Indexing:
             else:
                 self._take(found)
             if progress is not None:
-                progress(done, len(entries))
+                progress("images", done, len(entries))
         self._embed()
         if not keep:
             self._remove()
         if self.put_since_flush or self.summary.removed:
             self.gallery.flush()
+        if progress is not None:
+            progress(GRAPH, 0, 1)
+        self.gallery.optimise()
+        if progress is not None:
+            progress(GRAPH, 1, 1)
+        self.summary.items = self.gallery.count()
         return self.summary
 
     def _learn(self) -> None:
@@ -190,7 +200,8 @@ class _Indexing:
                 + ("" if there else gone),
                 "items of one gallery have different ids; a renamed folder is known by more than "
                 "half of them",
-                "give this source a name of its own with --prefix NAME",
+                "give the ids of this source a prefix",
+                argument="prefix",
             )
 
     def _by_itself(self, name: str) -> bool:

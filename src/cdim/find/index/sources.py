@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cdim.bundles.bundle import Bundle
 from cdim.data.images import SUFFIXES, names_image
 from cdim.data.manifest import NO_CAMERA, Row, absolute
+from cdim.data.sets.catalogue import KNOWN, open_dataset
 from cdim.errors import DataError
 from cdim.find import filters
 from cdim.find.items import Value
@@ -25,6 +27,8 @@ OF_FILES = frozenset(("folder", "date", "width", "height"))
 """What every file of a folder tells of itself."""
 OF_ROWS, CAMERA = ("instance", "category", "domain", "split"), "camera"
 """What a dataset tells of its images, beside its further columns."""
+Table = Mapping[str, Mapping[str, Value]]
+"""Metadata by the name of its image."""
 _CODE = re.compile(r"[+-]?0\d|.*[eE]", re.DOTALL)
 
 
@@ -83,55 +87,87 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Metadata by the name of an image.
+class Source:
+    """Where the items of a gallery come from.
 
     Args:
-        rows: metadata by what the key column says.
+        place: a folder, or a dataset as `cdim.data.sets.catalogue.open_dataset` takes it.
+        metadata: a CSV file with more of each image (see `read_table`).
+        domain: what all images are; None for what a dataset says, or what the model's galleries
+            hold in a folder.
+        prefix: put before every id, with a slash between them.
+        data: the data root of known datasets.
     """
 
-    rows: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    place: str
+    metadata: Path | None = None
+    domain: str | None = None
+    prefix: str = ""
+    data: Path | None = None
 
-    def of(self, *names: str) -> tuple[str, Mapping[str, Value]]:
-        """The first of an image's names that has a row, and that row; "" and {} for none."""
-        found = next((name for name in names if name in self.rows), "")
-        return found, self.rows.get(found, {})
-
-    @classmethod
-    def read(cls, path: Path) -> Table:
-        """Reads a CSV with a column id, path or source; numbers become numbers.
+    def listed(self, bundle: Bundle) -> Listing:
+        """All images of the source, for a gallery of a model.
 
         Raises:
-            DataError: no such file, no such column, or lines of unequal length.
-            UsageError: a column whose name metadata may not have.
+            DataError: no such source, no images in it, or no table of metadata.
+            ModelError: images of a domain that the model does not know.
         """
-        try:
-            lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        table = {} if self.metadata is None else read_table(self.metadata)
+        name = self.prefix.rstrip("/")
+        prefix = f"{name}/" if name else ""
+        if self.place not in KNOWN and os.path.isdir(self.place):
+            found = _folder(self.place, self.domain or bundle.gallery, table, prefix)
+        else:
+            found = _dataset(self, table, prefix)
+        if not found.entries:
+            why = next(iter(found.unreadable.values()), "")
             raise DataError(
-                f"cannot read {path} ({error})", "metadata is a UTF-8 CSV file", "check the path"
-            ) from None
-        header, *rows = [line for line in lines if line] or [[]]
-        key = next((name for name in KEYS if name in header), None)
-        wrong = [line for line in rows if len(line) != len(header)]
-        if key is None or wrong or len(set(header)) != len(header):
-            raise DataError(
-                f"{path} has the columns {', '.join(header) or '(none)'}"
-                + (f" and a line of {len(wrong[0])} values" if wrong else ""),
-                f"one of {', '.join(KEYS)} names the image, every name is there once, and every "
-                "line has a value a column",
-                "correct the file",
+                f"no images in {self.place}" + (f" ({why})" if why else ""),
+                f"images end in {', '.join(SUFFIXES)}",
+                "check the path; nothing was removed from the gallery",
             )
-        place = header.index(key)
-        table = {
-            line[place]: typed(
-                {name: line[i] for i, name in enumerate(header) if i != place and line[i]}
-            )
-            for line in rows
-        }
-        for metadata in table.values():
-            filters.check_metadata(metadata)
-        return cls(table)
+        for domain in {entry.domain for entry in found.entries.values()}:
+            bundle.taken_as(domain)
+        return found
+
+
+def read_table(path: Path) -> Table:
+    """Reads metadata from a CSV with a column id, path or source; numbers become numbers.
+
+    Returns:
+        Metadata by the name of its image.
+
+    Raises:
+        DataError: no such file, no such column, or lines of unequal length.
+        UsageError: a column whose name metadata may not have.
+    """
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"cannot read {path} ({error})", "metadata is a UTF-8 CSV file", "check the path"
+        ) from None
+    header, *rows = [line for line in lines if line] or [[]]
+    key = next((name for name in KEYS if name in header), None)
+    wrong = [line for line in rows if len(line) != len(header)]
+    if key is None or wrong or len(set(header)) != len(header):
+        raise DataError(
+            f"{path} has the columns {', '.join(header) or '(none)'}"
+            + (f" and a line of {len(wrong[0])} values" if wrong else ""),
+            f"one of {', '.join(KEYS)} names the image, every name is there once, and every "
+            "line has a value a column",
+            "correct the file",
+        )
+    place = header.index(key)
+    table: Table = {
+        line[place]: typed(
+            {name: line[i] for i, name in enumerate(header) if i != place and line[i]}
+        )
+        for line in rows
+    }
+    for metadata in table.values():
+        filters.check_metadata(metadata)
+    return table
 
 
 def typed(texts: Mapping[str, str]) -> dict[str, Value]:
@@ -141,43 +177,6 @@ def typed(texts: Mapping[str, str]) -> dict[str, Value]:
 
 def _number(text: str) -> int | float | None:
     return None if _CODE.match(text) else filters.number(text)
-
-
-def listed(
-    source: str,
-    domain: str | None,
-    default: str,
-    table: Table,
-    prefix: str = "",
-    data: Path | None = None,
-) -> Listing:
-    """Lists a source.
-
-    Args:
-        source: a folder, or a dataset as `cdim.data.sets.catalogue.open_dataset` takes it.
-        domain: what all images are; None for what a dataset says, or `default` in a folder.
-        default: the domain of a folder's images.
-        table: more metadata.
-        prefix: put before every id.
-        data: the data root of known datasets.
-
-    Raises:
-        DataError: no such source, or no images in it.
-    """
-    from cdim.data.sets.catalogue import KNOWN
-
-    if source not in KNOWN and os.path.isdir(source):
-        found = _folder(source, domain or default, table, prefix)
-    else:
-        found = _dataset(source, domain, table, prefix, data)
-    if not found.entries:
-        why = next(iter(found.unreadable.values()), "")
-        raise DataError(
-            f"no images in {source}" + (f" ({why})" if why else ""),
-            f"images end in {', '.join(SUFFIXES)}",
-            "check the path; nothing was removed from the gallery",
-        )
-    return found
 
 
 def _folder(source: str, domain: str, table: Table, prefix: str) -> Listing:
@@ -204,34 +203,36 @@ def _folder(source: str, domain: str, table: Table, prefix: str) -> Listing:
             if not filters.is_utf8(below):
                 unreadable[ascii(below)] = "its name is not UTF-8: rename it"
                 continue
-            key, told = table.of(below, path, prefix + below)
+            key, told = _row(table, below, path, prefix + below)
             used.add(key)
             known = {"folder": os.path.dirname(below), **told}
             known = {name: value for name, value in known.items() if value != ""}
             entries[prefix + below] = Entry(prefix + below, path, domain, known, True, OF_FILES)
-    return Listing(root, entries, unreadable, tuple(unseen), tuple(set(table.rows) - used))
+    return Listing(root, entries, unreadable, tuple(unseen), tuple(set(table) - used))
 
 
-def _dataset(
-    source: str, domain: str | None, table: Table, prefix: str, data: Path | None
-) -> Listing:
-    from cdim.data.sets.catalogue import open_dataset
-
-    manifest = open_dataset(source, data).manifest
+def _dataset(source: Source, table: Table, prefix: str) -> Listing:
+    manifest = open_dataset(source.place, source.data).manifest
     if any(manifest.role != ""):
         manifest = manifest.where(role="gallery")
     entries: dict[str, Entry] = {}
     used: set[str] = set()
     for row in manifest:
         locator = str(absolute(row.source, manifest.root))
-        key, told = table.of(str(row.source), locator)
+        key, told = _row(table, str(row.source), locator)
         used.add(key)
         name = f"{prefix}{row.source}"
         known = filters.check_metadata({**_known(row), **told})
         own = frozenset((*OF_ROWS, CAMERA, *row.metadata))
-        entries[name] = Entry(name, locator, domain or row.domain, known, False, own)
-    root = os.path.abspath(source) if os.path.exists(source) else source
-    return Listing(root, entries, unmatched=tuple(set(table.rows) - used))
+        entries[name] = Entry(name, locator, source.domain or row.domain, known, False, own)
+    root = os.path.abspath(source.place) if os.path.exists(source.place) else source.place
+    return Listing(root, entries, unmatched=tuple(set(table) - used))
+
+
+def _row(table: Table, *names: str) -> tuple[str, Mapping[str, Value]]:
+    """The first of an image's names that has a row, and that row; "" and {} for none."""
+    found = next((name for name in names if name in table), "")
+    return found, table.get(found, {})
 
 
 def _known(row: Row) -> dict[str, Value]:

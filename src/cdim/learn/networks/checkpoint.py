@@ -30,7 +30,8 @@ def write(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         path,
         save(plain, metadata={"cdim": json.dumps(meta)}),
         TrainingError,
-        "make room, then resume the training; earlier checkpoints are untouched",
+        "earlier checkpoints are untouched; make room, then resume the training",
+        argument="resume",
     )
 
 

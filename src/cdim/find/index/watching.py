@@ -1,0 +1,52 @@
+"""Keeps a gallery in step with a folder that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cdim.errors import CdimError
+from cdim.find.gallery import Embeds, Gallery
+from cdim.find.index.indexing import Progress, Summary, index
+from cdim.find.index.sources import Source
+
+AGAIN = 2.0
+"""Seconds until a folder that could not be indexed is tried again."""
+
+
+def watch(
+    source: Source,
+    place: str | Path,
+    encoder: Embeds,
+    *,
+    keep: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Summary | CdimError]:
+    """Indexes whenever a folder changes, until it is closed; the gallery is free in between.
+
+    Args:
+        source: the folder.
+        place: the gallery, which is there.
+        encoder: its model.
+        keep, progress: as for `cdim.find.index.indexing.index`.
+
+    Yields:
+        What each indexing did, or why it could not; then it is tried again.
+    """
+    from watchfiles import watch as changes
+
+    behind = True  # what changed before the watcher was there
+    for changed in changes(
+        source.place, rust_timeout=int(1000 * AGAIN), yield_on_timeout=True, raise_interrupt=False
+    ):
+        if not (changed or behind):
+            continue
+        try:
+            with Gallery.open(place, encoder) as gallery:
+                listing = source.listed(gallery.bundle)
+                summary = index(gallery, listing, keep=keep, progress=progress)
+            behind = False
+            yield summary
+        except CdimError as error:
+            behind = True
+            yield error
