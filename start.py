@@ -78,7 +78,7 @@ def install(extras):
     say("installing cdim" + project[len(str(ROOT)) :] + "; " + large + "this happens once")
     for command in (
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv"],
-        ["-m", "uv", "pip", "install", "--python", str(PYTHON), "--editable", project],
+        ["-m", "uv", "pip", "install", "--quiet", "--python", str(PYTHON), "--editable", project],
     ):
         if subprocess.call([str(PYTHON), *command], cwd=str(ROOT)) != 0:
             raise SetupError(

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 
@@ -96,7 +98,10 @@ def test_the_demo_end_to_end_with_fewer_products(tmp_path, monkeypatch, call):
     share = float(done.stdout.partition("comes first for ")[2].partition("%")[0])
     assert share > 100 / 30 * 3
     assert (tmp_path / "demo" / "found.html").is_file()
-    search = done.stdout.partition("is found: cdim ")[2].splitlines()[0].split()
+    program, *search = shlex.split(
+        done.stdout.partition("search with a sketch: ")[2].splitlines()[0]
+    )
+    assert shutil.which(program)  # it works as pasted, also where cdim is not on the path
     assert call(*search).exit_code == 0
     again = call("demo", "--out", tmp_path / "demo")
     assert again.stdout == done.stdout

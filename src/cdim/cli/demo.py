@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -67,6 +69,17 @@ def demo(out: Path) -> None:
         )
     sketch = out / "sketch.png"
     Image.fromarray(read(asked.source[right.index(True) if any(right) else 0])).save(sketch)
-    click.echo(f"look at the first {SHOWN} searches: {out / 'found.html'}")
-    click.echo(f"search yourself, with one that is found: cdim search {folder} {sketch}")
-    click.echo(f"draw in a browser: cdim serve {folder}")
+    cdim = _command()
+    click.echo(f"the first {SHOWN} searches, to look at: {out / 'found.html'}")
+    click.echo(f"search with a sketch: {cdim} search {folder} {sketch}")
+    click.echo(f"draw in a browser: {cdim} serve {folder}")
+
+
+def _command() -> str:
+    """How to call this cdim from here: by its name where the shell finds it, else by its file."""
+    beside = Path(sys.executable).parent
+    found = shutil.which("cdim")
+    if found and Path(found).parent == beside:
+        return "cdim"
+    script = beside / "cdim"
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
