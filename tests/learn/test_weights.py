@@ -140,7 +140,8 @@ def test_a_network_that_timm_has_no_weights_of_is_told():
         load_pretrained(network, recipe("timm", without))
 
 
-def test_without_internet_timm_says_what_to_do(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_without_internet_timm_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match=r"needs internet.*pypi:"):
         loaded("timm", "mobilenetv2_100")
