@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from cdim.data.synthetic import dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("CDIM_STRICT") == "1"
@@ -26,6 +29,23 @@ def data_root() -> Path:
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on the caller's data root; one that needs it asks for `data_root`."""
     monkeypatch.delenv("CDIM_DATA", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _products_are_drawn_once() -> Iterator[None]:
+    """Drawing is most of the cost of a test on made-up products, and gives the same every time.
+
+    tests/data/test_synthetic.py, which tests the drawing, takes the cache away.
+    """
+    kept = functools.lru_cache(maxsize=2000)(dataset.render)
+
+    @functools.wraps(dataset.render)
+    def render(locator: str) -> Any:
+        return kept(locator).copy()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "render", render)
+        yield
 
 
 def _refuse_skip(report: Any, allowed: bool) -> None:

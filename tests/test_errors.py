@@ -5,15 +5,17 @@ Wrong command lines and unknown recipe keys are in tests/cli/test_failures.py.
 
 from __future__ import annotations
 
+import errno
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.io
+from click.testing import CliRunner
 from PIL import Image
+
+from cdim.cli import cdim
 
 RECIPE = """
 name = "tiny"
@@ -33,27 +35,21 @@ evaluate_every = 1
 
 
 @pytest.fixture
-def train(tmp_path):
-    """`cdim train` in a process of its own."""
+def train(tmp_path, monkeypatch):
+    """`cdim train` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
 
-    def run(data, *arguments, **environment):
-        (tmp_path / "r.toml").write_text(RECIPE.format(data=data), encoding="utf-8")
-        command = [sys.executable, "-m", "cdim", "train", "r.toml", "--out", "run"]
-        return subprocess.run(
-            [*command, "--device", "cpu", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def run(data, *arguments):
+        Path("r.toml").write_text(RECIPE.format(data=data), encoding="utf-8")
+        command = ["train", "r.toml", "--out", "run", "--device", "cpu"]
+        return CliRunner().invoke(cdim, [*command, *arguments])
 
     return run
 
 
 def fails_in_one_line(done, *words):
     """The bars of tqdm end in a carriage return or a line of their own; the error is one line."""
-    assert done.returncode == 2, done.stderr
+    assert done.exit_code == 2, done.stderr
     assert "Traceback" not in done.stderr
     lines = done.stderr.strip().splitlines()
     errors = [line for line in lines if line.startswith("error: ")]
@@ -105,7 +101,7 @@ def kept(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_loss_that_is_no_number_and_what_was_trained_before(train, tmp_path):
-    assert train("synthetic:9", "--set", "loop.steps=1").returncode == 0
+    assert train("synthetic:9", "--set", "loop.steps=1").exit_code == 0
     before = kept(tmp_path / "run")
     assert len(before) == 2
     other = ["--set", "optimiser.lr=1e30", "--out", "other"]
@@ -113,25 +109,19 @@ def test_a_loss_that_is_no_number_and_what_was_trained_before(train, tmp_path):
     assert kept(tmp_path / "run") == before
 
 
-FULL = """
-import errno, os
-original = os.replace
-def replace(source, target):
-    if str(target).endswith("last.safetensors"):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    return original(source, target)
-if os.environ.get("DISK") == "full":
-    os.replace = replace
-"""
+def test_a_full_disk_and_what_was_trained_before(train, tmp_path, monkeypatch):
+    replace = os.replace
 
+    def full(source, target):
+        if str(target).endswith("last.safetensors"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(source, target)
 
-def test_a_full_disk_and_what_was_trained_before(train, tmp_path):
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(FULL, encoding="utf-8")
-    path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
-    assert train("synthetic:9", "--set", "loop.steps=1").returncode == 0
+    assert train("synthetic:9", "--set", "loop.steps=1").exit_code == 0
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
-    done = train("synthetic:9", "--resume", PYTHONPATH=path.rstrip(os.pathsep), DISK="full")
-    fails_in_one_line(done, "No space left", "--resume")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        done = train("synthetic:9", "--resume")
+    fails_in_one_line(done, "No space left", "resume the training")
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
-    assert train("synthetic:9", "--resume").returncode == 0
+    assert train("synthetic:9", "--resume").exit_code == 0

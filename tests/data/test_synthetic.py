@@ -15,6 +15,12 @@ from cdim.errors import DataError, ImageError
 CATEGORIES = ("shoe", "chair", "bag")
 
 
+@pytest.fixture(autouse=True)
+def _drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is taken from the cache of tests/conftest.py."""
+    monkeypatch.setattr(dataset, "render", dataset.render.__wrapped__)  # type: ignore[attr-defined]
+
+
 def test_same_locator_same_pixels_whatever_numpy_was_doing() -> None:
     for locator in ("synthetic:shoe/3/14/photo", "synthetic:bag/3/14/sketch/2/1"):
         first = dataset.render(locator)
