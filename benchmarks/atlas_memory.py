@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tomli_w
 
-from cdim.learn.atlas.survey import Asked, survey
+from cdim.learn.atlas.survey import AtlasOptions, survey
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "recipe.toml"
         path.write_text(tomli_w.dumps(recipe), encoding="utf-8")
-        wanted = Asked(treatments=tuple(asked.treatment or ()), instances=asked.images // 2)
+        wanted = AtlasOptions(treatments=tuple(asked.treatment or ()), instances=asked.images // 2)
         start = time.monotonic()
 
         def show(what: str, done: int, total: int) -> None:

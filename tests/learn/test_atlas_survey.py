@@ -19,7 +19,7 @@ from cdim.judge.held_out import paired
 from cdim.learn.atlas import page
 from cdim.learn.atlas import survey as surveys
 from cdim.learn.atlas.scoring import cosines, make_folds
-from cdim.learn.atlas.survey import Asked, survey
+from cdim.learn.atlas.survey import AtlasOptions, survey
 from cdim.learn.export.export import export
 from cdim.learn.networks.embedder import load_run
 from cdim.learn.recipes.recipe import read_recipe
@@ -40,7 +40,7 @@ def run(small, tmp_path_factory):
 def made(run, tmp_path_factory):
     """An atlas of the run."""
     folder = tmp_path_factory.mktemp("atlases") / "atlas"
-    return survey(run, [DATA], folder, Asked(taps=TAPS)), folder
+    return survey(run, [DATA], folder, AtlasOptions(taps=TAPS)), folder
 
 
 def test_it_writes_numbers_a_page_a_picture_and_a_recipe_and_leaves_nothing_else(made):
@@ -69,7 +69,7 @@ def test_only_the_train_split_is_looked_at(made):
 
 
 def test_the_recipe_gives_what_was_measured(run, tmp_path):
-    atlas = survey(run, [DATA], tmp_path / "atlas", Asked(taps=TAPS, treatments=("root",)))
+    atlas = survey(run, [DATA], tmp_path / "atlas", AtlasOptions(taps=TAPS, treatments=("root",)))
     plan = read_recipe(tmp_path / "atlas" / "recipe.toml")
     assert (plan.loop.steps, plan.data.train) == (0, (DATA,))
     again = train(tmp_path / "atlas" / "recipe.toml", out=tmp_path / "again", device="cpu")
@@ -94,7 +94,7 @@ def test_the_recipe_becomes_a_bundle_with_its_head(made, tmp_path):
 
 def test_the_same_again_gives_the_same(made, run, tmp_path):
     atlas, _ = made
-    asked = Asked(taps=TAPS, treatments=("pairs", "l2"))
+    asked = AtlasOptions(taps=TAPS, treatments=("pairs", "l2"))
     one, two = (survey(run, [DATA], tmp_path / name, asked) for name in ("one", "two"))
     assert (tmp_path / "one/atlas.json").read_bytes() == (tmp_path / "two/atlas.json").read_bytes()
     assert one == two
@@ -145,7 +145,7 @@ def test_a_recipe_with_random_weights_is_left_to_be_trained(small, tmp_path, nam
         },
     )
     (tmp_path / "r.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
-    asked = Asked(treatments=("l2", "pairs"), budget=2000, instances=16)
+    asked = AtlasOptions(treatments=("l2", "pairs"), budget=2000, instances=16)
     atlas = survey(tmp_path / "r.toml", [DATA], tmp_path / "atlas", asked)
     assert atlas.images == 32
     assert atlas.choice.dim <= 2000
@@ -161,23 +161,28 @@ def test_what_cannot_be_is_told_before_anything_is_run(run, tmp_path, monkeypatc
     wrong: list[tuple[dict[str, object], type[CdimError], str]] = [
         ({"folder": tmp_path / "full"}, UsageError, "not overwritten"),
         ({"model": tmp_path / "none"}, ModelError, "neither a run nor a recipe"),
-        ({"asked": Asked(instances=2)}, UsageError, "4 or more"),
-        ({"asked": Asked(treatments=("rooted",))}, UsageError, "did you mean 'root'"),
-        ({"asked": Asked(budget=3)}, UsageError, "--budget 3"),
+        ({"asked": AtlasOptions(instances=2)}, UsageError, "4 or more"),
+        ({"asked": AtlasOptions(treatments=("rooted",))}, UsageError, "did you mean 'root'"),
+        ({"asked": AtlasOptions(budget=3)}, UsageError, "--budget 3"),
     ]
     for given, kind, message in wrong:
-        whole = {"model": run, "datasets": [DATA], "folder": tmp_path / "a", "asked": Asked()}
+        whole = {
+            "model": run,
+            "datasets": [DATA],
+            "folder": tmp_path / "a",
+            "asked": AtlasOptions(),
+        }
         with pytest.raises(kind, match=message):
             survey(**{**whole, **given})
     monkeypatch.setattr(surveys, "MOST_IMAGES", 20)
     with pytest.raises(UsageError, match=r"20 images at most; .*--instances"):
-        survey(run, [DATA], tmp_path / "a", Asked())
+        survey(run, [DATA], tmp_path / "a", AtlasOptions())
 
 
 def test_a_stopped_run_is_refused(run, tmp_path, monkeypatch):
     monkeypatch.setattr(surveys, "is_over", lambda _run: False)
     with pytest.raises(ModelError, match="not trained to its end"):
-        survey(run, [DATA], tmp_path / "a", Asked())
+        survey(run, [DATA], tmp_path / "a", AtlasOptions())
 
 
 MEMORY = """

@@ -88,7 +88,7 @@ def atlas(
     """  # noqa: D301 - click wants the character
     with training_extra():
         from cdim.learn.atlas import survey
-    asked = survey.Asked(taps, treatments, regularisation, budget, instances, seed)
+    asked = survey.AtlasOptions(taps, treatments, regularisation, budget, instances, seed)
     with progress_bars() as progress:
         found = survey.survey(model, datasets, out, asked, data, device, progress)
     _echo(found, out)

@@ -17,7 +17,7 @@ from cdim.metrics.significance import bootstrap
 
 if TYPE_CHECKING:
     from cdim.data.manifest import Manifest
-    from cdim.learn.inspect.activations import Agreement
+    from cdim.learn.inspect.activations import FilterAgreement
     from cdim.metrics.significance import Estimate
 
 
@@ -164,7 +164,7 @@ def _label(number: int, margin: Estimate) -> str:
     return f"filter {number}\nmargin {margin.value:+.2f}\n{interval}"
 
 
-def _table(found: Agreement) -> str:
+def _table(found: FilterAgreement) -> str:
     """Every filter as a line of CSV, best first."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -175,7 +175,7 @@ def _table(found: Agreement) -> str:
     return text.getvalue()
 
 
-def _summary(found: Agreement, estimates: dict[int, Estimate]) -> str:
+def _summary(found: FilterAgreement, estimates: dict[int, Estimate]) -> str:
     lines = [
         f"{'filter':>6}  {'margin':>7}  {'95 % interval':<18}{'acc@1 %':>8}  {'fires in %':>10}"
     ]

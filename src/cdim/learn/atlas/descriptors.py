@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cdim.data import images
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError
 from cdim.learn.atlas.cells import Cell
-from cdim.learn.networks.embedder import Embedder, as_input
+from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.fusion import as_map, build_pool
 
 BATCH = 16
@@ -95,14 +94,9 @@ def record(
         pool.to(embedder.device)
     with ExitStack() as opened, torch.inference_mode():
         files = [opened.enter_context(_file(folder, kept, cell).open("wb")) for cell in kept]
-        for start in range(0, len(manifest), LOADED):
-            rows = range(start, min(start + LOADED, len(manifest)))
-            stack = images.load_stack(manifest.take(rows), embedder.preprocess)
-            for first in range(0, len(stack), BATCH):
-                batch = torch.from_numpy(embedder.preprocess(stack[first : first + BATCH]))
-                looks = embedder.looks(
-                    as_input(batch, embedder.device, embedder.recipe.loop.channels_last)
-                )
+        for stack in embedder.load(manifest, LOADED, progress):
+            for _, pixels in embedder.inputs(stack, BATCH):
+                looks = embedder.looks(pixels)
                 for cell, pool, file in zip(kept, pools, files, strict=True):
                     each = torch.stack([pool(as_map(look[cell.tap])).float() for look in looks])
                     found = each.mean(0).cpu().numpy()
@@ -113,8 +107,6 @@ def record(
                             "check the model's weights, or leave the tap out with --tap",
                         )
                     file.write(found.astype(_TYPE, copy=False).tobytes())
-            if progress is not None:
-                progress(rows.stop, len(manifest))
     return Descriptors(folder, kept, len(manifest))
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cdim.judge.templates import render
 from cdim.learn.atlas.cells import POOLS
 from cdim.learn.atlas.report import Atlas, Match, Selected
-from cdim.metrics.significance import Estimate
 
 WIDTH, HEIGHT = 58, 42
 """Of a cell of the heat map."""
@@ -17,52 +15,6 @@ SHOWN = 15
 """Matches of each kind on the page."""
 _COLOURS = ((247, 251, 255), (198, 219, 239), (107, 174, 214), (33, 113, 181), (8, 48, 107))
 """From the worst cell of a picture to its best (ColorBrewer's Blues)."""
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """One cell of the heat map, ready to draw."""
-
-    x: int
-    y: int
-    fill: str
-    ink: str
-    value: str
-    interval: str
-    words: str
-    order: int | None
-
-
-@dataclass(frozen=True)
-class _Heat:
-    """One heat map, ready to draw."""
-
-    title: str
-    columns: list[str]
-    rows: tuple[str, ...]
-    cells: list[_Drawn]
-    absent: list[tuple[int, int, str]]
-    low: str
-    high: str
-    colours: list[str]
-
-
-@dataclass(frozen=True)
-class _Bar:
-    """A part's margin in one match: per cent of the widest on the page, and where it starts."""
-
-    left: float
-    width: float
-    margin: float
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One match, ready to print."""
-
-    match: Match
-    bars: list[_Bar]
-    margin: float
 
 
 def picture(atlas: Atlas) -> str:
@@ -106,7 +58,8 @@ def _interval(found: Any) -> str:
     return f"[{_percent(found.low)}, {_percent(found.high)}]"
 
 
-def _heat(atlas: Atlas, shown: Selected) -> _Heat:
+def _heat(atlas: Atlas, shown: Selected) -> dict[str, Any]:
+    """One heat map, ready to draw."""
     name = shown.treatment.name
     columns = [layer.tap for layer in atlas.layers]
     values = [each.scores[name].acc_1.value for each in atlas.cells]
@@ -116,37 +69,36 @@ def _heat(atlas: Atlas, shown: Selected) -> _Heat:
         score = each.scores[name]
         share = (score.acc_1.value - low) / (high - low) if high > low else 1.0
         cells.append(
-            _Drawn(
-                WIDTH * columns.index(each.cell.tap),
-                HEIGHT * POOLS.index(each.cell.pool),
-                _colour(share),
-                "#ffffff" if share > 0.55 else "#1d1f21",
-                _percent(score.acc_1.value),
-                _rounded(score.acc_1),
-                f"{each.cell}: {each.cell.dim:,} dimensions, acc@1 {_percent(score.acc_1.value)} % "
-                f"{_interval(score.acc_1)}, MRR {score.mrr:.3f}",
-                shown.cells.index(each.cell) + 1 if each.cell in shown.cells else None,
-            )
+            {
+                "x": WIDTH * columns.index(each.cell.tap),
+                "y": HEIGHT * POOLS.index(each.cell.pool),
+                "fill": _colour(share),
+                "ink": "#ffffff" if share > 0.55 else "#1d1f21",
+                "value": _percent(score.acc_1.value),
+                "interval": f"{100 * score.acc_1.low:.0f}-{100 * score.acc_1.high:.0f}",
+                "words": f"{each.cell}: {each.cell.dim:,} dimensions, acc@1 "
+                f"{_percent(score.acc_1.value)} % {_interval(score.acc_1)}, MRR {score.mrr:.3f}",
+                "order": shown.cells.index(each.cell) + 1 if each.cell in shown.cells else None,
+            }
         )
-    absent = [
-        (WIDTH * number, HEIGHT * POOLS.index(pool), f"{layer.tap} ({pool}): {why}")
-        for number, layer in enumerate(atlas.layers)
-        for pool, why in layer.absent.items()
-    ]
-    return _Heat(
-        f"{atlas.backbone}: acc@1 in % on {atlas.queries:,} held-out queries, {shown.words}",
-        [f"{layer.tap} {layer.size[0]}×{layer.size[1]}×{layer.channels}" for layer in atlas.layers],
-        POOLS,
-        cells,
-        absent,
-        _percent(low),
-        _percent(high),
-        [_colour(step / 20) for step in range(21)],
-    )
-
-
-def _rounded(found: Estimate) -> str:
-    return f"{100 * found.low:.0f}-{100 * found.high:.0f}"
+    return {
+        "title": f"{atlas.backbone}: acc@1 in % on {atlas.queries:,} held-out queries, "
+        f"{shown.words}",
+        "columns": [
+            f"{layer.tap} {layer.size[0]}×{layer.size[1]}×{layer.channels}"
+            for layer in atlas.layers
+        ],
+        "rows": POOLS,
+        "cells": cells,
+        "absent": [
+            (WIDTH * number, HEIGHT * POOLS.index(pool), f"{layer.tap} ({pool}): {why}")
+            for number, layer in enumerate(atlas.layers)
+            for pool, why in layer.absent.items()
+        ],
+        "low": _percent(low),
+        "high": _percent(high),
+        "colours": [_colour(step / 20) for step in range(21)],
+    }
 
 
 def _colour(share: float) -> str:
@@ -159,13 +111,17 @@ def _colour(share: float) -> str:
     return "#" + "".join(f"{level:02x}" for level in mixed)
 
 
-def _rows(shown: Sequence[Match]) -> list[_Row]:
+def _rows(shown: Sequence[Match]) -> list[dict[str, Any]]:
+    """Matches, each with its parts' margins as bars: per cent of the widest on the page."""
     widest = max((abs(m) for match in shown for m in match.margins), default=1.0) or 1.0
     return [
-        _Row(
-            match,
-            [_Bar(50 + min(0.0, 50 * m / widest), 50 * abs(m) / widest, m) for m in match.margins],
-            sum(match.margins),
-        )
+        {
+            "match": match,
+            "bars": [
+                {"left": 50 + min(0.0, 50 * m / widest), "width": 50 * abs(m) / widest, "margin": m}
+                for m in match.margins
+            ],
+            "margin": sum(match.margins),
+        }
         for match in shown
     ]

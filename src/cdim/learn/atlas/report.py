@@ -12,7 +12,7 @@ from cdim.data.manifest import Manifest
 from cdim.learn.atlas.cells import POOLS, Cell, why_not
 from cdim.learn.atlas.contributions import Contributions
 from cdim.learn.atlas.selection import Explored, Step
-from cdim.learn.atlas.shortening import Form
+from cdim.learn.atlas.shortening import ShortForm
 from cdim.learn.atlas.treatments import Treatment
 from cdim.learn.networks.taps import Tap
 from cdim.metrics.significance import Estimate, Paired, bootstrap, paired_test
@@ -99,7 +99,7 @@ class Shorter:
 
 
 @dataclass(frozen=True)
-class Part:
+class PartGain:
     """What a part of the chosen fusion adds.
 
     Args:
@@ -173,7 +173,7 @@ class Atlas:
     last_layer: Accuracy
     gain: Paired
     forms: tuple[Shorter, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[PartGain, ...]
     matches: tuple[Match, ...]
 
     @property
@@ -216,9 +216,9 @@ def selected(explored: Explored) -> Selected:
     )
 
 
-def shorter(forms: Sequence[Form]) -> tuple[Shorter, ...]:
+def shorter(forms: Sequence[ShortForm]) -> tuple[Shorter, ...]:
     """Each form beside the longest of its kind: a projection's own, or the whole fusion."""
-    longest: dict[str, Form] = {}
+    longest: dict[str, ShortForm] = {}
     for form in forms:
         own = form.how if form.how.startswith("projected") else "whole"
         longest.setdefault(own, form)
@@ -231,10 +231,10 @@ def shorter(forms: Sequence[Form]) -> tuple[Shorter, ...]:
     return tuple(found)
 
 
-def parts(found: Contributions) -> tuple[Part, ...]:
+def parts(found: Contributions) -> tuple[PartGain, ...]:
     """What each part adds, over all queries."""
     return tuple(
-        Part(
+        PartGain(
             cell,
             float(found.margins[:, number].mean()),
             float((found.margins[:, number] > 0).mean()),

@@ -96,25 +96,24 @@ def check_budget(cells: Sequence[Cell], budget: int) -> None:
         )
 
 
-def explore(scorer: Scorer, cells: Sequence[Cell], budget: int, level: float = LEVEL) -> Explored:
+def explore(scorer: Scorer, cells: Sequence[Cell], budget: int) -> Explored:
     """Judges every cell under a treatment, and chooses a fusion.
 
     Args:
         scorer: of the treatment.
         cells: candidates, by depth.
         budget: most dimensions of the fusion; see `check_budget`.
-        level: chance to take a useless cell, at each step.
     """
     single = np.stack([scorer.reciprocal_ranks([cell]) for cell in cells])
     sizes = [len(fold.queries) for fold in scorer.folds]
     part = np.repeat(np.arange(len(sizes)), sizes)
     everything = np.full(len(part), True)
-    steps = forward(scorer, cells, budget, everything, level)
+    steps = forward(scorer, cells, budget, everything)
     chosen = scorer.reciprocal_ranks([step.cell for step in steps if step.taken])
     without, fusions = [], []
     for number in range(len(sizes)):
         others = part != number
-        path = forward(scorer, cells, budget, others, level)
+        path = forward(scorer, cells, budget, others)
         fusion = tuple(step.cell for step in path if step.taken)
         found = scorer.reciprocal_ranks(fusion)
         without.append((float(found[others].mean()), found[~others]))

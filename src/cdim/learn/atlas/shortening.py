@@ -25,7 +25,7 @@ _TINY = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Form:
+class ShortForm:
     """One form of the fusion.
 
     Args:
@@ -58,7 +58,7 @@ def shorten(
     folds: Sequence[Fold],
     filters: NDArray[np.intp],
     treatment: Treatment,
-) -> list[Form]:
+) -> list[ShortForm]:
     """The fusion whole, with fewer filters, with fewer values, and projected.
 
     Args:
@@ -83,7 +83,9 @@ def shorten(
             ranks = fold.reciprocal_ranks(_kernel(short, how, treatment))
             found.setdefault((how, number), []).append((short.shape[1], ranks))
     return [
-        Form(how, round(np.mean([dim for dim, _ in parts])), np.concatenate([r for _, r in parts]))
+        ShortForm(
+            how, round(np.mean([dim for dim, _ in parts])), np.concatenate([r for _, r in parts])
+        )
         for (how, _), parts in found.items()
     ]
 

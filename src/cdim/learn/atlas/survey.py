@@ -41,7 +41,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class AtlasOptions:
     """What the atlas is to be.
 
     Args:
@@ -51,7 +51,6 @@ class Asked:
         budget: most dimensions of the fusion.
         instances: this many only, drawn by `seed`; None for all.
         seed: of that draw and of the folds.
-        level: chance to take a useless cell, at each step of the selection.
     """
 
     taps: tuple[str, ...] = ()
@@ -60,14 +59,13 @@ class Asked:
     budget: int = MOST_FEATURES
     instances: int | None = None
     seed: int = 0
-    level: float = LEVEL
 
 
 def survey(
     model: Path,
     datasets: Sequence[str],
     folder: Path,
-    asked: Asked,
+    asked: AtlasOptions,
     data: Path | None = None,
     device: str = "auto",
     progress: Progress = lambda _what, _done, _all: None,
@@ -106,7 +104,7 @@ def survey(
         explored = []
         for number, treatment in enumerate(treatments):
             scorer = Scorer(products, folds, treatment)
-            explored.append(explore(scorer, cells, asked.budget, asked.level))
+            explored.append(explore(scorer, cells, asked.budget))
             progress("treatments", number + 1, len(treatments))
         chosen, honest = best(explored)
         forms = _forms(embedder, found, manifest, folds, chosen)
@@ -120,7 +118,7 @@ def survey(
         folds=len(folds),
         seed=asked.seed,
         budget=asked.budget,
-        level=asked.level,
+        level=LEVEL,
         layers=_layers(embedder, cells),
         cells=report.scored(cells, explored),
         selections=tuple(report.selected(each) for each in explored),
@@ -145,7 +143,7 @@ def survey(
     return atlas
 
 
-def _images(datasets: Sequence[str], asked: Asked, data: Path | None) -> Manifest:
+def _images(datasets: Sequence[str], asked: AtlasOptions, data: Path | None) -> Manifest:
     """Queries and gallery images of the train splits.
 
     Raises:
@@ -209,7 +207,7 @@ def _forms(
     manifest: Manifest,
     folds: Sequence[Fold],
     chosen: Explored,
-) -> list[shortening.Form]:
+) -> list[shortening.ShortForm]:
     fused = shortening.vectors(found, chosen.cells, chosen.treatment)
     channels = [embedder.backbone.taps[cell.tap].channels for cell in chosen.cells]
     filters = shortening.filters_of(chosen.cells, channels)

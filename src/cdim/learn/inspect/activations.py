@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, UsageError, nearest
-from cdim.learn.networks.embedder import BATCH, Embedder, as_input
+from cdim.learn.networks.embedder import Embedder
 
 CELLS = 16
 """Maps are compared at this many rows and columns at most: finer ones would ask for lines that
@@ -26,7 +26,7 @@ fall on each other, and memory for what no one needs."""
 
 
 @dataclass(frozen=True)
-class Agreement:
+class FilterAgreement:
     """How alike each of c filters responds to the two sides of n pairs.
 
     Args:
@@ -124,10 +124,8 @@ def maps(
     embedder.eval()
     found = []
     with torch.inference_mode():
-        for start in range(0, len(stack), BATCH):
-            pixels = torch.from_numpy(embedder.preprocess(stack[start : start + BATCH]))
-            given = as_input(pixels, embedder.device, embedder.recipe.loop.channels_last)
-            response = F.relu(embedder.backbone(given)[layer].float())
+        for _, pixels in embedder.inputs(stack):
+            response = F.relu(embedder.backbone(pixels)[layer].float())
             found.append(F.adaptive_avg_pool2d(response, (height, width)).cpu())
     return torch.cat(found)
 
@@ -136,7 +134,7 @@ def agreement(
     queries: Float[Tensor, "pairs channels height width"],
     matches: Float[Tensor, "pairs channels height width"],
     categories: ArrayLike,
-) -> Agreement:
+) -> FilterAgreement:
     """Compares maps of both sides, filter by filter.
 
     Args:
@@ -158,4 +156,4 @@ def agreement(
         first[:, channel] = (own > cosine.masked_fill(~rival, -2).amax(1)) & (rivals > 0)
     fired = [(side.flatten(2).amax(2) > 0).double().sum(0) for side in (queries, matches)]
     fires: NDArray[np.float64] = ((fired[0] + fired[1]) / (2 * n)).numpy()
-    return Agreement(alike, unlike, first.astype(np.bool_), fires)
+    return FilterAgreement(alike, unlike, first.astype(np.bool_), fires)

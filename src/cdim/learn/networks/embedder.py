@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,13 +131,10 @@ class Embedder(nn.Module):
         Raises:
             ImageError: an image cannot be read.
         """
-        found = np.empty((len(manifest), self.dim), dtype=np.float32)
-        for start in range(0, len(manifest), LOADED):
-            rows = range(start, min(start + LOADED, len(manifest)))
-            stack = images.load_stack(manifest.take(rows), self.preprocess)
-            found[rows.start : rows.stop] = self.embed_stack(stack)
-            if progress is not None:
-                progress(rows.stop, len(manifest))
+        found, done = np.empty((len(manifest), self.dim), dtype=np.float32), 0
+        for stack in self.load(manifest, LOADED, progress):
+            found[done : done + len(stack)] = self.embed_stack(stack)
+            done += len(stack)
         return found
 
     def embed_stack(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -149,18 +146,39 @@ class Embedder(nn.Module):
         self.eval()
         found = np.empty((len(stack), self.dim), dtype=np.float32)
         with torch.inference_mode():
-            for start in range(0, len(stack), BATCH):
-                pixels = torch.from_numpy(self.preprocess(stack[start : start + BATCH]))
-                part = self(as_input(pixels, self.device, self.recipe.loop.channels_last))
-                found[start : start + BATCH] = part.cpu().numpy()
+            for rows, pixels in self.inputs(stack):
+                found[rows] = self(pixels).cpu().numpy()
         self.train(training)
         return found
 
+    def load(
+        self,
+        manifest: Manifest,
+        most: int,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Images of a manifest, uint8 (`most` or fewer, *resize, channels) at a time.
 
-def as_input(pixels: Tensor, device: torch.device, channels_last: bool) -> Tensor:
-    """A batch on its device in the memory layout the recipe asks for."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return pixels.to(device=device, memory_format=layout)
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        for start in range(0, len(manifest), most):
+            rows = range(start, min(start + most, len(manifest)))
+            yield images.load_stack(manifest.take(rows), self.preprocess)
+            if progress is not None:
+                progress(rows.stop, len(manifest))
+
+    def inputs(self, stack: NDArray[np.uint8], most: int = BATCH) -> Iterator[tuple[slice, Tensor]]:
+        """Loaded images as the network takes them, `most` or fewer at a time, with their rows."""
+        for start in range(0, len(stack), most):
+            rows = slice(start, start + most)
+            yield rows, self.on_device(torch.from_numpy(self.preprocess(stack[rows])))
+
+    def on_device(self, pixels: Tensor) -> Tensor:
+        """A batch on the network's device, in the memory layout the recipe asks for."""
+        channels_last = self.recipe.loop.channels_last
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        return pixels.to(device=self.device, memory_format=layout)
 
 
 def choose_device(name: str) -> torch.device:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from skimage.feature import hog
 from sklearn.cluster import MiniBatchKMeans
 
+from cdim.bundles.heads.projection import unit
 from cdim.data import images
 from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
@@ -69,13 +70,6 @@ def words(train: Described, seed: int) -> Callable[[Described], Vectors]:
         return unit(np.sqrt(counts))
 
     return count
-
-
-def unit(vectors: Vectors) -> Vectors:
-    """Vectors (n, d) scaled to length one; zeros stay zeros."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = vectors / np.maximum(lengths, 1e-12)
-    return scaled
 
 
 def _blocks(manifest: Manifest) -> Vectors:

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.bundles.heads.projection import unit
 from cdim.data.manifest import Manifest
 from cdim.data.triplets import Triplets
 from cdim.errors import UsageError
@@ -143,7 +144,7 @@ def _features(name: Name, run: Path | None) -> Features:
         )
     network = load_run(run)
     return Features(
-        lambda manifest: list(handcrafted.unit(network.embed(manifest))),
+        lambda manifest: list(unit(network.embed(manifest))),
         lambda _train, _seed: np.stack,
         network.recipe.model.backbone,
     )

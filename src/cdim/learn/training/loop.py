@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from cdim.errors import ModelError, TrainingError
 from cdim.learn.networks import checkpoint
-from cdim.learn.networks.embedder import Embedder, as_input, load_weights
+from cdim.learn.networks.embedder import Embedder, load_weights
 from cdim.learn.recipes.parts import OptimiserPart
 from cdim.learn.recipes.recipe import Recipe, parse_recipe
 from cdim.learn.training.augment import augment
@@ -180,7 +180,7 @@ class Trainer:
         pixels = augment(
             cache[batch.rows], batch.group, self.recipe.augment, self.embedder.preprocess, rng
         )
-        return batch, as_input(pixels, self.embedder.device, self.recipe.loop.channels_last)
+        return batch, self.embedder.on_device(pixels)
 
     def _check_weights(self) -> None:
         """Keeps a step that spoiled the weights from reaching a checkpoint."""
