@@ -94,8 +94,8 @@ def test_the_recipe_becomes_a_bundle_with_its_head(made, tmp_path):
 
 def test_the_same_again_gives_the_same(made, run, tmp_path):
     atlas, _ = made
-    asked = AtlasOptions(taps=TAPS, treatments=("pairs", "l2"))
-    one, two = (survey(run, [DATA], tmp_path / name, asked) for name in ("one", "two"))
+    options = AtlasOptions(taps=TAPS, treatments=("pairs", "l2"))
+    one, two = (survey(run, [DATA], tmp_path / name, options) for name in ("one", "two"))
     assert (tmp_path / "one/atlas.json").read_bytes() == (tmp_path / "two/atlas.json").read_bytes()
     assert one == two
     own = {s.treatment.name: s for s in atlas.selections}
@@ -145,8 +145,8 @@ def test_a_recipe_with_random_weights_is_left_to_be_trained(small, tmp_path, nam
         },
     )
     (tmp_path / "r.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
-    asked = AtlasOptions(treatments=("l2", "pairs"), budget=2000, instances=16)
-    atlas = survey(tmp_path / "r.toml", [DATA], tmp_path / "atlas", asked)
+    options = AtlasOptions(treatments=("l2", "pairs"), budget=2000, instances=16)
+    atlas = survey(tmp_path / "r.toml", [DATA], tmp_path / "atlas", options)
     assert atlas.images == 32
     assert atlas.choice.dim <= 2000
     plan = read_recipe(tmp_path / "atlas" / "recipe.toml")
@@ -161,16 +161,16 @@ def test_what_cannot_be_is_told_before_anything_is_run(run, tmp_path, monkeypatc
     wrong: list[tuple[dict[str, object], type[CdimError], str]] = [
         ({"folder": tmp_path / "full"}, UsageError, "not overwritten"),
         ({"model": tmp_path / "none"}, ModelError, "neither a run nor a recipe"),
-        ({"asked": AtlasOptions(instances=2)}, UsageError, "4 or more"),
-        ({"asked": AtlasOptions(treatments=("rooted",))}, UsageError, "did you mean 'root'"),
-        ({"asked": AtlasOptions(budget=3)}, UsageError, "--budget 3"),
+        ({"options": AtlasOptions(instances=2)}, UsageError, "4 or more"),
+        ({"options": AtlasOptions(treatments=("rooted",))}, UsageError, "did you mean 'root'"),
+        ({"options": AtlasOptions(budget=3)}, UsageError, "--budget 3"),
     ]
     for given, kind, message in wrong:
         whole = {
             "model": run,
             "datasets": [DATA],
             "folder": tmp_path / "a",
-            "asked": AtlasOptions(),
+            "options": AtlasOptions(),
         }
         with pytest.raises(kind, match=message):
             survey(**{**whole, **given})

@@ -65,7 +65,7 @@ def survey(
     model: Path,
     datasets: Sequence[str],
     folder: Path,
-    asked: AtlasOptions,
+    options: AtlasOptions,
     data: Path | None = None,
     device: str = "auto",
     progress: Progress = lambda _what, _done, _all: None,
@@ -77,7 +77,7 @@ def survey(
         datasets: as for `cdim train`; their train splits are divided into folds, and nothing else
             of them is looked at.
         folder: where `atlas.json`, `atlas.html`, `atlas.svg` and `recipe.toml` go; new or empty.
-        asked: the rest.
+        options: the rest.
         data: where datasets are; None asks the environment (CDIM_DATA).
         device: where the network runs.
         progress: called with (what is done, how much, of how much).
@@ -87,13 +87,13 @@ def survey(
             whole.
     """
     folder = free_folder(folder)
-    names = dict.fromkeys(asked.treatments or NAMES)
-    treatments = [read_treatment(name, asked.regularisation) for name in names]
-    manifest = _images(datasets, asked, data)
-    folds = make_folds(manifest, asked.seed)
+    names = dict.fromkeys(options.treatments or NAMES)
+    treatments = [read_treatment(name, options.regularisation) for name in names]
+    manifest = _images(datasets, options, data)
+    folds = make_folds(manifest, options.seed)
     embedder, part = open_network(model, data, device)
-    cells = cells_of(embedder.backbone, asked.taps)
-    check_budget(cells, asked.budget)
+    cells = cells_of(embedder.backbone, options.taps)
+    check_budget(cells, options.budget)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="temp-") as place:
         work = Path(place)
@@ -104,7 +104,7 @@ def survey(
         explored = []
         for number, treatment in enumerate(treatments):
             scorer = Scorer(products, folds, treatment)
-            explored.append(explore(scorer, cells, asked.budget))
+            explored.append(explore(scorer, cells, options.budget))
             progress("treatments", number + 1, len(treatments))
         chosen, honest = best(explored)
         forms = _forms(embedder, found, manifest, folds, chosen)
@@ -116,8 +116,8 @@ def survey(
         images=len(manifest),
         queries=len(honest),
         folds=len(folds),
-        seed=asked.seed,
-        budget=asked.budget,
+        seed=options.seed,
+        budget=options.budget,
         level=LEVEL,
         layers=_layers(embedder, cells),
         cells=report.scored(cells, explored),
@@ -143,7 +143,7 @@ def survey(
     return atlas
 
 
-def _images(datasets: Sequence[str], asked: AtlasOptions, data: Path | None) -> Manifest:
+def _images(datasets: Sequence[str], options: AtlasOptions, data: Path | None) -> Manifest:
     """Queries and gallery images of the train splits.
 
     Raises:
@@ -152,7 +152,7 @@ def _images(datasets: Sequence[str], asked: AtlasOptions, data: Path | None) -> 
     manifest = Manifest.concat([open_dataset(name, data).training() for name in datasets])
     if has_cameras(manifest):
         manifest = with_roles(manifest)
-    manifest = paired(manifest, asked.instances, asked.seed)
+    manifest = paired(manifest, options.instances, options.seed)
     if len(manifest) > MOST_IMAGES:
         names = len(np.unique(manifest.instance))
         raise UsageError(
