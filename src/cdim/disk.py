@@ -18,7 +18,7 @@ def write_whole(
     """Writes a file whole or not at all, and has the disk keep it (fsync).
 
     Args:
-        path: the file; what was there is replaced, and stays where writing fails.
+        path: the file; an older one is replaced, and stays if writing fails.
         content: what it holds.
         error: raised where it cannot be written.
         todo, argument: what the reader does then, and the parameter for it, if there is one.

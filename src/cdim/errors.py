@@ -7,7 +7,7 @@
     ├── RecipeError     a training recipe is wrong
     ├── ModelError      a run, checkpoint or bundle is missing, damaged or does not fit
     ├── GalleryError    a gallery is missing, damaged, in use, or of another model
-    ├── TrainingError   training cannot go on (a loss that is not a number, a full disk)
+    ├── TrainingError   training cannot continue (a loss that is not a number, a full disk)
     └── MissingExtra    an optional part of cdim is not installed
 
 Each is built from three parts: what was given, what is allowed, and what to do
@@ -68,7 +68,7 @@ class GalleryError(CdimError):
 
 
 class TrainingError(CdimError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class MissingExtra(CdimError):

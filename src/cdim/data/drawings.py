@@ -54,7 +54,7 @@ def read_json(data: bytes, name: str) -> Strokes:
 
 
 def from_value(value: Any, name: str) -> Strokes:
-    """A drawing from what its JSON says, in one of the three forms above, centred on the canvas.
+    """A drawing from its JSON, in one of the three forms above, centred on the canvas.
 
     Raises:
         ImageError: no drawing.

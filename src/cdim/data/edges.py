@@ -1,7 +1,7 @@
 """Photos to edge maps: dark lines on white, like the edge maps that QMUL was released with.
 
 Colour gradients (Di Zenzo) at one scale, thinned across the edge, then followed along it with two
-thresholds (Canny), so that a faint edge stays where it goes on from a clear one. The settings were
+thresholds (Canny), so that a faint edge stays where it continues a clear one. The settings were
 chosen on the train split of the QMUL shoes and chairs by networks that had not seen the things
 they were asked for; docs/lab-log.md has the numbers.
 """
@@ -18,9 +18,9 @@ VERSION = 1
 """Changes whenever the same photo gives another edge map."""
 SIZE = 256
 """Height and width of an edge map, in pixels."""
-LOOK = 128  # pixels of the longer side when a photo's margins are looked for
+LOOK = 128  # pixels of the longer side while the photo's margins are sought
 SIGMA = 2.0  # of the Gaussian whose derivatives are the gradients, in pixels
-LOW, HIGH = 8.0, 20.0  # an edge begins above HIGH and goes on above LOW, in grey values
+LOW, HIGH = 8.0, 20.0  # an edge begins above HIGH and continues above LOW, in grey values
 LENGTH = 10  # pixels that an edge has at least
 PEN = 0.7  # blur of the lines, in pixels
 
@@ -72,7 +72,7 @@ def _shown(photo: Image.Image, box: Box) -> Box:
 
 
 def _grown(photo: Image.Image, box: Box, margin: float) -> Box:
-    """A box with a margin, as far as the photo goes."""
+    """A box with a margin, within the photo."""
     left, top, right, bottom = box
     return (
         max(0.0, left - margin),

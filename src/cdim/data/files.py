@@ -71,7 +71,7 @@ def content(path: Path, member: str, archive: zipfile.ZipFile | None, limit: int
     name = f"{path}!{member}" if member else str(path)
     try:
         with path.open("rb") if archive is None else archive.open(member) as file:
-            # A zip's directory may lie about sizes: what is read counts.
+            # A zip's directory may lie about sizes: the bytes read count.
             data = file.read(limit + 1)
     except (KeyError, FileNotFoundError):
         raise ImageError(

@@ -111,7 +111,7 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
     except Image.DecompressionBombError:
         raise _too_large(name, "too many pixels") from None
     except (*_DAMAGE, *_DAMAGE_TOO) as error:
-        # What a KeyError says is of Pillow's insides.
+        # The text of a KeyError is about Pillow's insides.
         said = "" if isinstance(error, KeyError) else str(error)
         raise ImageError(
             f"{name} cannot be decoded ({said.splitlines()[0] if said else 'damaged'})",
@@ -261,7 +261,7 @@ _CACHE_LOCK = threading.Lock()
 
 @functools.lru_cache(maxsize=8)
 def _mat(path: Path, member: str, stamp: tuple[int, int]) -> NDArray[np.uint8]:
-    """The array `data` of a MATLAB file; `stamp` keeps a changed file from being taken as known."""
+    """The array `data` of a MATLAB file; `stamp` tells a changed file from a known one."""
     del stamp
     name = f"{path}!{member}" if member else str(path)
     return files.mat_array(files.read_bytes(path, member), "data", name)

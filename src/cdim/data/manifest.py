@@ -69,7 +69,7 @@ def _one_of(name: str, column: NDArray[np.str_], allowed: Sequence[str]) -> None
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """Images and what is known of them, one row each, immutable.
+    """Images and their labels, one row each, immutable.
 
     Args:
         source: n locators or uint8 arrays; relative locators start at `root`.

@@ -34,7 +34,7 @@ class Preprocess:
         channels: 1 (grey) or 3 (RGB).
         mean: a value a channel in 0 to 255, subtracted.
         std: a value a channel, divided by.
-        fill: for line drawings on white: what is drawn is moved to the middle and scaled, its
+        fill: for line drawings on white: the drawing is moved to the middle and scaled, its
             proportions kept, so that its longer side fills this share of the image; 0 leaves
             images as they are. 0, or 0.1 to 1.
 
@@ -69,7 +69,7 @@ class Preprocess:
             )
 
     def load(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """One image (h, w) or (h, w, 3), filled if asked, stretched to (*resize, channels)."""
+        """One image (h, w) or (h, w, 3), filled where set, stretched to (*resize, channels)."""
         picture = Image.fromarray(image).convert("L" if self.channels == 1 else "RGB")
         height, width = self.resize
         if self.fill:
@@ -119,7 +119,7 @@ class Preprocess:
 
 
 def _filled(picture: Image.Image, fill: float) -> Image.Image:
-    """The square around what is drawn; a picture with nothing on it stays as it is."""
+    """The square around the drawing; an empty picture stays as it is."""
     dark = 255 - np.asarray(picture.convert("L"))
     dark[dark < FAINT * dark.max()] = 0
     ends = []

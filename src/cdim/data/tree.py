@@ -74,7 +74,7 @@ class Tree:
 
     @cached_property
     def is_folder(self) -> bool:
-        """Whether it is a folder, not a zip; asked of the disk once."""
+        """Whether it is a folder, not a zip; the disk is read once."""
         return self.path.is_dir()
 
     @property

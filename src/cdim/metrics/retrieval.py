@@ -43,12 +43,12 @@ class CameraPairs:
 
 
 class Retrieval(NamedTuple):
-    """What `retrieve` finds.
+    """The result of `retrieve`.
 
     Args:
         rows: (j,) queries with a correct item that counts; the others are left out.
         lists: the ranked lists of those.
-        cameras: the breakdown by camera, None where it was not asked for.
+        cameras: the breakdown by camera, None unless requested.
     """
 
     rows: NDArray[np.int64]
@@ -62,7 +62,7 @@ def retrieve(
     """Ranks the gallery for all queries.
 
     Args:
-        distances: gives finite distances of some queries; asked for each query once.
+        distances: gives finite distances of some queries; called for each query once.
         labels: identities, cameras and junk.
         protocol: a name of `cdim.metrics.protocol.PROTOCOLS`.
         top: items wanted of each list.
@@ -110,7 +110,7 @@ class _PairCounts:
         self._precision = np.full(shape, np.nan)
 
     def add(self, rows: slice, distances: NDArray[np.float32], correct: NDArray[np.bool_]) -> None:
-        """Takes in some queries: distances (r, g), infinite for ignored items, and matches."""
+        """Adds some queries: distances (r, g), infinite for ignored items, and matches."""
         items = correct_items(distances, correct)
         camera = self._labels.gallery_cameras[items.columns]
         for place, number in enumerate(self._cameras):

@@ -171,20 +171,20 @@ def best_of(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Best:
-    """Tests which of several candidates are better than what there is, and takes the best of them.
+    """Tests which of several candidates are better than the base, and returns the best of them.
 
     The best of a hundred candidates that add nothing looks better than nothing: its own p-value
     would be small far too often. So each is compared with the best of all candidates under every
     drawn sign pattern (one sign a query, the same for all candidates), the single-step maxT of
-    Westfall and Young. That holds the chance of taking any useless candidate at the level asked
-    for, and since candidates that are alike rise and fall together, it does not punish their number
+    Westfall and Young. That holds the chance of choosing any useless candidate at the given
+    level. Since candidates that are alike rise and fall together, it does not punish their number
     as Bonferroni would. Differences are measured in units of their own spread,
     sum d / sqrt(sum d^2), so that one that upsets everything does not hide one that helps a
     little everywhere. One-sided.
 
     Args:
         candidates: (k, n) one value a query of each candidate.
-        base: (n,) the same queries' values of what there is.
+        base: (n,) the same queries' values of the base.
         level: largest p of a candidate that counts as better.
         resamples: sign patterns drawn; p cannot fall below 1 / (resamples + 1).
         seed: of the draws.

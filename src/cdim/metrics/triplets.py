@@ -21,7 +21,7 @@ def triplets_by_query(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Counts, per query, the triplets its distances agree with; equal distances do not agree.
 
-    A triplet is asked of every query of its anchor's instance; an instance with several
+    A triplet applies to every query of its anchor's instance; an instance with several
     gallery images is as far as the nearest of them.
 
     Args:
@@ -29,8 +29,8 @@ def triplets_by_query(
         query_ids: (q,) instance names.
         gallery_ids: (g,) instance names.
         anchor: (t,) instance names of queries.
-        nearer: (t,) instance names people called nearer to the anchor.
-        farther: (t,) instance names people called farther from it.
+        nearer: (t,) instance names people judged nearer to the anchor.
+        farther: (t,) instance names people judged farther from it.
 
     Returns:
         hits (q,) and counts (q,); a query without triplets has 0 of 0.
@@ -80,8 +80,8 @@ def triplet_hits(
     Args:
         distances: (q, g).
         anchor: (t,) rows of the distances.
-        nearer: (t,) columns people called nearer to the anchor.
-        farther: (t,) columns people called farther from it.
+        nearer: (t,) columns people judged nearer to the anchor.
+        farther: (t,) columns people judged farther from it.
 
     Returns:
         (t,) booleans.

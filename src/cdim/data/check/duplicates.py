@@ -33,7 +33,7 @@ MAX_ASPECT_RATIO = 1.1
 # A pixel this far from the background belongs to the drawing or object.
 INK = 24
 # With its edges in effectively fewer cells than this (of 31 x 31), a line or a plain box,
-# a drawing cannot be told from another one.
+# two drawings cannot be distinguished.
 MIN_EDGE_CELLS = 40
 BLOCK = 2048
 

@@ -8,8 +8,8 @@ from cdim.data.check.findings import Problem, plural
 from cdim.data.check.pixels import Look, names, size_of
 from cdim.data.manifest import Manifest
 
-# Factor by which height to width changes. For an input of 2 : 1 this lets through what is more
-# than 1 and less than 4 times as high as wide: people as detectors cut them out, and no square.
+# Factor by which height to width changes. An input of 2 : 1 allows images that are more than 1 and
+# less than 4 times as high as wide: people as detectors cut them out, and no square.
 OTHER_SHAPE = 2.0
 # Factor by which a side is enlarged. Market-1501, 128 x 64, is enlarged twice for 256 x 128; at 4
 # times, every pixel becomes 16.

@@ -1,4 +1,4 @@
-"""The part of `cdim.data.check.table` that looks at every image once."""
+"""The part of `cdim.data.check.table` that reads every image once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNFRAME = "@frame"
 
 
 class Look(NamedTuple):
-    """What one image looked like; `print` is None where it could not be read."""
+    """The content of one image; `print` is None if it could not be read."""
 
     print: Fingerprint | None
     shape: tuple[int, ...]

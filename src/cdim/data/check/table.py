@@ -1,7 +1,7 @@
-"""Explains what is wrong with a dataset before an hour is wasted on it.
+"""Explains what is wrong with a dataset before it costs you an hour.
 
-`check` looks at the table, at identities and cameras, at every image, at copies of images, and
-at the annotations, and says in words what is wrong, why that matters and what to do.
+`check` reads the table, identities and cameras, every image, copies of images, and the
+annotations. It says in words what is wrong, why that matters and what to do.
 docs/data-check.md lists every code.
 """
 
@@ -154,7 +154,7 @@ def _splits(manifest: Manifest) -> Iterator[Problem]:
             "warning",
             "no-test-split",
             "There is a train split and no test split.",
-            "Numbers measured on what was trained on, or chosen on, say nothing.",
+            "Numbers measured on training or validation data prove nothing.",
             "Put some of the instances aside as the split test.",
         )
     if "" in splits and len(splits) > 1:
@@ -253,7 +253,7 @@ def _few(part: Manifest, place: str) -> Iterator[Problem]:
                 "warning",
                 "domain-with-one-image",
                 f"The domain {domain!r} has one image in {place}.",
-                "One image cannot be told from others of its kind; often its name is misspelt.",
+                "One image alone teaches nothing; often its name is misspelt.",
                 "Check the column 'domain' or the name of the folder.",
                 names(part.where(domain=domain), [0]),
             )

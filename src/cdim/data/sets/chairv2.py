@@ -1,7 +1,7 @@
 """QMUL-ChairV2 as released: 400 photos, and sketches as strokes in drawing order.
 
 Every photo has about three sketches by different people. The released pickle
-`ChairV2_Coordinate` is never opened, for unpickling runs what is inside; the strokes
+`ChairV2_Coordinate` is never opened, because unpickling runs its content; the strokes
 come from the `.npz` beside it.
 """
 

@@ -40,7 +40,7 @@ _SKETCH = re.compile(r"^(.+)_(\d+)$")
 
 
 def manifest(path: Path) -> Manifest:
-    """Reads a folder; the layout is told from its sub-folders.
+    """Reads a folder; its sub-folders decide the layout.
 
     Args:
         path: the folder, or a zip in the layout of Market-1501 or MSMT17.

@@ -58,8 +58,8 @@ def manifest(tree: Tree, name: str, base: str, needed: Sequence[str] = ()) -> Ma
 
     Instances are "<name>/<identity as in the file's name>", metadata `sequence` is the number
     after the s, "" where there is none. Files that are no images are passed over, for releases
-    hold some (Thumbs.db). Of `gt_bbox`, images are taken whose identity and camera a query has:
-    the others are further views of nothing that is asked.
+    hold some (Thumbs.db). Of `gt_bbox`, only images that share identity and camera with a
+    query count: the others are further views of no query.
 
     Args:
         tree: the files.

@@ -18,10 +18,10 @@ RATES = (0.01, 0.05, 0.1)
 
 @dataclass(frozen=True)
 class Accepted:
-    """What the threshold for a rate did on searches it was not read from.
+    """Effect of the threshold for a rate, on searches outside its fit.
 
     Args:
-        rate: the wished false-match rate.
+        rate: the wanted false-match rate.
         false: share of the searches without a target whose best hit was accepted.
         right: share of those with a target whose best hit was accepted and right.
     """
@@ -36,7 +36,7 @@ class Reliability:
     """How far a calibration can be trusted: its searches held out in turn, in whole galleries.
 
     Args:
-        hits: said and true, of the nearest `RIVALS` hits with the target there and without.
+        hits: predicted and true, of the nearest `RIVALS` hits with the target there and without.
         best: the same of the nearest hit alone.
         present: the same of "it is in this gallery".
         ece_hits, ece_best, ece_present: expected calibration errors, 0 to 1.

@@ -1,9 +1,9 @@
 """Fits a calibration to validation searches.
 
-Every search is seen with its target and with the target taken out, in its whole gallery and in
-random parts of it, so that the size of a gallery has its say. The numbers maximise the likelihood:
-of `present` over all of these, and of each of the nearest hits being right, one by one, over those
-with the target there. Every query weighs the same. A weak normal prior on the weights of `present`
+The fit sees every search with its target and without, in its whole gallery and in random parts
+of it, which are galleries of other sizes. The numbers maximise the likelihood: of `present` over
+all of these, and of each of the nearest hits being right, one by one, over those with the target
+there. Every query weighs the same. A weak normal prior on the weights of `present`
 and on log(slope) keeps them finite where a model makes no mistakes.
 """
 
@@ -31,7 +31,7 @@ SAMPLE = 256
 
 _SMALLEST, _STEP = 10, 3  # others in the smallest part of a gallery, and from part to part
 _FAR = 32  # of the sample, in the fit only: their mean is all that counts
-_MOST = 1000  # queries the fit looks at
+_MOST = 1000  # most queries in the fit
 _PRIOR = 1e-3
 _QUANTILES = 200
 _TINY, _LARGEST = 1e-12, 700.0

@@ -1,6 +1,6 @@
 """From distances to probabilities: is this hit the same instance, and is it here at all?
 
-A distance alone does not tell: it depends on the query, and on what else is in the gallery to be
+A distance alone is not enough: it depends on the query, and on what else is in the gallery to be
 confused with. So a query's nearest hits are compared with each other and with a sample of its
 distances to the gallery, which needs no labels. Two questions are answered one after the other.
 
@@ -79,11 +79,11 @@ class Calibration:
 
 
 class Judged(NamedTuple):
-    """What is believed of one query's hits.
+    """Probabilities of one query's hits.
 
     Args:
         probabilities: (k,) that each shows the query's instance, 0 to 1, descending.
-        present: that any item of the gallery does, 0 to 1, where half of what is asked for is.
+        present: that any item of the gallery does, 0 to 1, provided that half of all targets are.
     """
 
     probabilities: NDArray[np.float64]
@@ -125,12 +125,12 @@ def judge(
 
 
 def threshold(calibration: Calibration, false_match_rate: float) -> float:
-    """The probability from which on to accept a best hit.
+    """The lowest probability at which to accept a best hit.
 
     Args:
         calibration: the fitted numbers.
-        false_match_rate: wished share, above 0 and at most 1, of the searches for something that
-            is not there whose best hit is accepted all the same.
+        false_match_rate: wanted share, above 0 and at most 1: of the searches for an absent
+            object, those whose best hit is accepted.
 
     Returns:
         The lowest probability that kept to that rate on held-out searches; accept what is equal

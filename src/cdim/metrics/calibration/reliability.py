@@ -14,7 +14,7 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """What was said and what came true between two probabilities.
+    """Predicted and true shares between two probabilities.
 
     Args:
         low: where the bin begins.
