@@ -16,7 +16,7 @@ __all__ = ["fuse"]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is asked for: PyTorch takes time to start.
+    # Imported at the first use: PyTorch takes time to start.
     if name not in __all__:
         raise AttributeError(f"module 'cdim.learn' has no attribute {name!r}")
     with training_extra():

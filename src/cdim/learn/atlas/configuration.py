@@ -42,7 +42,7 @@ def configure(
         final: name of the network's final feature.
     """
     middle = [cell for cell in cells if cell.tap != final]
-    # A network with random weights cannot be taken as it is: that one is left to be trained.
+    # A network with random weights is no use untrained, so this one is trained.
     ready = bool(model.start or model.weights)
     return Recipe(
         name=f"{recipe.name}-atlas",

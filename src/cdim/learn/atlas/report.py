@@ -143,7 +143,7 @@ class Atlas:
         backbone: its network.
         datasets: whose train splits were used.
         images, queries, folds: how many.
-        seed, budget, level: as asked for.
+        seed, budget, level: the settings.
         layers: the taps by depth, the final feature last.
         cells: every cell, judged alone.
         selections: by treatment.

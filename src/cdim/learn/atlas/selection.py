@@ -1,16 +1,15 @@
-"""Forward selection of a fusion under a budget of dimensions, with a stop that knows chance.
+"""Forward selection of a fusion under a budget of dimensions; it stops when gains are chance.
 
-The best single cell comes first. Then every other tap, pooled in the way that is best for it alone
-among those that still fit, is tried beside what there is, and the best of those joins that find the
-held-out instances better by more than chance would: with so many candidates and a hundred queries
-some candidate always looks a point better. `cdim.metrics.significance.best_of` therefore compares
-each with the best of all candidates under random signs, so that the level holds for the whole step,
-however many were tried. What there is was itself the best of many on these queries, which makes the
-bar higher, not lower.
+The best single cell comes first. Every other tap is then tried beside the parts so far, with the
+pooling that is best for it alone and still fits. Of those that gain significantly, the best joins.
+With many candidates and a hundred queries, some candidate always seems a point better.
+`cdim.metrics.significance.best_of` therefore compares each with the best of all candidates under
+random signs. The level holds for the whole step, however many were tried. The parts so far were
+themselves the best of many on these queries, which makes the bar higher, not lower.
 
-The first cell is not tested: something has to be chosen. And what is chosen on some queries looks
-too good on them. So the choice is repeated without each fold's queries, and what is reported is
-how each of these choices does on the fold that had no say in it.
+The first cell is not tested: something has to be chosen. A choice looks too good on the queries
+that made it. The choice is therefore repeated without each fold's queries, and the report says how
+each of these choices does on the fold that it did not see.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Step:
         candidates: how many were tried.
         acc_1: share of queries that find their match first, with it joined.
         mrr: mean reciprocal rank, likewise; what is compared.
-        gain: of that over what there was; all of it in the first step.
+        gain: of that over the step before; all of it in the first step.
         p: of "no candidate adds anything"; None in the first step.
     """
 
@@ -61,7 +60,7 @@ class Explored:
     Args:
         treatment: which.
         single: (cells, q) reciprocal ranks of every cell alone.
-        steps: of the selection on all queries; the last may be one that was not taken.
+        steps: of the selection on all queries; the last may be one that did not join.
         chosen: reciprocal ranks (q,) with the chosen fusion, too good since chosen on them.
         without: for each fold, what the other folds' queries chose: their mean reciprocal rank
             with it, and the reciprocal ranks of the fold's own queries.
@@ -128,7 +127,7 @@ def forward(
     rows: NDArray[np.bool_],
     level: float = LEVEL,
 ) -> list[Step]:
-    """The steps of a selection on some queries (q,); the last may be one that was not taken."""
+    """The steps of a selection on some queries (q,); the last may be one that did not join."""
     first = [cell for cell in cells if cell.dim <= budget]
     values = np.stack([scorer.reciprocal_ranks([cell])[rows] for cell in first])
     single = values.mean(axis=1).tolist()
@@ -154,7 +153,7 @@ def forward(
 def _fitting(
     cells: Sequence[Cell], alone: Sequence[float], left: int, taps: set[str]
 ) -> list[Cell]:
-    """Of each tap that is not taken yet the cell that is best alone, of those that fit."""
+    """Of each tap that has not joined yet, the cell that is best alone, of those that fit."""
     found: dict[str, tuple[float, Cell]] = {}
     for cell, value in zip(cells, alone, strict=True):
         if cell.dim <= left and cell.tap not in taps:

@@ -73,12 +73,12 @@ def survey(
     """Makes the atlas of a network: what every layer tells, and which to fuse.
 
     Args:
-        model: a run's folder, or a recipe whose weights are taken as they are.
+        model: a run's folder, or a recipe whose weights are used as they are.
         datasets: as for `cdim train`; their train splits are divided into folds, and nothing else
             of them is looked at.
         folder: where `atlas.json`, `atlas.html`, `atlas.svg` and `recipe.toml` go; new or empty.
         options: the rest.
-        data: where datasets are; None asks the environment (CDIM_DATA).
+        data: where datasets are; None reads CDIM_DATA.
         device: where the network runs.
         progress: called with (what is done, how much, of how much).
 

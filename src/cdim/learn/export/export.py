@@ -69,9 +69,9 @@ def export(
 
     Args:
         run: the run's folder.
-        folder: where the bundle goes; new or empty.
+        folder: the new bundle's folder; new or empty.
         folds: runs of the same recipe that held out parts of the training data; without them,
-            the run's own held-out part is taken, if it has one.
+            the run's own held-out part is used, if it has one.
         dim: makes the embedding this short by a head of `cdim.bundles.heads`. Its cost stands in
             the bundle's metrics.
         head: which one; None takes the one that is best on the held-out parts.
@@ -79,7 +79,7 @@ def export(
             searches, all folds together, lose at most one query or half a point. "fp16" keeps
             weights in 16 bits.
         tests: datasets whose test split is measured with the finished bundle.
-        data: where datasets are; None asks the environment (CDIM_DATA).
+        data: where datasets are; None reads CDIM_DATA.
 
     Raises:
         UsageError: the folder holds something, folds that held out nothing or are of another
@@ -135,7 +135,7 @@ def _choose_head(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> Head:
 def _judge(
     judges: Sequence[tuple[Source, HeldOut]], asked: Asked, work: Path
 ) -> tuple[list[Measured], list[list[fit.Search]]]:
-    """What is asked for, measured on all folds together, beside what it was made from.
+    """The new form, measured on all folds together, beside the form it was made from.
 
     Raises:
         ModelError: 8 bits cost too much.

@@ -21,7 +21,7 @@ SEEN = 1024
 
 
 class _Images(CalibrationDataReader):  # type: ignore[misc]
-    """Hands the images out, a batch at a time, as ONNX Runtime asks for them."""
+    """Gives ONNX Runtime the images, a batch at a time."""
 
     def __init__(self, inputs: dict[str, NDArray[Any]]) -> None:
         starts = range(0, len(inputs["images"]), BATCH)
@@ -67,7 +67,7 @@ def quantise(source: Path, target: Path, inputs: dict[str, NDArray[Any]]) -> Non
 
     Args:
         source: an ONNX file.
-        target: where the new one goes.
+        target: the new graph's file.
         inputs: training images as the graph takes them.
     """
     prepared = target.with_suffix(".prepared.onnx")

@@ -31,8 +31,8 @@ class Source:
     Args:
         name: of its folder.
         embedder: its best network.
-        train: what it learned from.
-        held: what it did not.
+        train: its training rows.
+        held: the rows that it held out.
         own: the datasets of its recipe.
         before: what its weights had been trained on before it.
     """
@@ -46,7 +46,7 @@ class Source:
 
     @cached_property
     def components(self) -> projection.Components:
-        """The principal components of what it learned from."""
+        """The principal components of its training rows."""
         return projection.decompose(self._embeddings, self.train.domain)
 
     @cached_property

@@ -46,7 +46,7 @@ class FilterAgreement:
 
     @property
     def margin(self) -> NDArray[np.float64]:
-        """(n, c) alike - unlike; alike where a pair has no others to be told from."""
+        """(n, c) alike - unlike; alike where a pair has no others to compare with."""
         return self.alike - np.nan_to_num(self.unlike)
 
     def ranked(self) -> NDArray[np.intp]:
@@ -97,7 +97,7 @@ def pairs(manifest: Manifest) -> NDArray[np.intp]:
 def maps(
     embedder: Embedder, layer: str, stack: NDArray[np.uint8], cells: int = CELLS
 ) -> Float[Tensor, "images channels height width"]:
-    """A layer's response to images: what is positive, for that is what later layers see of it.
+    """A layer's positive response to images: later layers see no other.
 
     Args:
         embedder: a network.

@@ -48,13 +48,13 @@ def sheet(
 ) -> Image.Image:
     r"""One picture: the images on top, and below a row of heat maps for each filter.
 
-    The two maps of a pair share one scale, so that what fires weakly looks weak.
+    The two maps of a pair share one scale, so that a weak answer looks weak.
 
     Args:
         pairs: the images of each pair, uint8 (h, w, 1 or 3).
-        rows: what stands at the left of a row (lines are divided by "\n"), and for each pair its
+        rows: the text at the left of a row (lines are divided by "\n"), and for each pair its
             two maps.
-        title: what stands above.
+        title: the line above.
     """
     width, height = _tile(pairs[0][0]).size
     across = LABEL + len(pairs) * (2 * width + GAP + BETWEEN)

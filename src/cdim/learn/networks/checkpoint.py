@@ -23,7 +23,7 @@ def write(path: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
     """Writes a checkpoint atomically.
 
     Raises:
-        TrainingError: it cannot be written (a full disk, say); what was there stays.
+        TrainingError: it cannot be written (a full disk, say); the older file stays.
     """
     plain = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     write_whole(

@@ -107,7 +107,7 @@ class Embedder(nn.Module):
     def looks(
         self, pixels: Float[Tensor, "batch channels height width"]
     ) -> list[Mapping[str, Tensor]]:
-        """What the backbone gives for the images and, with fusion.mirror, for their mirror images.
+        """The backbone's maps of the images and, with fusion.mirror, of their mirror images.
 
         Those are left out while training.
         """
@@ -175,7 +175,7 @@ class Embedder(nn.Module):
             yield rows, self.on_device(torch.from_numpy(self.preprocess(stack[rows])))
 
     def on_device(self, pixels: Tensor) -> Tensor:
-        """A batch on the network's device, in the memory layout the recipe asks for."""
+        """A batch on the network's device, in the recipe's memory layout."""
         channels_last = self.recipe.loop.channels_last
         layout = torch.channels_last if channels_last else torch.contiguous_format
         return pixels.to(device=self.device, memory_format=layout)

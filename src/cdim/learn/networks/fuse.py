@@ -78,7 +78,7 @@ def fuse(
 
     The network runs on three blank images, at `size`, at twice the height and at twice the width,
     which tells what the axes of every output mean. Where it runs at one size only, outputs of
-    four axes are taken as (batch, channels, height, width), and those of three as (batch, tokens,
+    four axes are read as (batch, channels, height, width), and those of three as (batch, tokens,
     channels) if they have a token for each cell of a map.
 
     >>> from torch import nn

@@ -147,7 +147,7 @@ class Fusion(nn.Module):
     def forward(self, *looks: Mapping[str, Tensor]) -> Float[Tensor, "batch dim"]:
         """A backbone's outputs as one float32 vector an image, (batch, dim).
 
-        Of several looks at the same images, such as their mirror images, each part is averaged
+        Of several views of the same images, such as their mirror images, each part is averaged
         before it is scaled.
         """
         each = [self._joining(outputs) for outputs in looks]

@@ -53,7 +53,7 @@ class Tap:
 
 
 class TappedNetwork(nn.Module):
-    """A network whose `forward` gives its own output and the taps asked for.
+    """A network whose `forward` gives its own output and the wanted taps.
 
     Args:
         model: any network of one image batch.
@@ -185,7 +185,7 @@ def output_shapes(
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """An error in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -38,7 +38,7 @@ class Depthwise(nn.Conv2d):
 
 
 class TimmNetwork(TappedNetwork):
-    """A network of timm whose `forward` gives its final vector and the taps asked for.
+    """A network of timm whose `forward` gives its final vector and the wanted taps.
 
     Args:
         name: as timm calls it.
@@ -115,7 +115,7 @@ def build(name: str, channels: int, crop: tuple[int, int], last_stride: int = 2)
 
 
 def options(name: str, channels: int, crop: tuple[int, int], last_stride: int) -> dict[str, Any]:
-    """What timm is to be asked for, besides the name."""
+    """The options of timm, beside the name."""
     wanted: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
     config = timm.get_pretrained_cfg(name)
     if config is not None and config.fixed_input_size:
@@ -144,7 +144,7 @@ def _create(name: str, channels: int, crop: tuple[int, int], last_stride: int) -
 
 
 def _undilate(model: nn.Module) -> None:
-    """Undoes the wider kernels by which timm makes up for a stride that was taken away."""
+    """Undoes the wider kernels by which timm makes up for a removed stride."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and module.dilation != (1, 1):
             if isinstance(module.padding, tuple):

@@ -15,7 +15,7 @@ Pool = Literal["flatten", "average", "gem", "max", "attention", "grid2", "grid3"
 
 @dataclass(frozen=True)
 class DataPart:
-    """[data]: what is trained on.
+    """[data]: the training data.
 
     Args:
         train: dataset names or paths, joined; only their train split is used, or all of a
@@ -93,7 +93,7 @@ class ModelPart:
         start: an earlier stage's run to take the backbone's weights from: the name of a run
             beside this one, or a path. A run `<name>-<seed>` that is missing is trained first
             if its recipe `<name>.toml` lies beside this one. "" starts from random weights.
-        start_skip: backbone layers not taken from it, by a part of their name, e.g. "fc7".
+        start_skip: backbone layers not loaded from it, by a part of their name, e.g. "fc7".
     """
 
     backbone: str = "sketch-a-net"
@@ -131,7 +131,7 @@ class FusionPart:
 
 @dataclass(frozen=True)
 class LossPart:
-    """[loss]: what is minimised.
+    """[loss]: the loss.
 
     Args:
         kind: "triplet" (Eq. 2), "cross-entropy" over the targets, or the class name of a
@@ -140,9 +140,9 @@ class LossPart:
         distance: of the triplet loss: "euclidean" as the paper, "squared" as its code.
         negatives: which triplets a batch makes: "annotated" by people, "random" photos,
             every other photo "in-batch", or only the nearest ("batch-hard").
-        hard_share: with "annotated", the share of triplets taken from the annotations; the
+        hard_share: with "annotated", the share of triplets that come from the annotations; the
             rest pairs the true match with a random photo.
-        smoothing: label smoothing of "cross-entropy": the share of certainty taken away.
+        smoothing: label smoothing of "cross-entropy": the share of certainty removed.
         neck: with "cross-entropy", "bn" puts a batch norm between the fused vector and the
             classifier (BNNeck, Luo et al., CVPRW 2019). The embedding remains the fused vector,
             which a triplet loss compares.
@@ -197,10 +197,10 @@ class LoopPart:
     Args:
         batch: triplets, pairs or (cross-entropy) images a step.
         images_per_label: K of P x K batches, in which each of P labels has K images and all
-            are compared with all; 0 draws as the loss asks.
+            are compared with all; 0 draws as the loss needs.
         steps: at most this many; 0 takes the network of `model.start` or `model.weights` as it is.
-        evaluate_every: steps between two looks at the validation part; also between saves.
-        patience: looks without improvement before training stops; 0 never stops early.
+        evaluate_every: steps between two validations; also between saves.
+        patience: validations without improvement before training stops; 0 never stops early.
         precision: "fp32"; "bf16" autocast; "auto": bf16 where the device computes it faster (2 to 4
             times on CPUs that have it, while others need 5 to 13 times as long). The run's
             `recipe.toml` says which it was.

@@ -48,7 +48,7 @@ def check(
     optimiser: OptimiserPart,
     loop: LoopPart,
 ) -> None:
-    """Refuses values out of range, and values that cannot stand beside each other.
+    """Refuses values out of range, and values that exclude each other.
 
     Raises:
         RecipeError: names the first one.

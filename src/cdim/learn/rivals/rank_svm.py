@@ -41,7 +41,7 @@ def fit(anchor: Vectors, nearer: Vectors, farther: Vectors, cost: float) -> Rank
 
     Args:
         anchor, nearer, farther: features (n, d) of n triplets, of length one.
-        cost: the SVM's C; what is separated has mean length one, whatever the features.
+        cost: the SVM's C; the separated vectors have mean length one, whatever the features.
     """
     apart = (_pairs(anchor, farther) - _pairs(anchor, nearer)).astype(np.float64)
     apart /= max(np.linalg.norm(apart, axis=1).mean(), 1e-12)

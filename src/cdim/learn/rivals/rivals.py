@@ -35,7 +35,7 @@ class Features(NamedTuple):
     """How a rival sees images.
 
     Args:
-        describe: what is taken from images without learning.
+        describe: features of images, without learning.
         learn: from descriptions of training images and a seed, to what makes them vectors (n, d).
         backbone: what a row of results calls them.
     """
@@ -89,13 +89,13 @@ def fit(
 ) -> Rival:
     """Fits a rival to the train split of a dataset.
 
-    Triplets are people's or made of the pairs, and the SVM has a cost: the two whose searches
+    Triplets are people's or made from the pairs, and the SVM has a cost: the two whose searches
     among held-out instances have the best mean reciprocal rank over five folds of train.
 
     Args:
         name: which rival.
         dataset: a dataset with queries and gallery in train.
-        data: where datasets are; None asks the environment (CDIM_DATA).
+        data: where datasets are; None reads CDIM_DATA.
         seed: of all that is random.
         run: of "isn", a network trained to tell drawings apart (`recipes/stage1-quickdraw.toml`).
 
@@ -167,7 +167,7 @@ def _taught(
     Raises:
         UsageError: nothing to learn from.
     """
-    # Of an instance with several images in a role the first is taken.
+    # Of an instance with several images in a role, the first counts.
     sketch, photo = (
         {str(train.instance[row]): row for row in np.flatnonzero(train.role == role)[::-1]}
         for role in _ROLES

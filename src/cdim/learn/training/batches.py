@@ -59,7 +59,7 @@ class ImageCache:
 
     Args:
         manifest: n images.
-        preprocess: its `load` is what is kept.
+        preprocess: its `load` gives the kept images.
         progress: called with (images read, images in all).
     """
 
@@ -170,7 +170,7 @@ def make_sampler(recipe: Recipe, targets: Targets) -> Sampler:
     """The sampler a recipe's loss needs.
 
     Raises:
-        RecipeError: annotated triplets are asked for and the data has none.
+        RecipeError: the recipe wants annotated triplets and the data has none.
         DataError: nothing to pair.
     """
     size, loss, each = recipe.loop.batch, recipe.loss, recipe.loop.images_per_label

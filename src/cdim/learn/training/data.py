@@ -1,4 +1,4 @@
-"""What a recipe trains on, and what it holds out."""
+"""A recipe's training and held-out rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Parts:
     """The training data of a recipe, divided.
 
     Args:
-        train: what is learned from.
+        train: the training rows.
         validation: instances held out of the train split; may be empty.
         triplets: human triplets over the train split, by majority, never against the pairing.
     """

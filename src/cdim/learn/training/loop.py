@@ -46,7 +46,7 @@ class Progress:
         step: steps done.
         best: best validation score so far.
         best_step: when that was.
-        waited: looks at the validation part since then.
+        waited: validations since then.
     """
 
     step: int = 0
@@ -56,7 +56,7 @@ class Progress:
 
 
 class Interrupt:
-    """Turns Ctrl-C (SIGINT) and SIGTERM into a wish to stop after the current step."""
+    """Turns Ctrl-C (SIGINT) and SIGTERM into a stop after the current step."""
 
     def __init__(self) -> None:
         self.wished = False
@@ -197,7 +197,7 @@ class Trainer:
         """One look at the validation part; the best network so far is kept."""
         progress = self.progress
         self._check_weights()
-        if progress.step:  # what was not trained here keeps the norms it came with
+        if progress.step:  # frozen layers keep the norms they came with
             rng = np.random.default_rng((self.recipe.seed, progress.step, NORM_BATCHES))
             drawn = (self._draw(cache, sample, rng)[1] for _ in range(NORM_BATCHES))
             measure_norms(self.judged, drawn)

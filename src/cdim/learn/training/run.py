@@ -41,10 +41,10 @@ def train(
     Args:
         recipe: a TOML file.
         overrides: "part.key=value" each.
-        data: where datasets are; None asks the environment (CDIM_DATA).
+        data: where datasets are; None reads CDIM_DATA.
         out: the run's folder; by default `runs/<name>-<seed>`.
         device: "auto", "cpu", "cuda" or "mps".
-        resume: go on with the run in that folder; one that has saved nothing yet starts anew.
+        resume: continue the run in that folder; one that has saved nothing yet starts anew.
         seed: replaces the recipe's.
         waiting: the runs that wait for this one as their earlier stage.
 
@@ -120,7 +120,7 @@ def find_start(
     """The finished run of the earlier stage that a recipe starts from.
 
     A stage `<name>-<seed>` whose recipe `<name>.toml` lies beside this one is
-    trained first if it is missing, and gone on with if it was stopped.
+    trained first if it is missing, and resumed if it was stopped.
 
     Args:
         plan: the recipe, read.

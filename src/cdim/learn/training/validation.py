@@ -38,7 +38,7 @@ def make_judge(
         validation: the held-out images; may be empty.
         preprocess: the network's.
         targets: what training tells apart.
-        objective: what it minimises.
+        objective: the minimised value.
 
     Returns:
         The judge, or None where nothing is held out.
