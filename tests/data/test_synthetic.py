@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter, defaultdict
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,7 +12,9 @@ from PIL import Image, ImageChops, ImageFilter
 
 from cdim.data.strokes import Strokes, draw
 from cdim.data.synthetic import dataset
-from cdim.data.synthetic.products.sketch import LEVELS, contours
+from cdim.data.synthetic.product import UNDRAWN, Product
+from cdim.data.synthetic.shapes import Points
+from cdim.data.synthetic.sketch import LEVELS, owner_map, visible
 from cdim.errors import DataError, ImageError
 
 CATEGORIES = ("shoe", "chair", "bag")
@@ -27,6 +32,58 @@ def test_same_locator_same_pixels_whatever_numpy_was_doing() -> None:
         np.random.seed(7)  # noqa: NPY002 - the global state is the point
         dataset.render("synthetic:chair/0/0/photo")
         assert np.array_equal(first, dataset.render(locator))
+
+
+DRAWN = {
+    "armchair": "b6bc971de9398743",
+    "backpack": "d43b53537e93b90b",
+    "boot": "6406872e89af00a9",
+    "dining chair": "730bf893d0f2f2fb",
+    "heel": "6566a9589e490c16",
+    "office chair": "77b06f308ce04ecb",
+    "satchel": "24dacc8f20f5f46b",
+    "sneaker": "0fe84c7ed726a4b3",
+    "stool": "6e0c4bac5615e0dc",
+    "tote": "1ecb280c027cf8e5",
+}
+"""Digests of the products 0 to 59 of seed 1, by kind, as the shipped models know them."""
+
+
+def test_every_kind_is_drawn_as_it_always_was() -> None:
+    """Models are trained on these products and the demo's number counts them.
+
+    To a hundredth of a pixel, for the last bits of a sine are the processor's.
+    """
+    digests = defaultdict(hashlib.sha256)
+    for category in CATEGORIES:
+        for index in range(60):
+            made = _product(category, 1, index)
+            for item in made.items:
+                names = ("puff", "gloss", "lift", "grain", "width", "dash", "detail")
+                look = [float(getattr(item, name, 0)) for name in names]
+                digests[made.kind].update((np.round(item.points, 2) + 0.0).tobytes())
+                digests[made.kind].update(repr((item.colour, look)).encode())
+    assert {kind: digest.hexdigest()[:16] for kind, digest in digests.items()} == DRAWN
+
+
+def _product(category: str, seed: int, index: int) -> Product:
+    return dataset.product(dataset.parse(f"synthetic:{category}/{seed}/{index}/photo"))
+
+
+def test_every_product_has_a_readable_title_of_its_own() -> None:
+    made = dataset.manifest(600, seed=1)
+    titles = Counter(made.column("title").tolist())
+    assert set(titles.values()) == {2}  # its photo and its sketch
+    kinds = set()
+    for row in made.where(domain="photo"):
+        category, seed, index = row.instance.split("/")
+        colour, *kind, number = row.metadata["title"].split(" ")
+        assert colour.isalpha()
+        assert number == f"{int(index):03d}"
+        kinds.add(" ".join(kind))
+        if int(index) < 20:
+            assert " ".join(kind) == _product(category, int(seed), int(index)).kind
+    assert kinds == set(DRAWN)
 
 
 def test_manifest_does_not_depend_on_its_length() -> None:
@@ -134,6 +191,17 @@ def _ink(lines: list[NDArray[np.float32]]) -> Image.Image:
     return _blurred(Strokes([line.astype(np.float32) for line in placed]))
 
 
+def _contours(product: Product) -> list[Points]:
+    """All visible contours and lines of a product, drawn perfectly."""
+    owner = owner_map(product)
+    return [
+        piece
+        for number, item in enumerate(product.items, start=1)
+        if item.detail != UNDRAWN
+        for piece in visible(item.points, owner, number)
+    ]
+
+
 def _blurred(lines: Strokes) -> Image.Image:
     image = ImageChops.invert(Image.fromarray(draw(lines, 256, 2.0)))
     return image.filter(ImageFilter.GaussianBlur(4))
@@ -145,8 +213,7 @@ def test_a_sketch_fits_the_contours_of_its_own_product_best(category: str) -> No
     count = 12
     gallery = []
     for index in range(count):
-        wanted = dataset.parse(f"synthetic:{category}/5/{index}/photo")
-        own = [line.astype(np.float32) for line in contours(dataset.product(wanted))]
+        own = [line.astype(np.float32) for line in _contours(_product(category, 5, index))]
         gallery.append(np.asarray(_ink(own), dtype=np.float64).ravel())
     stack = np.stack([image / np.linalg.norm(image) for image in gallery])
     found = []

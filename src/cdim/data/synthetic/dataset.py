@@ -18,18 +18,21 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
 from cdim.data.manifest import Manifest
 from cdim.data.strokes import Strokes, draw
-from cdim.data.synthetic.products import CATEGORIES
-from cdim.data.synthetic.products.photo import photo
-from cdim.data.synthetic.products.shapes import Points, Product, fitted
-from cdim.data.synthetic.products.sketch import LEVELS, sketch
+from cdim.data.synthetic.bags import bag
+from cdim.data.synthetic.chairs import chair
+from cdim.data.synthetic.photo import photo
+from cdim.data.synthetic.product import Product
+from cdim.data.synthetic.shoes import shoe
+from cdim.data.synthetic.sketch import LEVELS, sketch
 from cdim.errors import DataError, ImageError, nearest
 
-PREFIX = "synthetic:"
-_COLUMNS = ("source", "instance", "domain", "split", "role", "category", "level")
+CATEGORIES = {"shoe": shoe, "chair": chair, "bag": bag}
+"""Each makes a product that knows its kind and its main colour, and can draw itself."""
 _NUMBER = r"(0|[1-9]\d{0,8})"
 _LOCATOR = re.compile(
     rf"synthetic:([a-z]+)/{_NUMBER}/{_NUMBER}/(?:photo|sketch/{_NUMBER}/{_NUMBER})"
@@ -43,8 +46,12 @@ class Wanted(NamedTuple):
     category: str
     seed: int
     number: int
-    level: int | None
-    drawer: int | None
+    level: int | None = None
+    drawer: int | None = None
+
+    def random(self, *what: int) -> Generator:
+        """Random numbers for something about this product."""
+        return default_rng([self.seed, list(CATEGORIES).index(self.category), self.number, *what])
 
 
 def manifest(
@@ -56,7 +63,8 @@ def manifest(
     """A dataset of made-up products: one photo (gallery) and some sketches (queries) each.
 
     Two thirds of the instances are for training, one third for testing. The categories
-    take turns, the levels of the sketches too; the level is in the column `level`.
+    take turns, the levels of the sketches too. The metadata are the `level` of a sketch and
+    the `title` of the product, such as "red boot 017".
 
     Args:
         instances: how many products altogether, at least 1.
@@ -67,42 +75,36 @@ def manifest(
     Raises:
         DataError: a number out of range, or an unknown category.
     """
-    limit = 10**9
-    for what, given, low in (
-        ("instances", instances, 1),
-        ("seed", seed, 0),
-        ("sketches", sketches, 1),
-    ):
-        if not low <= given < limit:
+    numbers = (("instances", instances, 1), ("seed", seed, 0), ("sketches", sketches, 1))
+    for what, given, low in numbers:
+        if not low <= given < 10**9:
             raise DataError(
                 f"{what} = {given}", f"{what} is a whole number of {low} or more", "choose another"
             )
-    for category in categories or [""]:
-        if category not in CATEGORIES:
-            raise DataError(
-                f"synthetic category {category!r}",
-                f"there are {', '.join(CATEGORIES)}",
-                nearest(category, CATEGORIES),
-            )
-    columns: dict[str, list[str]] = {name: [] for name in _COLUMNS}
+    for name in categories or [""]:
+        if name not in CATEGORIES:
+            raise _unknown(DataError, name, "of the dataset")
+    rows: list[tuple[str, ...]] = []
     for number in range(instances):
-        category, index = categories[number % len(categories)], number // len(categories)
-        for row in _rows(category, seed, index, sketches):
-            for name, value in zip(_COLUMNS, row, strict=True):
-                columns[name].append(value)
-    level = columns.pop("level")
-    return Manifest.build(**columns, metadata={"level": level})  # type: ignore[arg-type]
+        index, which = divmod(number, len(categories))
+        rows.extend(_rows(Wanted(categories[which], seed, index), sketches))
+    source, instance, domain, split, role, category, *more = zip(*rows, strict=True)
+    told = dict(zip(("level", "title"), more, strict=True))
+    return Manifest.build(
+        source, instance, domain=domain, split=split, role=role, category=category, metadata=told
+    )
 
 
-def _rows(category: str, seed: int, index: int, sketches: int) -> Iterator[tuple[str, ...]]:
-    """The photo of an instance and its sketches, each with the values of `_COLUMNS`."""
-    name = f"{category}/{seed}/{index}"
-    split = "test" if index % 3 == 2 else "train"
-    yield f"{PREFIX}{name}/photo", name, "photo", split, "gallery", category, ""
+def _rows(wanted: Wanted, sketches: int) -> Iterator[tuple[str, ...]]:
+    """The photo of a product and its sketches, each with what the manifest says of it."""
+    category, seed, index = wanted[:3]
+    name, split = f"{category}/{seed}/{index}", "test" if index % 3 == 2 else "train"
+    title = f"{CATEGORIES[category](wanted.random(_PRODUCT)).name} {index:03d}"
+    yield f"synthetic:{name}/photo", name, "photo", split, "gallery", category, "", title
     for k in range(sketches):
         level = str((index // 3 + k) % LEVELS)
-        source = f"{PREFIX}{name}/sketch/{level}/{k}"
-        yield source, name, "sketch", split, "query", category, level
+        source = f"synthetic:{name}/sketch/{level}/{k}"
+        yield source, name, "sketch", split, "query", category, level, title
 
 
 def render(locator: str) -> NDArray[np.uint8]:
@@ -120,9 +122,7 @@ def render(locator: str) -> NDArray[np.uint8]:
     drawn, widths = _drawn(wanted)
     image = np.full((256, 256), 255, dtype=np.uint8)
     for width in np.unique(widths):
-        lines = [
-            line.astype(np.float32) for line, w in zip(drawn, widths, strict=True) if w == width
-        ]
+        lines = [line for line, own in zip(drawn.lines, widths, strict=True) if own == width]
         image = np.minimum(image, draw(Strokes(lines), 256, float(width)))
     return image
 
@@ -140,7 +140,7 @@ def strokes(locator: str) -> Strokes:
             "only sketches have strokes",
             "use a locator such as synthetic:shoe/0/0/sketch/0/0",
         )
-    return Strokes([line.astype(np.float32) for line in _drawn(wanted)[0]])
+    return _drawn(wanted)[0]
 
 
 def parse(locator: str) -> Wanted:
@@ -156,33 +156,36 @@ def parse(locator: str) -> Wanted:
             "they are called synthetic:<category>/<seed>/<index>/photo or .../sketch/<level>/<k>",
             "for example synthetic:shoe/0/0/sketch/1/0",
         )
-    category, level, drawer = match[1], match[4], match[5]
+    category, *numbers = match.groups()
     if category not in CATEGORIES:
+        raise _unknown(ImageError, category, f"of {locator!r}")
+    wanted = Wanted(category, *(int(number) for number in numbers if number))
+    if wanted.level is not None and wanted.level >= LEVELS:
         raise ImageError(
-            f"category {category!r} of {locator!r}",
-            f"there are {', '.join(CATEGORIES)}",
-            nearest(category, CATEGORIES),
-        )
-    if level is None:
-        return Wanted(category, int(match[2]), int(match[3]), None, None)
-    if int(level) >= LEVELS:
-        raise ImageError(
-            f"level {level} of {locator!r}",
+            f"level {wanted.level} of {locator!r}",
             f"levels are 0 (careful) to {LEVELS - 1} (very rough)",
             f"use a level below {LEVELS}",
         )
-    return Wanted(category, int(match[2]), int(match[3]), int(level), int(drawer))
+    return wanted
+
+
+def _unknown(kind: type[DataError | ImageError], category: str, where: str) -> Exception:
+    return kind(
+        f"synthetic category {category!r} {where}",
+        f"there are {', '.join(CATEGORIES)}",
+        nearest(category, CATEGORIES),
+    )
 
 
 def product(wanted: Wanted) -> Product:
     """The geometry of an instance in canvas pixels, the same for its photo and sketches."""
-    kind = list(CATEGORIES).index(wanted.category)
-    rng = np.random.default_rng([wanted.seed, kind, wanted.number, _PRODUCT])
-    return fitted(CATEGORIES[wanted.category](rng), margin=rng.uniform(10, 18))
+    made = CATEGORIES[wanted.category](wanted.random(_PRODUCT))
+    made.draw()
+    return made
 
 
-def _drawn(wanted: Wanted) -> tuple[list[Points], NDArray[np.float64]]:
-    kind = list(CATEGORIES).index(wanted.category)
+def _drawn(wanted: Wanted) -> tuple[Strokes, NDArray[np.float64]]:
+    """The strokes of a sketch, and the width of each in pixels."""
     level, drawer = wanted.level or 0, wanted.drawer or 0
-    rng = np.random.default_rng([wanted.seed, kind, wanted.number, _SKETCH, level, drawer])
-    return sketch(product(wanted), rng, level)
+    lines, widths = sketch(product(wanted), wanted.random(_SKETCH, level, drawer), level)
+    return Strokes([line.astype(np.float32) for line in lines]), widths

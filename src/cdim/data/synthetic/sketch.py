@@ -6,58 +6,33 @@ contours of the product's parts, so that a sketch fits its own photo best.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cdim.data.synthetic.products.shapes import (
-    CANVAS,
-    ESSENTIAL,
-    UNDRAWN,
-    Line,
-    Part,
-    Points,
-    Product,
-    dashes,
-    length_along,
-    points_of,
-    resampled,
-)
+from cdim.data.synthetic.product import CANVAS, ESSENTIAL, UNDRAWN, Line, Part, Product
+from cdim.data.synthetic.shapes import Points, dashes, length_along, resampled
 
 STEP = 4.0  # pixels between the points of a stroke
 
 
-@dataclass(frozen=True)
-class Hand:
-    """How somebody draws; lengths in pixels of the 256 x 256 canvas.
+class Hand(NamedTuple):
+    """How somebody draws; lengths in pixels of the 256 x 256 canvas."""
 
-    Args:
-        keeps: chance that an essential, a usual and a fine detail is drawn.
-        smooth: how far corners are cut.
-        wobble: size of the slow error along a stroke.
-        misplace: how far a stroke as a whole lies from its place.
-        overshoot: how far its ends are off, either way.
-        repeat: chance that a part of a stroke is drawn again.
-        single: ribbons narrower than this become one line.
-        bend: size of the distortion of the whole drawing.
-        skew: relative size of its errors in aspect, shear and turn.
-        extra: chance of strokes that belong to nothing, each time.
-    """
-
-    keeps: tuple[float, float, float]
-    smooth: float
-    wobble: float
-    misplace: float
-    overshoot: float
-    repeat: float
-    single: float
-    bend: float
-    skew: float
-    extra: float
+    keeps: tuple[float, float, float]  # chance that essential, usual and fine details are drawn
+    smooth: float  # how far corners are cut
+    wobble: float  # size of the slow error along a stroke
+    misplace: float  # how far a stroke as a whole lies from its place
+    overshoot: float  # how far its ends are off, either way
+    repeat: float  # chance that a part of a stroke is drawn again
+    single: float  # ribbons narrower than this become one line
+    bend: float  # size of the distortion of the whole drawing
+    skew: float  # relative size of its errors in aspect, shear and turn
+    extra: float  # chance of strokes that belong to nothing, each time
 
 
 HANDS = (
@@ -85,13 +60,10 @@ def sketch(
     ]
     planned.sort(key=lambda item: item[0])
     pen = rng.choice([1.0, 1.5, 2.0], p=(0.45, 0.35, 0.2))
-    drawn: list[Points] = []
-    for _, line in planned:
-        drawn.extend(_by_hand(line, rng, hand))
-    drawn.extend(_extras(drawn, rng, hand))
+    drawn = [stroke for _, line in planned for stroke in _by_hand(line, rng, hand)]
+    drawn += _extras(drawn, rng, hand)
     placed = _distorted(drawn, rng, hand)
-    widths = np.clip(pen + rng.choice([-0.5, 0.0, 0.0, 0.5], len(placed)), 1.0, 2.5)
-    return placed, widths
+    return placed, np.clip(pen + rng.choice([-0.5, 0.0, 0.0, 0.5], len(placed)), 1.0, 2.5)
 
 
 def _extent(line: Points) -> float:
@@ -100,31 +72,30 @@ def _extent(line: Points) -> float:
 
 def _chosen(product: Product, rng: Generator, hand: Hand) -> list[tuple[int, Points]]:
     """What gets drawn at all: visible pieces with their `detail`."""
-    owner = _owner_map(product)
+    owner = owner_map(product)
     chosen: list[tuple[int, Points]] = []
     for number, item in enumerate(product.items, start=1):
         if item.detail == UNDRAWN:
             continue
         # What makes up the thing is never forgotten; small things on it can be.
-        big = item.detail == ESSENTIAL and _extent(points_of(item)) > 60
+        big = item.detail == ESSENTIAL and _extent(item.points) > 60
         if rng.random() > hand.keeps[item.detail] and not big:
             continue
+        shortest = 10 if item.detail == ESSENTIAL and hand.single > 5 else 4
         for whole in _lines_of(item, rng, hand):
-            for piece in _visible(whole, owner, number):
-                short = length_along(piece)[-1]
-                if short < 4 or (short < 10 and item.detail == ESSENTIAL and hand.single > 5):
-                    continue
-                chosen.extend((item.detail, part) for part in _lifted(piece, rng))
+            for piece in visible(whole, owner, number):
+                if length_along(piece)[-1] >= shortest:
+                    chosen.extend((item.detail, part) for part in _lifted(piece, rng))
     return chosen
 
 
-def _owner_map(product: Product) -> NDArray[np.uint8]:
+def owner_map(product: Product) -> NDArray[np.uint8]:
     """Number of the frontmost part on each half pixel, (512, 512); 0 where there is none."""
     canvas = Image.new("L", (2 * CANVAS, 2 * CANVAS), 0)
     pen = ImageDraw.Draw(canvas)
     for number, item in enumerate(product.items, start=1):
         if isinstance(item, Part) and item.detail != UNDRAWN:
-            pen.polygon([tuple(p) for p in (item.outline * 2).tolist()], fill=number)
+            pen.polygon([tuple(p) for p in (item.points * 2).tolist()], fill=number)
     return np.asarray(canvas)
 
 
@@ -132,10 +103,8 @@ def _lines_of(item: Part | Line, rng: Generator, hand: Hand) -> list[Points]:
     if isinstance(item, Line):
         stitched = item.dash and rng.random() < 0.6
         return dashes(item.points, 5.0) if stitched else [item.points]
-    spine = _spine(item.outline, hand.single)
-    if spine is not None:
-        return [spine]
-    return [np.concatenate([item.outline, item.outline[:1]])]
+    spine = _spine(item.points, hand.single)
+    return [np.concatenate([item.points, item.points[:1]]) if spine is None else spine]
 
 
 def _spine(outline: Points, narrow: float) -> Points | None:
@@ -150,10 +119,9 @@ def _spine(outline: Points, narrow: float) -> Points | None:
     return middle if length_along(middle)[-1] > 2 * wide else None
 
 
-def _visible(line: Points, owner: NDArray[np.uint8], number: int) -> list[Points]:
-    """The stretches of a line that no later part covers."""
-    total = length_along(line)[-1]
-    dense = resampled(line, max(2, int(total / 1.5)))
+def visible(line: Points, owner: NDArray[np.uint8], number: int) -> list[Points]:
+    """The stretches of a line of the item `number` that no later part covers."""
+    dense = resampled(line, max(2, int(length_along(line)[-1] / 1.5)))
     column, row = np.clip(np.round(dense * 2).astype(int), 0, 2 * CANVAS - 1).T
     seen = _without_gaps(owner[row, column] <= number)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], seen.astype(int), [0]])))
@@ -182,11 +150,10 @@ def _lifted(line: Points, rng: Generator) -> list[Points]:
     if count > 6:
         turn[2:-2] = np.abs(angle[3:] - angle[:-3])
     peak = (turn > 0.8) & (turn >= np.roll(turn, 1)) & (turn > np.roll(turn, -1))
-    cuts = [int(i) for i in np.flatnonzero(peak) if rng.random() < 0.75]
+    cuts = {int(i) for i in np.flatnonzero(peak) if rng.random() < 0.75}
     if count > 40 and rng.random() < 0.5:
-        cuts.append(int(rng.integers(12, count - 12)))
-    bounds = [0, *sorted(set(cuts)), count - 1]
-    runs = [even[a : b + 1] for a, b in pairwise(bounds) if b > a]
+        cuts.add(int(rng.integers(12, count - 12)))
+    runs = [even[a : b + 1] for a, b in pairwise([0, *sorted(cuts), count - 1]) if b > a]
     return [run[::-1] if rng.random() < 0.25 else run for run in runs]
 
 
@@ -244,8 +211,7 @@ def _ends_off(stroke: Points, off: NDArray[np.float64]) -> Points:
 
 def _extras(drawn: list[Points], rng: Generator, hand: Hand) -> list[Points]:
     """Strokes that belong to nothing: hatching, a line for the ground, a slip."""
-    every = np.concatenate(drawn)
-    low, high = every.min(axis=0), every.max(axis=0)
+    low, high = _bounds(drawn)
     made: list[Points] = []
     if rng.random() < hand.extra:
         start = rng.uniform(low + 0.2 * (high - low), low + 0.7 * (high - low))
@@ -253,8 +219,8 @@ def _extras(drawn: list[Points], rng: Generator, hand: Hand) -> list[Points]:
             a = start + np.array([i * 5.0, rng.normal(0, 1.5)])
             made.append(np.array([a, a + rng.normal((-8, 14), (1.5, 2))]))
     if rng.random() < hand.extra * 0.5:
-        y = high[1] + 2
-        made.append(np.array([(low[0] - 5, y), ((low[0] + high[0]) / 2, y + 2), (high[0] + 5, y)]))
+        left, right, y = low[0], high[0], high[1] + 2
+        made.append(np.array([(left - 5, y), ((left + right) / 2, y + 2), (right + 5, y)]))
     if rng.random() < hand.extra:
         base = drawn[int(rng.integers(len(drawn)))]
         made.append(base[: max(2, len(base) // 2)] + rng.normal(0, 4.0, 2))
@@ -264,31 +230,21 @@ def _extras(drawn: list[Points], rng: Generator, hand: Hand) -> list[Points]:
 def _distorted(drawn: list[Points], rng: Generator, hand: Hand) -> list[Points]:
     """The whole drawing turned, sheared, stretched, bent, and set somewhere on the paper."""
     turn, shear, stretch = rng.normal(0, hand.skew, 3) * (1, 1, 1.4)
-    matrix = np.array(
-        [[np.cos(turn), -np.sin(turn)], [np.sin(turn) + 0.5 * shear, np.cos(turn)]]
-    ) * (np.exp(stretch), np.exp(-stretch))
+    across, up = [np.cos(turn), -np.sin(turn)], [np.sin(turn) + 0.5 * shear, np.cos(turn)]
+    matrix = np.array([across, up]) * (np.exp(stretch), np.exp(-stretch))
     waves = rng.normal(size=(2, 2)) / 75
     phases, sizes = rng.uniform(0, 2 * np.pi, 2), rng.normal(0, hand.bend, (2, 2))
     size, shift = rng.uniform(196, 236), rng.normal(0, 4, 2)
 
-    bent = []
-    for line in drawn:
-        centred = line - CANVAS / 2
-        bent.append(centred @ matrix.T + np.sin(centred @ waves + phases) @ sizes)
-    every = np.concatenate(bent)
-    low, high = every.min(axis=0), every.max(axis=0)
+    centred = [line - CANVAS / 2 for line in drawn]
+    bent = [line @ matrix.T + np.sin(line @ waves + phases) @ sizes for line in centred]
+    low, high = _bounds(bent)
     scale = size / float((high - low).max())
     room = (CANVAS - (high - low) * scale) / 2 - 2
     centre = CANVAS / 2 + np.clip(shift, -room, room)
     return [(line - (low + high) / 2) * scale + centre for line in bent]
 
 
-def contours(product: Product) -> list[Points]:
-    """All visible contours and lines of a fitted product, drawn perfectly."""
-    owner = _owner_map(product)
-    return [
-        piece
-        for number, item in enumerate(product.items, start=1)
-        if item.detail != UNDRAWN
-        for piece in _visible(points_of(item), owner, number)
-    ]
+def _bounds(lines: list[Points]) -> tuple[Points, Points]:
+    every = np.concatenate(lines)
+    return every.min(axis=0), every.max(axis=0)

@@ -8,19 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from cdim.data.synthetic.products.shapes import (
-    CANVAS,
-    Line,
-    Part,
-    Product,
-    dashes,
-    points_of,
-    shade,
-)
+from cdim.data.synthetic.colours import shade
+from cdim.data.synthetic.product import CANVAS, Line, Part, Product
+from cdim.data.synthetic.shapes import dashes
 
 OVER = 2  # samples per pixel and axis
 COARSE = 4  # shading is computed on every COARSE-th sample and smoothed up again
 LIGHT = (-0.45, -0.9)  # towards the light: upper left
+_SOFT = Image.Resampling.BILINEAR
 
 
 def photo(product: Product) -> NDArray[np.uint8]:
@@ -38,52 +33,32 @@ def photo(product: Product) -> NDArray[np.uint8]:
 
 
 def _ground_shadow(canvas: Image.Image, product: Product) -> None:
-    every = np.concatenate([points_of(item) for item in product.items])
-    bottom = every[:, 1].max()
-    low = every[every[:, 1] > bottom - 12, 0]
-    x0, x1 = low.min(), low.max()
+    x, y = np.concatenate([item.points for item in product.items]).T
+    bottom, standing = y.max(), x[y > y.max() - 12]
     small = Image.new("L", (CANVAS // 2, CANVAS // 2), 0)
-    box = [(x0 - 6) / 2, (bottom - 5) / 2, (x1 + 8) / 2, (bottom + 5) / 2]
-    ImageDraw.Draw(small).ellipse(box, fill=110)
-    soft = small.filter(ImageFilter.BoxBlur(4)).resize(canvas.size, Image.Resampling.BILINEAR)
+    box = [standing.min() - 6, bottom - 5, standing.max() + 8, bottom + 5]
+    ImageDraw.Draw(small).ellipse([edge / 2 for edge in box], fill=110)
+    soft = small.filter(ImageFilter.BoxBlur(4)).resize(canvas.size, _SOFT)
     canvas.paste((120, 120, 126), (0, 0), soft)
 
 
 def _paint_part(canvas: Image.Image, covered: Image.Image, part: Part) -> None:
-    pad = 6 * OVER
-    outline = part.outline * OVER
-    x0, y0 = (np.floor(outline.min(axis=0)).astype(int) - pad).tolist()
-    wide, high = (np.ceil(outline.max(axis=0)).astype(int) - (x0, y0) + pad).tolist()
-    wide, high = -(-wide // COARSE) * COARSE, -(-high // COARSE) * COARSE
+    pad, outline = 6 * OVER, part.points * OVER
+    x, y = (np.floor(outline.min(axis=0)).astype(int) - pad).tolist()
+    size = np.ceil(outline.max(axis=0)).astype(int) - (x, y) + pad
+    wide, high = (-(-size // COARSE) * COARSE).tolist()
     mask = Image.new("L", (wide, high), 0)
-    inside = [tuple(p) for p in (outline - (x0, y0)).tolist()]
-    ImageDraw.Draw(mask).polygon(inside, fill=255)
+    ImageDraw.Draw(mask).polygon(_pairs(outline - (x, y)), fill=255)
     coarse = mask.reduce(COARSE)
-    box = (x0, y0, x0 + wide, y0 + high)
-    if part.lift:
-        _throw_shadow(canvas, covered, coarse, box, part.lift)
-    canvas.paste(_surface(part, coarse, (wide, high)), (x0, y0), mask)
-    covered.paste(255, (x0, y0), mask)
-    edge = [tuple(p) for p in [*outline.tolist(), outline[0].tolist()]]
+    if part.lift:  # the shadow that it throws on what lies behind
+        soft = ImageChops.offset(coarse, 1, 2).filter(ImageFilter.BoxBlur(2))
+        dark = soft.point([round(v * part.lift) for v in range(256)]).resize(mask.size, _SOFT)
+        behind = covered.crop((x, y, x + wide, y + high))
+        canvas.paste((18, 16, 20), (x, y), ImageChops.multiply(dark, behind))
+    canvas.paste(_surface(part, coarse, mask.size), (x, y), mask)
+    covered.paste(255, (x, y), mask)
+    edge = _pairs(np.concatenate([outline, outline[:1]]))
     ImageDraw.Draw(canvas).line(edge, fill=shade(part.colour, 0.5), width=2, joint="curve")
-
-
-def _throw_shadow(
-    canvas: Image.Image,
-    covered: Image.Image,
-    coarse: Image.Image,
-    box: tuple[int, int, int, int],
-    lift: float,
-) -> None:
-    soft = ImageChops.offset(coarse, 1, 2).filter(ImageFilter.BoxBlur(2))
-    dark = soft.point(_times(lift))
-    dark = dark.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR)
-    canvas.paste((18, 16, 20), box[:2], ImageChops.multiply(dark, covered.crop(box)))
-
-
-@cache
-def _times(factor: float) -> list[int]:
-    return [round(v * factor) for v in range(256)]
 
 
 def _surface(part: Part, coarse: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -97,14 +72,12 @@ def _surface(part: Part, coarse: Image.Image, size: tuple[int, int]) -> Image.Im
     fall = np.linspace(0.08, -0.10, high, dtype=np.float32)[:, None]
     light = 1 + part.puff * 0.75 * facing + fall + 0.12 * part.puff * (height - 0.75)
     shine = part.gloss * np.clip(facing * part.puff * 2.2 - 0.25, 0, 1) ** 1.5
-    base = np.array(part.colour, dtype=np.float32)
-    lit = base * np.minimum(light, 1.25)[..., None]
+    lit = np.array(part.colour, dtype=np.float32) * np.minimum(light, 1.25)[..., None]
     lit += (255 - lit) * np.clip(shine + np.maximum(light - 1.0, 0) * 0.35, 0, 0.85)[..., None]
-    small = Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8))
-    surface = small.resize(size, Image.Resampling.BILINEAR)
+    surface = Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8)).resize(size, _SOFT)
     if part.grain:
-        cut = _grain(round(part.grain * 10)).crop((0, 0, *size))
-        surface = ImageChops.multiply(surface, cut)
+        texture = _grain(round(part.grain * 10)).crop((0, 0, *size))
+        surface = ImageChops.multiply(surface, texture)
     return surface
 
 
@@ -115,14 +88,17 @@ def _grain(strength: int) -> Image.Image:
     noise = np.random.default_rng(strength).normal(size=(side // 2 + 1, side // 2 + 1))
     level = 255 - np.abs(noise) * 2.2 * strength
     small = Image.fromarray(np.clip(level, 0, 255).astype(np.uint8))
-    return small.resize((side, side), Image.Resampling.BILINEAR).convert("RGB")
+    return small.resize((side, side), _SOFT).convert("RGB")
 
 
 def _paint_line(canvas: Image.Image, line: Line) -> None:
-    draw = ImageDraw.Draw(canvas)
-    width = max(1, round(line.width * OVER))
+    pen, width = ImageDraw.Draw(canvas), max(1, round(line.width * OVER))
     for piece in dashes(line.points, line.dash):
-        points = [tuple(p) for p in (piece * OVER).tolist()]
+        points = _pairs(piece * OVER)
         if width > 2 * OVER:  # thick enough to be seen as round
-            draw.line(points, fill=shade(line.colour, 0.55), width=width + 2, joint="curve")
-        draw.line(points, fill=line.colour, width=width, joint="curve")
+            pen.line(points, fill=shade(line.colour, 0.55), width=width + 2, joint="curve")
+        pen.line(points, fill=line.colour, width=width, joint="curve")
+
+
+def _pairs(points: NDArray[np.float64]) -> list[tuple[float, ...]]:
+    return [tuple(point) for point in points.tolist()]

@@ -1,0 +1,155 @@
+"""What a made-up product is: filled parts and drawn lines, back to front.
+
+A kind of product is a class whose `_build` makes its items with random numbers, y upwards, in
+units of its own; `draw` then moves them to the canvas, y downwards. The photo and the sketches
+are made from the same items, which is why a sketch belongs to exactly one photo.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.random import Generator
+
+from cdim.data.synthetic.colours import NAMES, Colour
+from cdim.data.synthetic.shapes import Points, band, curve, ellipse, rounded, softened
+
+CANVAS = 256
+ESSENTIAL, USUAL, FINE, UNDRAWN = 0, 1, 2, 3
+"""How soon a person leaves something out: never, in a rough sketch, in a quick one, always."""
+
+Look = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A filled, shaded region; the strengths are from 0 to 1."""
+
+    points: Points  # its outline, (k, 2)
+    colour: Colour
+    puff: float = 0.5  # how round the surface looks
+    gloss: float = 0.2  # the highlight
+    lift: float = 0.3  # the shadow thrown on what lies behind
+    grain: float = 0.0  # the texture
+    detail: int = ESSENTIAL
+
+
+@dataclass(frozen=True)
+class Line:
+    """An open line on the surface: a seam, a lace, a crease; lengths in canvas pixels."""
+
+    points: Points  # a polyline, (k, 2)
+    colour: Colour
+    width: float = 1.0
+    dash: float = 0.0  # length of the dashes and of the gaps; 0 for a solid line
+    detail: int = USUAL
+
+
+class Product(ABC):
+    """One product: its kind, its main colour and, once built, its items from back to front.
+
+    Everything that draws takes `look` as in `Part` or `Line`, and puts the item in front of
+    what is there.
+    """
+
+    kind: ClassVar[str]
+    palette: ClassVar[tuple[Colour, ...]]
+
+    def __init__(self, rng: Generator) -> None:
+        self.rng = rng
+        self.items: list[Part | Line] = []
+        self.main = self.pick_main()
+
+    def pick_main(self) -> Colour:
+        """The colour that the product is called by."""
+        return self.pick(*self.palette)
+
+    @property
+    def name(self) -> str:
+        """Main colour and kind, such as "red boot"."""
+        return f"{NAMES[self.main]} {self.kind}"
+
+    def draw(self) -> None:
+        """Draws itself, and moves the items to the canvas with a margin of 10 to 18 pixels."""
+        self._build()
+        margin, every = self.size(10, 18), np.concatenate([item.points for item in self.items])
+        low, high = every.min(axis=0), every.max(axis=0)
+        scale = np.array([1, -1]) * ((CANVAS - 2 * margin) / float((high - low).max()))
+        moved = [(item.points - (low + high) / 2) * scale + CANVAS / 2 for item in self.items]
+        self.items = [replace(i, points=p) for i, p in zip(self.items, moved, strict=True)]
+
+    @abstractmethod
+    def _build(self) -> None:
+        """Makes the items, y upwards, in units of its own."""
+
+    def size(self, low: float, high: float) -> float:
+        """A random length or share."""
+        return self.rng.uniform(low, high)
+
+    def sizes(self, *ranges: tuple[float, float]) -> list[float]:
+        """One random length or share for each range."""
+        return [self.rng.uniform(low, high) for low, high in ranges]
+
+    def number(self, low: int, high: int) -> int:
+        """A random whole number of `low` or more and less than `high`."""
+        return int(self.rng.integers(low, high))
+
+    def chance(self, share: float) -> bool:
+        """True in this share of the cases."""
+        return self.rng.random() < share
+
+    def pick(self, *choices: Colour) -> Colour:
+        """One colour of several."""
+        return choices[int(self.rng.integers(len(choices)))]
+
+    def seen(self, points: Any) -> Points:
+        """Points as they are seen, (k, 2); things with depth are projected."""
+        return np.asarray(points, dtype=np.float64)
+
+    def part(self, outline: Any, colour: Colour, **look: Any) -> Points:
+        """A part with this outline, which is returned."""
+        self.items.append(Part(self.seen(outline), colour, **look))
+        return self.items[-1].points
+
+    def line(self, points: Any, colour: Colour, **look: Any) -> None:
+        """A line along straight pieces."""
+        self.items.append(Line(self.seen(points), colour, **look))
+
+    def seam(self, points: Any, colour: Colour, **look: Any) -> None:
+        """A smooth line."""
+        self.line(curve(self.seen(points)), colour, **look)
+
+    def panel(self, corners: Any, radius: float, colour: Colour, **look: Any) -> Points:
+        """A polygon with softened corners."""
+        return self.part(softened(self.seen(corners), radius), colour, **look)
+
+    def blob(self, points: Any, colour: Colour, sharp: tuple[int, ...] = (), **look: Any) -> Points:
+        """A smooth outline with corners at the points `sharp`."""
+        return self.part(curve(self.seen(points), closed=True, sharp=sharp), colour, **look)
+
+    def plate(
+        self, x0: float, y0: float, x1: float, y1: float, radius: float, colour: Colour, **look: Any
+    ) -> None:
+        """A rectangle with round corners."""
+        self.part(rounded(x0, y0, x1, y1, radius), colour, **look)
+
+    def oval(
+        self, centre: Any, rx: float, ry: float, colour: Colour, steps: int = 32, **look: Any
+    ) -> None:
+        """An ellipse of so many points."""
+        self.part(ellipse(self.seen(centre), rx, ry, steps), colour, **look)
+
+    def rod(
+        self, points: Any, width: float, colour: Colour, end: float | None = None, **look: Any
+    ) -> None:
+        """A ribbon along straight pieces, `end` wide at its end."""
+        self.part(band(self.seen(points), width, end), colour, **look)
+
+    def cord(
+        self, points: Any, width: float, colour: Colour, end: float | None = None, **look: Any
+    ) -> None:
+        """A ribbon along a smooth line, `end` wide at its end."""
+        self.rod(curve(self.seen(points)), width, colour, end, **look)
