@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from cdim.data.synthetic import dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("CDIM_STRICT") == "1"
+# No test may fail because its machine is busy; hypothesis's own profile for CI says the same.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
 """Every check of the project, the same by hand and in CI: python tools/check.py [pytest options].
 
 All of them run, also after one has failed; the tests come last so that their closing line is
-the end of the output. The exit code is 1 if any failed.
+the end of the output. The exit code is 1 if any failed. A process of tests runs on each
+processor, at most four; `-n 0` runs them in one.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +20,15 @@ CHECKS = {
     "ruff format": [sys.executable, "-m", "ruff", "format", "--check", "."],
     "mypy": [sys.executable, "-m", "mypy"],
     "import rule": [str(BESIDE / "lint-imports"), "--no-cache", "--no-logo"],
-    "pytest": [sys.executable, "-m", "pytest"],
+    "pytest": [
+        *(sys.executable, "-m", "pytest"),
+        *("-n", "logical", "--maxprocesses", "4"),
+        # A file's tests share what one of them trained; files go in the order of the tree.
+        *("--dist", "loadfile", "--no-loadscope-reorder"),
+    ],
 }
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+"""Each process of tests has a processor to itself; PyTorch would take them all in each."""
 
 
 def main(options: list[str]) -> int:
@@ -28,7 +37,7 @@ def main(options: list[str]) -> int:
     for name, command in CHECKS.items():
         print(f"== {name}", flush=True)
         extra = options if name == "pytest" else []
-        if subprocess.call([*command, *extra], cwd=ROOT) != 0:
+        if subprocess.call([*command, *extra], cwd=ROOT, env=ONE_THREAD) != 0:
             failed.append(name)
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed", flush=True)
     return 1 if failed else 0
