@@ -2,36 +2,79 @@
 
     import cdim
 
-    vectors = cdim.load("bundle").encode_gallery("photos/")
-    with cdim.Gallery.open("gallery") as gallery:
-        ...
+    model = cdim.load("default")
+    photos = model.encode("photos/")  # .vectors and .names, in one order
+    with cdim.Gallery.open("gallery", model="default", create=True) as gallery:
+        gallery.index("photos/")
+        print(gallery.search("sketch.png", k=5))
 
-Importing this package imports nothing heavy; the rest is in its rooms, for example
-`from cdim.data.sets.catalogue import open_dataset`. See docs/architecture.md.
+The package itself imports nothing heavy: each name is imported when it is first used.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cdim.errors import CdimError
+from cdim.errors import (
+    CdimError,
+    DataError,
+    GalleryError,
+    ImageError,
+    MissingExtra,
+    ModelError,
+    RecipeError,
+    TrainingError,
+    UsageError,
+)
 from cdim.version import __version__
 
 if TYPE_CHECKING:
     from cdim.api import load
+    from cdim.bundles.encoder import Encoder
+    from cdim.data.manifest import Manifest
+    from cdim.data.sets.catalogue import open_dataset
     from cdim.find.gallery import Gallery
+    from cdim.find.items import Like
+    from cdim.judge.report import Report
 
-__all__ = ["CdimError", "Gallery", "__version__", "load"]
+_ROOMS = {
+    "Encoder": "cdim.bundles.encoder",
+    "Gallery": "cdim.find.gallery",
+    "Like": "cdim.find.items",
+    "Manifest": "cdim.data.manifest",
+    "Report": "cdim.judge.report",
+    "load": "cdim.api",
+    "open_dataset": "cdim.data.sets.catalogue",
+}
+"""Where the names are that take time to import."""
+
+__all__ = [
+    "CdimError",
+    "DataError",
+    "Encoder",
+    "Gallery",
+    "GalleryError",
+    "ImageError",
+    "Like",
+    "Manifest",
+    "MissingExtra",
+    "ModelError",
+    "RecipeError",
+    "Report",
+    "TrainingError",
+    "UsageError",
+    "__version__",
+    "load",
+    "open_dataset",
+]
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when they are asked for: NumPy and Qdrant take time to start.
-    if name == "load":
-        from cdim.api import load
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'cdim' has no attribute {name!r}")
+    return getattr(import_module(_ROOMS[name]), name)
 
-        return load
-    if name == "Gallery":
-        from cdim.find.gallery import Gallery
 
-        return Gallery
-    raise AttributeError(f"module 'cdim' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return __all__

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
 from types import UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from cdim.errors import CdimError, nearest
+from cdim.errors import CdimError, UsageError, nearest
+
+F = TypeVar("F", bound=Callable[..., Any])
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    bool: "true or false",
+    type(None): "None",
+}
+_SHOWN = 60  # characters of a wrong value that are repeated
 
 
 class Document(NamedTuple):
@@ -88,8 +101,7 @@ def _value(hint: Any, value: Any, document: Document, name: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
-        raise document.error(f"{name} = {value!r}", f"it is {words[hint]}", "change its value")
+        raise document.error(f"{name} = {value!r}", f"it is {_WORDS[hint]}", "change its value")
     return value
 
 
@@ -111,3 +123,70 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: plain(v) for k, v in value.items()}
     return value
+
+
+def checked(function: F) -> F:
+    """The function, refusing arguments that are not what its annotations say.
+
+    The function raises `UsageError` then, also for missing and unknown arguments.
+    """
+    signature = inspect.signature(function)
+
+    @functools.cache
+    def hints() -> dict[str, Any]:
+        return get_type_hints(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **named: Any) -> Any:
+        name = function.__qualname__
+        try:
+            given = signature.bind(*args, **named).arguments
+        except TypeError as error:
+            raise UsageError(
+                f"{name}: {error}", f"the call is {name}{signature}", "correct the call"
+            ) from None
+        for key, value in given.items():
+            plain = signature.parameters[key].kind is not inspect.Parameter.VAR_KEYWORD
+            if key in hints() and plain and not _fits(value, hints()[key]):
+                raise UsageError(
+                    f"{key} = {shown(value)} for {name}",
+                    f"it is {_words(hints()[key])}",
+                    "give another",
+                )
+        return function(*args, **named)
+
+    return call  # type: ignore[return-value]
+
+
+def shown(value: object) -> str:
+    """A wrong value as messages repeat it, cut short."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in arguments)
+    if origin is Literal:
+        return any(type(value) is type(one) and value == one for one in arguments)
+    if hint in (int, float):
+        return isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
+    if not isinstance(value, origin or hint):
+        return False
+    if origin not in (Sequence, tuple, list):
+        return True
+    return not isinstance(value, str | bytes) and all(_fits(one, arguments[0]) for one in value)
+
+
+def _words(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(map(_words, arguments))
+    if origin is Literal:
+        return ", ".join(map(repr, arguments))
+    if origin in (Sequence, tuple, list):
+        return f"a list, each {_words(arguments[0])}"
+    return _WORDS.get(hint, getattr(origin or hint, "__name__", str(hint)))

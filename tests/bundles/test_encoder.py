@@ -45,7 +45,7 @@ def test_every_kind_of_image_gives_the_same_vector(model, tmp_path):
     for kind in kinds:
         assert model.encode(kind) == pytest.approx(np.array([[1, 0, 0]]), abs=1e-6)
     assert model.encode(kinds) == pytest.approx(np.tile([1, 0, 0], (5, 1)), abs=1e-6)
-    assert model.encode(path).dtype == np.float32
+    assert model.encode(path).vectors.dtype == np.float32
 
 
 def test_a_folder_is_all_its_images_by_name(model, tmp_path):
@@ -142,7 +142,7 @@ def test_several_threads_may_share_an_encoder(model):
     for thread in threads:
         thread.join()
     for number in range(4):
-        assert found[number] == pytest.approx(wanted[number::4], abs=1e-6)
+        assert found[number] == pytest.approx(wanted.vectors[number::4], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_the_package_offers_it(folder):
 
     stream = io.BytesIO()
     Image.new("RGB", (4, 4), RED).save(stream, "PNG")
-    assert cdim.load(str(folder)).encode(stream.getvalue()).shape == (1, 3)
+    assert cdim.load(str(folder)).encode(stream.getvalue()).vectors.shape == (1, 3)
     assert Path(cdim.load(folder).bundle.folder) == folder
     with pytest.raises(AttributeError, match="cdim"):
         _ = cdim.nothing

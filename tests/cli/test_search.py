@@ -84,7 +84,7 @@ def test_json_is_what_python_finds(call, place, save):
     printed = json.loads(call("search", place, query, "--json").stdout)
     assert printed.pop("query") == [str(query)]
     with Gallery.open(place) as gallery:
-        from cdim.find.queries import read_query
+        from cdim.bundles.queries import read_query
 
         found = gallery.search(read_query(query, None, gallery.bundle))
     assert printed == json.loads(json.dumps(found.to_json()))

@@ -19,11 +19,11 @@ from tests.made import mean_colours
 
 from cdim.bundles.bundle import load_bundle
 from cdim.bundles.encoder import Encoder
+from cdim.bundles.queries import QueryImage
 from cdim.errors import GalleryError, ImageError, ModelError, UsageError
-from cdim.find import answer, collection
-from cdim.find.collection import MOST_VALUES
-from cdim.find.gallery import Gallery
-from cdim.find.items import Item, Like, Look
+from cdim.find import answer
+from cdim.find.gallery import MOST_VALUES, Gallery
+from cdim.find.items import Item, Like
 from cdim.find.stores.store import MAX_FIELDS
 from cdim.metrics.calibration.probability import Calibration, judge
 from cdim.metrics.rerank import expand_queries, k_reciprocal
@@ -56,10 +56,10 @@ def ids(found):
 
 
 def test_the_nearest_come_first(three):
-    found = three.search(Look(plain((0, 30, 240)), "sketch"))
+    found = three.search(QueryImage(plain((0, 30, 240)), "sketch"))
     assert ids(found) == ["blue", "green", "red"]
     assert found.hits[0].distance == pytest.approx(np.hypot(30, 10))
-    assert (found.searched, found.distances, found.taken) == (3, "Euclidean", ("sketch",))
+    assert (found.searched, found.distances, found.domains) == (3, "Euclidean", ("sketch",))
     assert found.present is None
     assert found.hits[0].probability is None
     assert json.loads(json.dumps(found.to_json()))["hits"][0]["id"] == "blue"
@@ -95,7 +95,7 @@ def test_an_item_searched_with_is_not_found(three):
 
 def test_views_are_pooled_by_weight_and_scaled_to_the_length_of_embeddings(many, bundle):
     gallery, vectors = many
-    looks = [Look(plain(RED), "sketch"), Look(plain(BLUE), "photo"), Like("i5")]
+    looks = [QueryImage(plain(RED), "sketch"), QueryImage(plain(BLUE), "photo"), Like("i5")]
     views = np.array([RED, BLUE, vectors[5]], dtype=np.float64)
     for weights, shares in ((None, [1, 1, 1]), ([2, 0, 0.5], [2, 0, 0.5])):
         mean = np.average(views, axis=0, weights=shares)
@@ -124,16 +124,16 @@ def test_views_are_pooled_by_weight_and_scaled_to_the_length_of_embeddings(many,
 )
 def test_searches_that_cannot_be(three, options):
     with pytest.raises(UsageError):
-        three.search(Look(plain(RED), "sketch"), **options)
+        three.search(QueryImage(plain(RED), "sketch"), **options)
 
 
 def test_queries_that_cannot_be(three):
-    with pytest.raises(UsageError, match="nothing to search"):
+    with pytest.raises(UsageError, match="no image"):
         three.search([])
     with pytest.raises(UsageError, match="no item 'nobody'"):
         three.search(Like("nobody"))
     with pytest.raises(ModelError, match="domain"):
-        three.search(Look(plain(RED), "smell"))
+        three.search(QueryImage(plain(RED), "smell"))
 
 
 def test_expanded_and_re_ranked_searches_are_those_of_the_metrics(many):
@@ -146,7 +146,7 @@ def test_expanded_and_re_ranked_searches_are_those_of_the_metrics(many):
         ({"expand": 4, "rerank": True}, k_reciprocal(expanded, vectors)[0], "4 nearest"),
     ]
     for options, distances, kind in cases:
-        found = gallery.search(Look(plain((100, 120, 140)), "sketch"), 12, **options)
+        found = gallery.search(QueryImage(plain((100, 120, 140)), "sketch"), 12, **options)
         assert [h.distance for h in found.hits] == pytest.approx(np.sort(distances)[:12], abs=1e-4)
         for hit in found.hits:
             expected = distances[int(hit.item.id[1:])]
@@ -155,7 +155,7 @@ def test_expanded_and_re_ranked_searches_are_those_of_the_metrics(many):
 
 
 def test_expansion_and_re_ranking_of_few_items(three):
-    found = three.search(Look(plain(BLUE), "sketch"), expand=9, rerank=True)
+    found = three.search(QueryImage(plain(BLUE), "sketch"), expand=9, rerank=True)
     assert ids(found)[0] == "blue"
     empty = three.search(Like("red"), where={"warm": True}, expand=1, rerank=True)
     assert (empty.hits, empty.searched) == ((), 1)
@@ -178,14 +178,14 @@ def test_probabilities_are_those_of_the_calibration(judged):
     first = [int(i.id[1:]) for i in gallery.items(limit=answer.SAMPLE)[0]]
     right = judge(fit, np.sort(distances), distances[first], 400)
     for k in (1, 5, 20):
-        found = gallery.search(Look(plain(query), "sketch"), k)
+        found = gallery.search(QueryImage(plain(query), "sketch"), k)
         assert [h.probability for h in found.hits] == pytest.approx(right.probabilities[:k])
         assert found.present == pytest.approx(right.present)
 
 
 def test_probabilities_stay_those_of_plain_distances(judged):
     gallery, _, _ = judged
-    look = Look(plain((100, 120, 140)), "sketch")
+    look = QueryImage(plain((100, 120, 140)), "sketch")
     plainly = {h.item.id: h.probability for h in gallery.search(look, 400).hits}
     for options in ({"rerank": True}, {"expand": 50}, {"expand": 50, "rerank": True}):
         found = gallery.search(look, 30, **options)
@@ -203,12 +203,12 @@ def test_items_may_come_while_a_search_runs(judged, monkeypatch):
         return found
 
     monkeypatch.setattr(gallery.store, "count", slow)
-    assert len(gallery.search(Look(plain((100, 120, 140)), "sketch"), 500).hits) == 401
+    assert len(gallery.search(QueryImage(plain((100, 120, 140)), "sketch"), 500).hits) == 401
 
 
 def test_the_sample_follows_the_items(judged):
     gallery, vectors, _ = judged
-    look = Look(plain((100, 120, 140)), "sketch")
+    look = QueryImage(plain((100, 120, 140)), "sketch")
     before = gallery.search(look).present
     gallery.put([Item(f"i{i}") for i in range(400)], vectors + 1000)
     assert gallery.search(look).present != before
@@ -305,7 +305,7 @@ def test_it_opens_again_with_the_copy_of_its_bundle(place, bundle, tmp_path, enc
     with Gallery.open(place) as gallery:
         assert gallery.count() == 2
         assert isinstance(gallery.encoder, Encoder)
-        found = gallery.search(Look(plain((200, 0, 0)), "sketch"))
+        found = gallery.search(QueryImage(plain((200, 0, 0)), "sketch"))
         assert ids(found) == ["red", "blue"]
         assert gallery.bundle.folder == place / "bundle"
 
@@ -398,7 +398,7 @@ def test_the_bundle_of_a_gallery_in_use_is_not_touched(place, gallery, tmp_path)
 
 def test_too_many_names_of_metadata_are_refused_before_anything_is_written(gallery, monkeypatch):
     assert MAX_FIELDS == 256
-    monkeypatch.setattr(collection, "MAX_FIELDS", 5)  # an index a name takes its time
+    monkeypatch.setattr("cdim.find.gallery.MAX_FIELDS", 5)  # an index a name takes its time
     names = [f"f{i}" for i in range(5)]
     gallery.put([Item("a", metadata=dict.fromkeys(names[:-1], 1))], np.zeros((1, 3)))
     wrong = [{}] * 80 + [{"x": 1, "y": 1}]
@@ -478,7 +478,7 @@ def test_threads_may_write_and_search_at_once(gallery):
         gallery.update(names[1], metadata={"by": "changed"})
 
     def ask(number, turn):
-        gallery.search(Look(plain(RED), "sketch"), where={"by": [0, 1]})
+        gallery.search(QueryImage(plain(RED), "sketch"), where={"by": [0, 1]})
         gallery.facets()
         gallery.items(limit=10)
 

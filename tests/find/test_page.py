@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 from tests.find.conftest import plain
 
+from cdim.bundles.queries import QueryImage
 from cdim.errors import DataError
 from cdim.find import page
-from cdim.find.items import Found, Hit, Item, Like, Look
-from cdim.find.page import Search
+from cdim.find.items import Hit, Item, Like, SearchResult
+from cdim.find.page import PageSearch
 
 RED, BLUE = (250, 0, 0), (0, 0, 250)
 
@@ -38,9 +39,9 @@ def colours(html):
 
 
 def test_queries_and_hits_are_shown_in_their_order(filled, tmp_path):
-    views = (Look(plain((0, 40, 250)), "photo"), Like("<b>&red"))
+    views = (QueryImage(plain((0, 40, 250)), "photo"), Like("<b>&red"))
     found = filled.search(views)
-    html = written([Search(("<i>.png", "like red"), views, found)], filled, tmp_path)
+    html = written([PageSearch(("<i>.png", "like red"), views, found)], filled, tmp_path)
     assert [hit.item.id for hit in found.hits] == ["in/blue.png"]
     assert colours(html) == ["b", "r", "b"]
     assert "&lt;i&gt;.png + like red" in html
@@ -53,8 +54,8 @@ def test_queries_and_hits_are_shown_in_their_order(filled, tmp_path):
 def test_every_search_has_a_part_and_a_name_of_its_own(filled, tmp_path):
     searches = []
     for number in range(3):
-        view = Look(plain((0, 0, 240)), "photo")
-        searches.append(Search((f"query {number}",), (view,), filled.search(view, k=1)))
+        view = QueryImage(plain((0, 0, 240)), "photo")
+        searches.append(PageSearch((f"query {number}",), (view,), filled.search(view, k=1)))
     html = written(searches, filled, tmp_path)
     assert re.findall(r"<h2>(.*?)</h2>", html) == ["query 0", "query 1", "query 2"]
     assert colours(html) == ["b", "b"] * 3
@@ -63,8 +64,8 @@ def test_every_search_has_a_part_and_a_name_of_its_own(filled, tmp_path):
 @pytest.mark.parametrize(("present", "said"), [(0.12, True), (0.97, False), (None, False)])
 def test_probabilities_are_shown_where_the_model_has_them(filled, tmp_path, present, said):
     sure = None if present is None else present / 2
-    found = Found((Hit(Item("in/blue.png"), 1.5, sure),), 2, present, "Euclidean")
-    html = written([Search(("q",), (Like("in/blue.png"),), found)], filled, tmp_path)
+    found = SearchResult((Hit(Item("in/blue.png"), 1.5, sure),), 2, present, "Euclidean")
+    html = written([PageSearch(("q",), (Like("in/blue.png"),), found)], filled, tmp_path)
     assert ("Probably not in this gallery" in html) == said
     assert ("present: 12 %" in html) == said
     caption = re.search(r"1 · 1\.500(.*?)<br>", html).group(1)
@@ -72,9 +73,9 @@ def test_probabilities_are_shown_where_the_model_has_them(filled, tmp_path, pres
 
 
 def test_a_search_without_hits_says_so(filled, tmp_path):
-    view = Look(plain(RED), "photo")
+    view = QueryImage(plain(RED), "photo")
     found = filled.search(view, where={"category": "boat"})
-    assert "No hits." in written([Search(("q",), (view,), found)], filled, tmp_path)
+    assert "No hits." in written([PageSearch(("q",), (view,), found)], filled, tmp_path)
 
 
 def test_a_page_in_a_missing_folder_is_an_error(filled, tmp_path):

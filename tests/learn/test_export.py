@@ -13,11 +13,11 @@ from onnx import numpy_helper
 from cdim.bundles.bundle import load_bundle, save_bundle
 from cdim.bundles.encoder import Encoder
 from cdim.bundles.heads.kinds import Head
+from cdim.bundles.queries import QueryImage
 from cdim.data import images
 from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import CdimError, ModelError, UsageError
 from cdim.find.gallery import Gallery
-from cdim.find.items import Look
 from cdim.judge.evaluate import evaluate
 from cdim.learn.export import export as exporting
 from cdim.learn.export import parity
@@ -127,7 +127,9 @@ def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_r
         pixels = [images.read(source, gallery.root) for source in gallery.source]
         shelf.add(pixels, gallery.instance.tolist(), domain="edge")
         for source, instance in zip(query.source, query.instance, strict=True):
-            found = shelf.search(Look(images.read(source, query.root), "sketch"), k=len(gallery))
+            found = shelf.search(
+                QueryImage(images.read(source, query.root), "sketch"), k=len(gallery)
+            )
             ranks.append([hit.item.id for hit in found.hits].index(instance) + 1)
     found_first = np.array(ranks) == 1
     assert found_first.tolist() == (wanted.ranks == 1).tolist()

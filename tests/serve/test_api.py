@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
-from cdim.find.queries import read_query
+from cdim.bundles.queries import read_query
 
 ODD = "a b/ü?#\"'<x>&/日本/thumbnail"
 
@@ -121,7 +121,7 @@ def test_facets_say_of_what_kind_a_field_is(client):
 
 
 def test_a_number_of_too_many_values_can_still_be_filtered_by(client, monkeypatch):
-    monkeypatch.setattr("cdim.find.collection.MOST_VALUES", 20)
+    monkeypatch.setattr("cdim.find.gallery.MOST_VALUES", 20)
     told = {facet["field"]: facet for facet in client.get("/v1/facets").json()}
     assert told["price"] == {
         "field": "price", "kind": "number", "values": [], "low": None, "high": None,

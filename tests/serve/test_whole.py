@@ -7,11 +7,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from cdim.bundles.queries import drawn
 from cdim.data import drawings
 from cdim.data.images import read
 from cdim.data.synthetic import dataset
 from cdim.find.gallery import Gallery
-from cdim.find.queries import drawn
 
 
 @pytest.fixture

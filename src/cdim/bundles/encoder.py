@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 
 from cdim.bundles import engines
 from cdim.bundles.bundle import Bundle, check_whole, load_bundle
+from cdim.bundles.embeddings import Embeddings, similarity
+from cdim.bundles.queries import QueryImage, listed, read_query
 from cdim.data import images
-from cdim.data.content import listed, pixels
-from cdim.data.manifest import Manifest
+from cdim.data.manifest import Manifest, Source
 from cdim.errors import UsageError
 
 BATCH = 32
 AHEAD = 3  # batches that are decoded while one is in the network
 
 Progress = Callable[[int, int], None]
-Job = tuple[Callable[[], NDArray[np.uint8]], str]
-"""How to read an image, and its domain."""
+Job = Callable[[], QueryImage]
+"""How to read an image."""
 Output = Literal["embedding", "features"]
 
 
@@ -56,6 +57,10 @@ class Encoder:
         """The seed the model was trained with."""
         return self.bundle.seed
 
+    def __repr__(self) -> str:
+        domains = ", ".join(self.bundle.domains)
+        return f"<Encoder {self.bundle.name!r}: {domains} to {self.bundle.dim} dimensions>"
+
     def encode(
         self,
         source: Any,
@@ -63,21 +68,24 @@ class Encoder:
         *,
         output: Output = "embedding",
         progress: bool | Progress = False,
-    ) -> NDArray[np.float32]:
+    ) -> Embeddings:
         """Vectors of images.
 
         Args:
-            source: a path, bytes of an image file, a PIL image or a uint8 array (h, w) or
-                (h, w, 3); a list of these; or a folder: all images in it and below, by name.
-            domain: one of `bundle.domains`; by default that of queries.
+            source: what `Gallery.search` takes: a path, bytes, a PIL image, a uint8 array (h, w)
+                or (h, w, 3), an SVG or strokes; a list of these; or a folder: all images in it
+                and below, by name.
+            domain: one of `bundle.domains`; None to find out for each image: drawings are
+                sketches, and an image is one if it is thin lines on white.
             output: "embedding", compared by `bundle.distance`, or "features", the fused vector
                 before any projection.
             progress: True for a bar on the terminal, or a function of (done, all).
 
         Returns:
-            float32 (n, d), d = `bundle.dim` or `bundle.features`.
+            The vectors, float32 (n, d), d = `bundle.dim` or `bundle.features`, and their names.
 
         Raises:
+            DataError: a folder without images.
             ImageError: an image cannot be read; names it.
             ModelError: a domain the model does not know.
             UsageError: no image, or something that is none.
@@ -86,35 +94,34 @@ class Encoder:
             raise UsageError(
                 f"output {output!r}", "it is embedding or features", "choose one of them"
             )
-        given = list(listed(source))
-        if not given:
-            raise UsageError("no image to encode", "at least one is needed", "name an image")
-        domain = self.bundle.query if domain is None else domain
-        self.bundle.taken_as(domain)
+        if domain is not None:
+            self.bundle.taken_as(domain)
         if progress is True:
             from tqdm import tqdm
 
-            with tqdm(total=len(given), unit=" images") as bar:
+            with tqdm(unit=" images") as bar:
 
-                def show(done: int, _total: int) -> None:
+                def show(done: int, total: int) -> None:
+                    bar.total = total
                     bar.update(done - bar.n)
 
-                return self.encode(given, domain, output=output, progress=show)
+                return self.encode(source, domain, output=output, progress=show)
+        given = listed(source)
         with ExitStack() as closing:
             opened = images.Files(closing)
-            return self._encode(
-                [(partial(pixels, image, opened), domain) for image in given],
-                output,
-                progress or None,
-            )
+            jobs = [partial(read_query, one, domain, self.bundle, opened) for _, one in given]
+            vectors = self._encode(jobs, output, progress or None)
+        return Embeddings(vectors, tuple(name for name, _ in given))
 
-    def encode_query(self, source: Any, **options: Any) -> NDArray[np.float32]:
+    def encode_query(self, source: Any, **options: Any) -> Embeddings:
         """As `encode`, for what people search with (`bundle.query`)."""
         return self.encode(source, self.bundle.query, **options)
 
-    def encode_gallery(self, source: Any, **options: Any) -> NDArray[np.float32]:
+    def encode_gallery(self, source: Any, **options: Any) -> Embeddings:
         """As `encode`, for what people search in (`bundle.gallery`)."""
         return self.encode(source, self.bundle.gallery, **options)
+
+    similarity = staticmethod(similarity)
 
     def encode_pixels(
         self, pixels: Sequence[NDArray[np.uint8]], domain: str
@@ -125,7 +132,7 @@ class Encoder:
             ModelError: a domain the model does not know.
         """
         self.bundle.taken_as(domain)
-        return self._encode([(partial(np.asarray, p), domain) for p in pixels], "embedding", None)
+        return self._encode([partial(QueryImage, p, domain) for p in pixels], "embedding", None)
 
     def embed(
         self,
@@ -152,8 +159,12 @@ class Encoder:
         for domain in np.unique(manifest.domain):
             self.bundle.taken_as(str(domain))
         opened = images.Files(closing)
+
+        def read(source: Source, domain: str) -> QueryImage:
+            return QueryImage(opened.read(source, manifest.root), domain)
+
         return [
-            (partial(opened.read, source, manifest.root), str(domain))
+            partial(read, source, str(domain))
             for source, domain in zip(manifest.source, manifest.domain, strict=True)
         ]
 
@@ -194,30 +205,29 @@ class Encoder:
             yield inputs
 
     def _batches(self, jobs: Sequence[Job]) -> Iterator[tuple[NDArray[np.uint8], list[str]]]:
-        """Prepared images a batch at a time, the next ones on their way."""
+        """Prepared images and their domains a batch at a time, the next ones on their way."""
         with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
-            waiting: deque[list[Future[NDArray[np.uint8]]]] = deque()
+            waiting: deque[list[Future[tuple[NDArray[np.uint8], str]]]] = deque()
             starts = iter(range(0, len(jobs), BATCH))
 
             def submit() -> None:
                 for start in starts:
                     waiting.append(
-                        [pool.submit(self._load, *job) for job in jobs[start : start + BATCH]]
+                        [pool.submit(self._load, job) for job in jobs[start : start + BATCH]]
                     )
                     return
 
             for _ in range(AHEAD):
                 submit()
-            first = 0
             try:
                 while waiting:
-                    stack = np.stack([future.result() for future in waiting.popleft()])
+                    loaded = [future.result() for future in waiting.popleft()]
                     submit()
-                    yield stack, [domain for _, domain in jobs[first : first + len(stack)]]
-                    first += len(stack)
+                    yield np.stack([image for image, _ in loaded]), [name for _, name in loaded]
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _load(self, read: Callable[[], NDArray[np.uint8]], domain: str) -> NDArray[np.uint8]:
-        return self.prepare(read(), domain)
+    def _load(self, job: Job) -> tuple[NDArray[np.uint8], str]:
+        image = job()
+        return self.prepare(image.pixels, image.domain), image.domain

@@ -35,13 +35,13 @@ def demo(out: Path) -> None:
     """
     from PIL import Image
 
+    from cdim.bundles.queries import QueryImage
     from cdim.data.images import read
     from cdim.data.sets.catalogue import open_dataset
     from cdim.find import page
     from cdim.find.gallery import Gallery
     from cdim.find.index.indexing import index
     from cdim.find.index.sources import Source
-    from cdim.find.items import Look
     from cdim.metrics.significance import bootstrap
 
     products = open_dataset(PRODUCTS).manifest
@@ -55,10 +55,10 @@ def demo(out: Path) -> None:
         searches, right = [], []
         with progress_bar("sketches") as progress:
             for done, row in enumerate(asked, start=1):
-                look = Look(read(row.source), row.domain)
+                look = QueryImage(read(row.source), row.domain)
                 found = gallery.search(look, k=10)
-                searches.append(page.Search((str(row.source),), (look,), found))
-                right.append(found.hits[0].item.id == photo[row.instance])
+                searches.append(page.PageSearch((str(row.source),), (look,), found))
+                right.append(found[0].id == photo[row.instance])
                 progress(done, len(asked))
         page.write(searches[:SHOWN], gallery, out / "found.html")
         first = bootstrap(right)

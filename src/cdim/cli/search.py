@@ -17,7 +17,7 @@ from cdim.errors import UsageError
 
 if TYPE_CHECKING:
     from cdim.find.gallery import Gallery
-    from cdim.find.page import Search
+    from cdim.find.page import PageSearch
 
 
 def _weights(
@@ -102,15 +102,17 @@ def search(
     cdim search gallery/ --like boots/12.jpg --html found.html
     """  # noqa: D301 - click wants the character
     _check(queries, like, each, weights, as_json, pictures)
+    from cdim.bundles.queries import QueryImage, read_query
     from cdim.find import filters
     from cdim.find.gallery import Gallery
-    from cdim.find.items import Like, Look
-    from cdim.find.page import Search, write
-    from cdim.find.queries import read_query
+    from cdim.find.items import Like
+    from cdim.find.page import PageSearch, write
 
     conditions = filters.parse(where)
     with Gallery.open(gallery, model) as opened:
-        views: list[Look | Like] = [read_query(path, domain, opened.bundle) for path in queries]
+        views: list[QueryImage | Like] = [
+            read_query(path, domain, opened.bundle) for path in queries
+        ]
         views += [Like(item) for item in like]
         names = [click.format_filename(path) for path in queries] + [f"like {i}" for i in like]
         groups = [[row] for row in range(len(views))] if each else [list(range(len(views)))]
@@ -119,7 +121,7 @@ def search(
         for rows in groups:
             asked = [views[row] for row in rows]
             found = opened.search(asked, where=conditions, weights=weights, **options)
-            searches.append(Search(tuple(names[row] for row in rows), tuple(asked), found))
+            searches.append(PageSearch(tuple(names[row] for row in rows), tuple(asked), found))
         if as_json:
             tables = [{"query": list(s.names), **s.found.to_json()} for s in searches]
             answer = {"searches": tables} if each else tables[0]
@@ -169,20 +171,16 @@ def _drawer(gallery: Gallery) -> Callable[[str], str]:
     return lambda item: picture(gallery.get(item).thumbnail)
 
 
-def _print(one: Search, draw: Callable[[str], str] | None) -> None:
+def _print(one: PageSearch, draw: Callable[[str], str] | None) -> None:
     """Prints what one search found."""
     found = one.found
-    taken = f", taken as {', '.join(found.taken)}" if found.taken else ""
+    taken = f", taken as {', '.join(found.domains)}" if found.domains else ""
     click.echo(
         f"{' + '.join(one.names)}{taken}, in {found.searched:,} items; distances: {found.distances}"
     )
-    for rank, hit in enumerate(found.hits, start=1):
+    for row, hit in enumerate(found):
         if draw is not None:
-            click.echo(draw(hit.item.id))
-        sure = "" if hit.probability is None else f"{100 * hit.probability:5.0f} %"
-        name = hit.item.id if hit.item.id.isprintable() else repr(hit.item.id)
-        click.echo(f"{rank:>4}  {hit.distance:8.4f}{sure}  {name}")
-    if not found.hits:
-        click.echo("nothing found" if found.searched else "no item has this metadata")
-    if found.absent and found.present is not None:
-        click.echo(f"probably not in this gallery (present: {100 * found.present:.0f} %)")
+            click.echo(draw(hit.id))
+        click.echo(found.line(row))
+    for remark in found.remarks():
+        click.echo(remark)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,10 +120,3 @@ def pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
         "an image is a path, bytes, a PIL image or a uint8 array",
         "convert it",
     )
-
-
-def listed(source: Any) -> Iterable[Any]:
-    """One image, a list or a folder as a list of images."""
-    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
-        return images.below(Path(source))
-    return source if isinstance(source, list | tuple) else [source]

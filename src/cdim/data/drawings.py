@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 from xml.parsers import expat
 
@@ -59,10 +59,10 @@ def from_value(value: Any, name: str) -> Strokes:
     Raises:
         ImageError: no drawing.
     """
-    if isinstance(value, dict) and "drawing" in value:
+    if isinstance(value, Mapping) and "drawing" in value:
         lines = [_columns(stroke, name) for stroke in _listed(value["drawing"], name)]
     else:
-        given = value.get("strokes") if isinstance(value, dict) else value
+        given = value.get("strokes") if isinstance(value, Mapping) else value
         lines = [_points(stroke, name) for stroke in _listed(given, name)]
     return centred(lines, name)
 
@@ -136,8 +136,8 @@ def _check_size(data: bytes, name: str) -> None:
         )
 
 
-def _listed(value: Any, name: str) -> list[Any]:
-    if not isinstance(value, list) or not value:
+def _listed(value: Any, name: str) -> Sequence[Any]:
+    if not isinstance(value, list | tuple) or not value:
         raise ImageError(
             f"{name} holds no strokes",
             'JSON of a drawing is {"strokes": [[[x, y], ...], ...]}, that list alone, or Quick, '

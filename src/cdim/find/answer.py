@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cdim.bundles.bundle import Bundle
 from cdim.errors import UsageError
 from cdim.find.filters import Condition
-from cdim.find.items import Found, Hit
+from cdim.find.items import Hit, SearchResult
 from cdim.find.stores.store import Store, Stored
 from cdim.metrics.calibration import probability
 
@@ -22,7 +22,7 @@ SAMPLE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class SearchRequest:
     """A search, once its images are vectors.
 
     Args:
@@ -34,7 +34,7 @@ class Asked:
         rerank: whether the nearest are re-ranked by k-reciprocal encoding.
         false_match_rate: how often a hit may be wrong where what was asked for is absent; hits
             that are less sure are left out. None for all hits.
-        taken: the domains of the query's images.
+        domains: the domains of the query's images.
     """
 
     vector: NDArray[np.float32]
@@ -44,7 +44,7 @@ class Asked:
     expand: int = 0
     rerank: bool = False
     false_match_rate: float | None = None
-    taken: tuple[str, ...] = field(default=())
+    domains: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuses what cannot be searched.
@@ -93,56 +93,58 @@ def pooled(
     return np.asarray(mean, dtype=np.float32)
 
 
-def answer(store: Store, bundle: Bundle, asked: Asked, sample: Sequence[Stored]) -> Found:
+def answer(
+    store: Store, bundle: Bundle, request: SearchRequest, sample: Sequence[Stored]
+) -> SearchResult:
     """Searches.
 
     Args:
         store: where.
         bundle: the model of its vectors.
-        asked: what for.
+        request: what for.
         sample: of the items, with their vectors, to judge distances by.
 
     Raises:
         UsageError: k or expand out of range, or a false-match rate without a calibration.
     """
-    asked.check()
-    refined = asked.rerank or asked.expand > 0
-    depth = max(asked.k, probability.RIVALS, RERANKED if asked.rerank else 0, asked.expand)
-    searched = store.count(asked.where)
-    plain = _nearest(store, asked, asked.vector, depth, refined)
+    request.check()
+    refined = request.rerank or request.expand > 0
+    depth = max(request.k, probability.RIVALS, RERANKED if request.rerank else 0, request.expand)
+    searched = store.count(request.where)
+    plain = _nearest(store, request, request.vector, depth, refined)
     ranked, kind = (plain, "Euclidean")
     if plain and refined:
-        ranked, kind = _refined(store, asked, plain, depth)
-    ranked = ranked[: asked.k]
-    probabilities, present = _judged(bundle, asked, plain, ranked, sample, searched)
+        ranked, kind = _refined(store, request, plain, depth)
+    ranked = ranked[: request.k]
+    probabilities, present = _judged(bundle, request, plain, ranked, sample, searched)
     hits = [Hit(found.item, found.distance, probabilities.get(found.item.id)) for found in ranked]
-    if asked.false_match_rate is not None:
-        limit = _threshold(bundle, asked.false_match_rate)
+    if request.false_match_rate is not None:
+        limit = _threshold(bundle, request.false_match_rate)
         hits = [hit for hit in hits if hit.probability is not None and hit.probability >= limit]
-    return Found(tuple(hits), searched, present, kind, asked.taken)
+    return SearchResult(tuple(hits), searched, present, kind, request.domains)
 
 
 def _nearest(
-    store: Store, asked: Asked, vector: NDArray[np.float32], depth: int, vectors: bool
+    store: Store, request: SearchRequest, vector: NDArray[np.float32], depth: int, vectors: bool
 ) -> list[Stored]:
-    found = store.nearest(vector, depth, asked.where, asked.without, vectors=vectors)
+    found = store.nearest(vector, depth, request.where, request.without, vectors=vectors)
     return sorted(found, key=lambda near: (near.distance, near.item.id))
 
 
 def _refined(
-    store: Store, asked: Asked, near: list[Stored], depth: int
+    store: Store, request: SearchRequest, near: list[Stored], depth: int
 ) -> tuple[list[Stored], str]:
     """The hits after expansion and re-ranking, and what their distances are."""
     from cdim.metrics.rerank import expand_queries, k_reciprocal
 
-    vector, kind = asked.vector, "Euclidean"
-    if asked.expand:
-        averaged = _stack(near[: asked.expand])
+    vector, kind = request.vector, "Euclidean"
+    if request.expand:
+        averaged = _stack(near[: request.expand])
         vector = expand_queries(vector[None], averaged, len(averaged))[0]
-        near = _nearest(store, asked, vector, depth, True)
+        near = _nearest(store, request, vector, depth, True)
         kind = f"Euclidean from the query averaged with its {len(averaged)} nearest"
-    if asked.rerank:
-        near = near[: max(RERANKED, asked.k)]
+    if request.rerank:
+        near = near[: max(RERANKED, request.k)]
         distances = k_reciprocal(vector[None], _stack(near))[0].tolist()
         order = np.argsort(distances, kind="stable")
         near = [Stored(near[i].item, near[i].vector, distances[i]) for i in order]
@@ -152,7 +154,7 @@ def _refined(
 
 def _judged(
     bundle: Bundle,
-    asked: Asked,
+    request: SearchRequest,
     plain: list[Stored],
     ranked: list[Stored],
     sample: Sequence[Stored],
@@ -161,18 +163,18 @@ def _judged(
     """Probabilities by id, always of the plain distances, and that of being there at all."""
     if bundle.calibration is None:
         return {}, None
-    background = [found for found in sample if found.item.id not in asked.without]
+    background = [found for found in sample if found.item.id not in request.without]
     if not plain or not background:
         return {}, 0.0
     distances = {found.item.id: found.distance for found in plain}
     for found in ranked:
         if found.item.id not in distances and found.vector is not None:
-            distances[found.item.id] = float(np.linalg.norm(found.vector - asked.vector))
+            distances[found.item.id] = float(np.linalg.norm(found.vector - request.vector))
     ids = sorted(distances, key=lambda i: (distances[i], i))
     judged = probability.judge(
         bundle.calibration,
         [distances[i] for i in ids],
-        np.linalg.norm(_stack(background) - asked.vector, axis=1),
+        np.linalg.norm(_stack(background) - request.vector, axis=1),
         max(searched, len(ids)),  # items may have come since they were counted
     )
     return dict(zip(ids, judged.probabilities.tolist(), strict=True)), judged.present

@@ -1,7 +1,7 @@
 """The language of filters, checked and read; the same for every gallery and every way to ask.
 
-`Where` (see `cdim.find.items`) comes from Python and JSON, `parse` makes one of the command
-line's words. Both databases get what `read` returns.
+`Where` (see `cdim.find.items`) comes from Python and JSON, `parse` makes one of texts such as
+price=10..50. Both databases get what `read` returns.
 """
 
 from __future__ import annotations
@@ -80,6 +80,8 @@ def read(where: Where | None) -> tuple[Condition, ...]:
     """
     if where is None:
         return ()
+    if isinstance(where, str | list | tuple):
+        where = parse([where] if isinstance(where, str) else where)
     if not isinstance(where, Mapping):
         raise UsageError(f"filter {where!r}", "a filter is a table of fields", _HOW)
     return tuple(_condition(check_field(field), wanted) for field, wanted in where.items())

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim.bundles.bundle import Bundle, load_bundle
 from cdim.bundles.encoder import Encoder
-from cdim.errors import UsageError
+from cdim.bundles.queries import QueryImage, listed, read_query
+from cdim.data import content
+from cdim.data.images import Files
+from cdim.data.thumbnails import thumbnail
+from cdim.errors import ModelError, UsageError
 from cdim.find import answer, filters
-from cdim.find.collection import Collection, check_ids
-from cdim.find.items import Found, Item, Like, Look, Value, Where
-from cdim.find.stores.store import Store
+from cdim.find.items import Item, Like, SearchResult, Value, Where
+from cdim.find.stores.store import MAX_FIELDS, Store, Stored
+from cdim.strict import checked
 
 CHUNK = 64  # images in memory at a time
+MOST_VALUES = 300
+"""A field with more different values is no facet."""
 
 
+@runtime_checkable
 class Embeds(Protocol):
     """What a gallery needs of `cdim.bundles.encoder.Encoder`."""
 
@@ -34,8 +44,10 @@ class Embeds(Protocol):
         """Embeddings (n, dim) of n images."""
 
 
-class Gallery(Collection):
+class Gallery:
     """Images with their vectors, metadata and thumbnails. Opened with `Gallery.open`.
+
+    Safe to use from several threads. A context manager that closes it.
 
     Args:
         place: where it is, for messages.
@@ -47,15 +59,21 @@ class Gallery(Collection):
     def __init__(
         self, place: str, bundle: Bundle, store: Store, encoder: Embeds | None = None
     ) -> None:
-        super().__init__(place, bundle, store)
+        self.place = place
+        self.bundle = bundle
+        self.store = store
         self._encoder = encoder
         self._loading = threading.Lock()
+        self._writing = threading.RLock()
+        self._sample: list[Stored] | None = None
+        self._fields: set[str] = set()  # names of metadata that are there for sure, or were
 
     @classmethod
+    @checked
     def open(
         cls,
         place: str | Path,
-        bundle: str | Path | Bundle | Embeds | None = None,
+        model: str | Path | Bundle | Embeds | None = None,
         create: bool = False,
     ) -> Gallery:
         """Opens a gallery.
@@ -63,7 +81,7 @@ class Gallery(Collection):
         Args:
             place: a folder, owned by one process at a time; or the URL of a collection of a
                 Qdrant server, http(s)://host:6333/collection (extra `cdim[cluster]`).
-            bundle: a bundle, its folder or name, or an encoder. A gallery in a folder has a copy
+            model: a bundle, its folder or name, or an encoder. A gallery in a folder has a copy
                 of its own and needs none; a URL always does.
             create: make the gallery where there is none.
 
@@ -74,11 +92,13 @@ class Gallery(Collection):
             UsageError: a bundle is needed and none was given.
             MissingExtra: a URL, and `cdim[cluster]` is not installed.
         """
-        encoder: Embeds | None = None
-        if isinstance(bundle, str | Path):
-            bundle = load_bundle(bundle)
-        elif bundle is not None and not isinstance(bundle, Bundle):
-            encoder, bundle = bundle, bundle.bundle
+        bundle, encoder = None, None
+        if isinstance(model, str | Path):
+            bundle = load_bundle(model)
+        elif isinstance(model, Bundle):
+            bundle = model
+        elif model is not None:
+            encoder, bundle = model, model.bundle
         if str(place).startswith(("http://", "https://")):
             from cdim.find.stores.server import open_url, shown
 
@@ -89,6 +109,20 @@ class Gallery(Collection):
         kept, store = open_folder(Path(place), bundle, create)
         return cls(str(place), kept, store, encoder)
 
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Gallery {self.place!r} of the model {self.bundle.name!r}>"
+
     @property
     def encoder(self) -> Embeds:
         """The model, loaded at the first use."""
@@ -97,18 +131,21 @@ class Gallery(Collection):
                 self._encoder = Encoder(self.bundle)
             return self._encoder
 
+    @checked
     def add(
         self,
-        images: Sequence[Any],
-        ids: Sequence[str],
-        metadata: Sequence[Mapping[str, Value]] | None = None,
+        images: Any,
+        ids: Sequence[str] | None = None,
+        metadata: Sequence[Mapping[str, Any]] | None = None,
         domain: str | None = None,
     ) -> list[str]:
         """Embeds images and puts them; an item of the same id is replaced as a whole.
 
         Args:
-            images: paths, locators, bytes of image files, PIL images or uint8 arrays.
-            ids: a name for each.
+            images: an image (a path or locator, bytes of an image file, a PIL image or a uint8
+                array), a list of them, or a folder.
+            ids: a name for each. None names a folder's files by their paths below it, other files
+                by their names, and images from memory by a hash of their content.
             metadata: a table for each.
             domain: what the images are; by default what the model's galleries hold.
 
@@ -120,33 +157,36 @@ class Gallery(Collection):
             UsageError: not as many ids or tables as images, an id twice, or a wrong value.
             ModelError: a domain the model does not know.
         """
-        from cdim.data import content
-        from cdim.data.images import Files
-        from cdim.data.thumbnails import thumbnail
-
-        tables = [filters.check_metadata(m) for m in metadata or [{}] * len(images)]
-        if not len(images) == len(ids) == len(tables) or len(set(ids)) != len(ids):
+        given = listed(images)
+        names = [name for name, _ in given] if ids is None else list(ids)
+        if ids is None and not (isinstance(images, str | Path) and Path(images).is_dir()):
+            names = [Path(n).name if isinstance(i, str | Path) else "" for n, i in given]
+        tables = [filters.check_metadata(m) for m in metadata or [{}] * len(given)]
+        known = [name for name in names if name or ids is not None]
+        if not len(given) == len(names) == len(tables) or len(set(known)) != len(known):
             raise UsageError(
-                f"{len(images)} images, {len(set(ids))} different ids, {len(tables)} tables",
+                f"{len(given)} images, {len(set(names))} different ids, {len(tables)} tables",
                 "every image has an id of its own, and a table of metadata if any has",
                 "give as many ids as images",
             )
-        check_ids(ids)
+        check_ids(known)
         self.check_fields({name for table in tables for name in table})
         domain = self.bundle.gallery if domain is None else domain
         self.bundle.taken_as(domain)
-        for start in range(0, len(images), CHUNK):
+        for start in range(0, len(given), CHUNK):
             rows = slice(start, start + CHUNK)
             with ExitStack() as closing:
                 opened = Files(closing)
-                read = [content.read(image, opened) for image in images[rows]]
+                read = [content.read(image, opened) for _, image in given[rows]]
+            names[rows] = [n or r.digest[:16] for n, r in zip(names[rows], read, strict=True)]
             items = [
                 Item(i, r.source, r.digest, domain, metadata=m, thumbnail=thumbnail(r.pixels))
-                for i, r, m in zip(ids[rows], read, tables[rows], strict=True)
+                for i, r, m in zip(names[rows], read, tables[rows], strict=True)
             ]
             self.put(items, self.encoder.encode_pixels([r.pixels for r in read], domain))
-        return list(ids)
+        return names
 
+    @checked
     def update(
         self, item_id: str, image: Any = None, metadata: Mapping[str, Value] | None = None
     ) -> Item:
@@ -165,24 +205,30 @@ class Gallery(Collection):
                 self.put([replace(old.item, metadata=table[0])], old.vector[None])
             return self.get(item_id)
 
+    @checked
     def search(
         self,
-        query: Look | Like | Sequence[Look | Like],
+        query: Any,
         k: int = 10,
         where: Where | None = None,
         *,
+        domain: str | None = None,
         weights: Sequence[float] | None = None,
         rerank: bool = False,
         expand: int = 0,
         false_match_rate: float | None = None,
-    ) -> Found:
+    ) -> SearchResult:
         """Finds the items nearest to a query.
 
         Args:
-            query: an image or an item, or several views of what is looked for, pooled by the
-                mean of their embeddings. Items that are searched with are not found.
+            query: an image (a path or locator, bytes of an image file, a PIL image or a uint8
+                array), a drawing (an SVG as path, text or bytes, or strokes), or `Like` an item;
+                or a list of these: views of one thing, pooled by the mean of their embeddings.
+                Items that are searched with are not found.
             k: hits, at most.
-            where: which items are searched.
+            where: which items are searched: `Where`, or texts such as "category=shoe" and
+                "price=10..50".
+            domain: what the images of the query are; None to find out.
             weights: of the views, from 0; by default all count alike.
             rerank: re-rank the nearest 200 by k-reciprocal encoding.
             expand: average the query with this many of its nearest and search again.
@@ -190,14 +236,18 @@ class Gallery(Collection):
                 gets one this often, 0 to 1.
 
         Raises:
+            ImageError: an image cannot be read.
             UsageError: no query, an unknown item, or an argument out of range.
             ModelError: a domain the model does not know.
         """
-        views = [query] if isinstance(query, Look | Like) else list(query)
-        if not views:
-            raise UsageError("nothing to search with", "a query has a view", "name an image")
         conditions = filters.read(where)
-        asked = answer.Asked(
+        with ExitStack() as closing:
+            opened = Files(closing)
+            views = [
+                view if isinstance(view, Like) else read_query(view, domain, self.bundle, opened)
+                for _, view in listed(query)
+            ]
+        request = answer.SearchRequest(
             answer.pooled(self._embedded(views), weights, self.bundle.length),
             k,
             conditions,
@@ -205,20 +255,220 @@ class Gallery(Collection):
             expand,
             rerank,
             false_match_rate,
-            tuple(view.domain for view in views if isinstance(view, Look)),
+            tuple(view.domain for view in views if isinstance(view, QueryImage)),
         )
-        return answer.answer(self.store, self.bundle, asked, self._background())
+        return answer.answer(self.store, self.bundle, request, self._background())
 
-    def _embedded(self, views: Sequence[Look | Like]) -> NDArray[np.float32]:
+    @checked
+    def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
+        """Puts items whose vectors are known. When it returns, they survive a kill.
+
+        Args:
+            items: n items; one of the same id is replaced as a whole.
+            vectors: (n, dim) float32, their embeddings.
+
+        Raises:
+            ModelError: other vectors, or a number in them that is not finite.
+            UsageError: a wrong id or metadata.
+        """
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.shape != (len(items), self.bundle.dim) or not np.isfinite(vectors).all():
+            raise ModelError(
+                f"vectors of shape {vectors.shape} for {len(items)} items",
+                f"each has {self.bundle.dim} finite numbers",
+                "embed them with the gallery's own model",
+            )
+        check_ids([item.id for item in items])
+        for item in items:
+            filters.check_metadata(item.metadata)
+        if items:
+            with self._writing:
+                self.check_fields({name for item in items for name in item.metadata})
+                self.store.put(items, vectors)
+                self._sample = None
+
+    def check_fields(self, names: Set[str]) -> None:
+        """Whether items may have metadata of these names, beside those that are there.
+
+        Raises:
+            UsageError: more different names than a gallery can hold.
+        """
+        with self._writing:
+            if names <= self._fields:
+                return
+            self._fields = set(self.store.fields())
+            if len(self._fields | names) > MAX_FIELDS:
+                raise UsageError(
+                    f"metadata of {len(self._fields | names)} different names",
+                    f"a gallery holds {MAX_FIELDS} at most",
+                    "leave some out, or put the rest into one field",
+                )
+            self._fields |= names
+
+    @checked
+    def remove(self, ids: Sequence[str]) -> int:
+        """Removes items; returns how many of them were there."""
+        check_ids(ids)
+        with self._writing:
+            there = [found.item.id for found in self.store.get(ids)]
+            if there:
+                self.store.remove(there)
+                self._sample = None
+        return len(there)
+
+    @checked
+    def get(self, item_id: str) -> Item:
+        """An item, with its thumbnail.
+
+        Raises:
+            UsageError: there is none of that id.
+        """
+        return self._stored([item_id], thumbnails=True)[0].item
+
+    @checked
+    def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The embeddings (n, dim) of items.
+
+        Raises:
+            UsageError: one of them is not there.
+        """
+        found = self._stored(ids, vectors=True)
+        return np.array([f.vector for f in found], dtype=np.float32).reshape(len(ids), -1)
+
+    @checked
+    def count(self, where: Where | None = None) -> int:
+        """How many items there are."""
+        return self.store.count(filters.read(where))
+
+    @checked
+    def facets(
+        self, where: Where | None = None, limit: int = 20
+    ) -> dict[str, list[tuple[Value, int]]]:
+        """Fields of at most `MOST_VALUES` different values in all, and how often items have which.
+
+        Args:
+            where: which items are counted.
+            limit: values a field, the most frequent first.
+
+        Returns:
+            Values with their counts, by field; no table of them, where true and 1 would be one.
+        """
+        conditions = filters.read(where)
+        few = [
+            field
+            for field in self.store.fields()
+            if len(self.store.facet(field, (), MOST_VALUES + 1, exact=False)) <= MOST_VALUES
+        ]
+        found = {field: self.store.facet(field, conditions, limit) for field in few}
+        return {
+            field: [(json.loads(word), n) for word, n in words.items()]
+            for field, words in found.items()
+            if words
+        }
+
+    @checked
+    def items(
+        self,
+        where: Where | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> tuple[list[Item], str | None]:
+        """A page of items, in an order that stays.
+
+        Args:
+            where: which items.
+            limit: items a page.
+            after: what the page before said, None for the first one.
+
+        Returns:
+            The items without their thumbnails, and `after` for the next page, None at the end.
+
+        Raises:
+            UsageError: a limit below 1, or an `after` that no page said.
+        """
+        try:
+            uuid.UUID(after or str(uuid.NAMESPACE_OID))
+        except ValueError:
+            limit = 0
+        if limit < 1:
+            raise UsageError(
+                f"a page of {limit} items after {after!r}",
+                "it has at least 1, and begins where the page before ended",
+                "leave `after` out for the first page",
+            )
+        found, following = self.store.page(filters.read(where), limit, after)
+        return [f.item for f in found], following
+
+    @checked
+    def export(self, folder: str | Path) -> None:
+        """Writes items.csv and, in the same order, vectors.npy (n, dim).
+
+        Raises:
+            GalleryError: the folder cannot be written.
+        """
+        from cdim.find.export import write
+
+        with self._writing:
+            write(self.store, self.bundle.dim, Path(folder))
+
+    def optimise(self) -> None:
+        """Builds the search graph where there are enough items for it to pay; takes its time."""
+        self.store.optimise()
+
+    def flush(self) -> None:
+        """Writes all to its place, so that the next opening is quick."""
+        self.store.flush()
+
+    def close(self) -> None:
+        """Flushes and lets go; the gallery cannot be used any more."""
+        with self._writing:
+            self.store.close()
+
+    def _embedded(self, views: Sequence[QueryImage | Like]) -> NDArray[np.float32]:
         """Vectors (q, dim) of a query's views."""
         out = np.empty((len(views), self.bundle.dim), dtype=np.float32)
         rows: dict[str | None, list[int]] = {}
         for row, view in enumerate(views):
-            rows.setdefault(view.domain if isinstance(view, Look) else None, []).append(row)
+            rows.setdefault(view.domain if isinstance(view, QueryImage) else None, []).append(row)
         for domain, places in rows.items():
             if domain is None:
                 out[places] = self.vectors([v.id for v in views if isinstance(v, Like)])
             else:
-                looks = [v.pixels for v in views if isinstance(v, Look) and v.domain == domain]
-                out[places] = self.encoder.encode_pixels(looks, domain)
+                same = [v for v in views if isinstance(v, QueryImage) and v.domain == domain]
+                out[places] = self.encoder.encode_pixels([v.pixels for v in same], domain)
         return out
+
+    def _stored(
+        self, ids: Sequence[str], vectors: bool = False, thumbnails: bool = False
+    ) -> list[Stored]:
+        """Items in the order of their ids, all of which must be there."""
+        check_ids(ids)
+        found = {f.item.id: f for f in self.store.get(ids, vectors, thumbnails)}
+        for wanted in ids:
+            if wanted not in found:
+                raise UsageError(
+                    f"no item {wanted!r} in the gallery {self.place}",
+                    f"it holds {self.count()} items",
+                    "check the id",
+                )
+        return [found[wanted] for wanted in ids]
+
+    def _background(self) -> list[Stored]:
+        """A fair sample of all items with their vectors: ids are hashes, so the first ones."""
+        if self.bundle.calibration is None:
+            return []
+        sample = self._sample  # a writer of another thread may take it away meanwhile
+        if sample is None:
+            sample = self._sample = self.store.page((), answer.SAMPLE, vectors=True)[0]
+        return sample
+
+
+def check_ids(ids: Sequence[object]) -> None:
+    """Refuses what is no id.
+
+    Raises:
+        UsageError: it is empty, or no text.
+    """
+    for given in ids:
+        if not isinstance(given, str) or not given or not filters.is_utf8(given):
+            raise UsageError(f"id {given!r}", "an id is text, not empty", "give another")

@@ -1,19 +1,16 @@
-"""What galleries hold, what they are asked, and what they answer."""
+"""What galleries hold, and what a search finds in them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, overload
 
 Value = str | int | float | bool
 """A value of an item's metadata; dates are ISO 8601 strings."""
 
-Where = Mapping[str, Any]
+Where = Mapping[str, Any] | str | Sequence[str]
 """A filter: metadata field to the value it has, a list of values, or a range.
 
     {"category": "shoe"}                                    equality
@@ -21,7 +18,8 @@ Where = Mapping[str, Any]
     {"price": {"gte": 10, "lt": 50}}                        a range: gt, gte, lt, lte
     {"date": {"gte": "2024-01-01", "lt": "2025-01-01"}}     a range of dates
 
-All fields must hold. `cdim.find.filters` checks and reads them.
+or as texts, one a field: "category=shoe", ["price=10..50", "date=2024-01-01.."]. All fields must
+hold. `cdim.find.filters` checks and reads them.
 """
 
 
@@ -57,7 +55,7 @@ class Hit:
 
     Args:
         item: without its thumbnail.
-        distance: smaller is nearer; `Found.distances` says of what kind.
+        distance: smaller is nearer; `SearchResult.distances` says of what kind.
         probability: that it shows the same instance as the query, 0 to 1; None where the
             model has no calibration.
     """
@@ -66,29 +64,75 @@ class Hit:
     distance: float
     probability: float | None
 
+    @property
+    def id(self) -> str:
+        """The item's."""
+        return self.item.id
 
-@dataclass(frozen=True)
-class Found:
-    """What a search found.
+    @property
+    def metadata(self) -> Mapping[str, Value]:
+        """The item's."""
+        return self.item.metadata
+
+
+@dataclass(frozen=True, repr=False)
+class SearchResult(Sequence[Hit]):
+    """The hits of a search, nearest first, as a sequence. Printed, it is a short table.
 
     Args:
         hits: the nearest first.
         searched: items that passed the filter.
-        present: probability that what was asked for is among them, 0 to 1; None where the
+        present: probability that what was searched for is among them, 0 to 1; None where the
             model has no calibration.
         distances: what the distances are, in words.
-        taken: the domains that the query's images were taken as, in their order.
+        domains: the domains of the query's images, in their order.
     """
 
     hits: tuple[Hit, ...]
     searched: int
     present: float | None
     distances: str
-    taken: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+    @overload
+    def __getitem__(self, row: int) -> Hit: ...
+    @overload
+    def __getitem__(self, row: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, row: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[row]
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __repr__(self) -> str:
+        first = f", nearest {self.hits[0].id!r}" if self.hits else ""
+        absent = ", probably absent" if self.absent else ""
+        return f"<SearchResult: {len(self)} hits in {self.searched} items{first}{absent}>"
+
+    def __str__(self) -> str:
+        lines = [f"{len(self)} hits in {self.searched:,} items; distances: {self.distances}"]
+        lines += [self.line(row) for row in range(len(self))]
+        return "\n".join([*lines, *self.remarks()])
+
+    def line(self, row: int) -> str:
+        """A hit as text: its rank, its distance, its probability and its id."""
+        hit = self.hits[row]
+        sure = "" if hit.probability is None else f"{100 * hit.probability:5.0f} %"
+        name = hit.id if hit.id.isprintable() else repr(hit.id)
+        return f"{row + 1:>4}  {hit.distance:8.4f}{sure}  {name}"
+
+    def remarks(self) -> list[str]:
+        """Lines for no hits, and for an object that is probably absent."""
+        lines = []
+        if not self.hits:
+            lines.append("nothing found" if self.searched else "no item has this metadata")
+        if self.absent and self.present is not None:
+            lines.append(f"probably not in this gallery (present: {100 * self.present:.0f} %)")
+        return lines
 
     @property
     def absent(self) -> bool:
-        """Whether what was asked for is probably not in this gallery."""
+        """Whether what was searched for is probably not in this gallery."""
         return self.present is not None and self.present < 0.5
 
     def to_json(self) -> dict[str, Any]:
@@ -96,33 +140,20 @@ class Found:
         return {
             "searched": self.searched,
             "distances": self.distances,
-            "taken": list(self.taken),
+            "taken": list(self.domains),
             "present": self.present,
             "probably_absent": self.absent,
             "hits": [
                 {
-                    "id": hit.item.id,
+                    "id": hit.id,
                     "distance": hit.distance,
                     "probability": hit.probability,
-                    "metadata": dict(hit.item.metadata),
+                    "metadata": dict(hit.metadata),
                     "source": hit.item.source,
                 }
                 for hit in self.hits
             ],
         }
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """An image to search with.
-
-    Args:
-        pixels: uint8 (h, w) or (h, w, 3).
-        domain: of `Bundle.domains`.
-    """
-
-    pixels: NDArray[np.uint8]
-    domain: str
 
 
 @dataclass(frozen=True)

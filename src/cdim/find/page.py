@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cdim.bundles.queries import QueryImage
 from cdim.data.thumbnails import data_uri, thumbnail
 from cdim.disk import write_whole
-from cdim.find.items import Found, Like, Look
+from cdim.find.items import Like, SearchResult
 from cdim.judge.templates import render
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Search:
+class PageSearch:
     """One search and what it found.
 
     Args:
@@ -27,11 +28,11 @@ class Search:
     """
 
     names: tuple[str, ...]
-    views: tuple[Look | Like, ...]
-    found: Found
+    views: tuple[QueryImage | Like, ...]
+    found: SearchResult
 
 
-def write(searches: Sequence[Search], gallery: Gallery, path: Path) -> None:
+def write(searches: Sequence[PageSearch], gallery: Gallery, path: Path) -> None:
     """Writes the page: every search with its hits, nearest first.
 
     Args:
@@ -47,7 +48,7 @@ def write(searches: Sequence[Search], gallery: Gallery, path: Path) -> None:
     def stored(item: str) -> str:
         return data_uri(gallery.get(item).thumbnail)
 
-    def seen(view: Look | Like) -> str:
+    def seen(view: QueryImage | Like) -> str:
         return stored(view.id) if isinstance(view, Like) else data_uri(thumbnail(view.pixels))
 
     html = render(

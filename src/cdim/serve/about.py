@@ -10,9 +10,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from cdim.find.collection import MOST_VALUES
 from cdim.find.filters import is_date
-from cdim.find.gallery import Gallery
+from cdim.find.gallery import MOST_VALUES, Gallery
 from cdim.find.items import Value
 from cdim.serve import bodies
 from cdim.serve.limits import MAX_BYTES

@@ -74,7 +74,7 @@ def table(text: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def form(request: Request, fields: set[str], file: str) -> AsyncIterator[Form]:
+async def form(request: Request, fields: set[str], file: str) -> AsyncIterator[UploadForm]:
     """A form's fields and files.
 
     Args:
@@ -87,10 +87,10 @@ async def form(request: Request, fields: set[str], file: str) -> AsyncIterator[F
     """
     most = {"max_files": MAX_VIEWS, "max_fields": _FIELDS, "max_part_size": MAX_BYTES}
     async with request.form(**most) as data:
-        yield await Form.read(data, fields, file)
+        yield await UploadForm.read(data, fields, file)
 
 
-class Form:
+class UploadForm:
     """The texts and files of a form.
 
     Args:
@@ -103,7 +103,7 @@ class Form:
         self.files = files
 
     @classmethod
-    async def read(cls, data: FormData, fields: set[str], file: str) -> Form:
+    async def read(cls, data: FormData, fields: set[str], file: str) -> UploadForm:
         """Reads the parts."""
         texts: dict[str, str] = {}
         files: list[tuple[str, bytes]] = []

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from cdim.data.drawings import MAX_POINTS
+from cdim.find.items import Like
 from cdim.serve.limits import MAX_HITS, MAX_ID, MAX_STROKES, MAX_VIEWS
 
 
@@ -45,7 +46,7 @@ class _Strict(BaseModel):
 _CANVAS = "Of the canvas, as in files of drawings; drawings are centred, so it changes nothing."
 
 
-class View(_Strict):
+class QueryView(_Strict):
     """One view of what is searched for: strokes, an image, or an item of the gallery."""
 
     strokes: Annotated[list[Stroke], Field(min_length=1, max_length=MAX_STROKES)] | None = Field(
@@ -60,7 +61,7 @@ class View(_Strict):
     id: str | None = Field(None, description="An item of the gallery: more like this.")
 
     @model_validator(mode="after")
-    def _one_thing(self) -> View:
+    def _one_thing(self) -> QueryView:
         given = [name for name in ("strokes", "image", "id") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("a view has one of strokes, image and id")
@@ -70,11 +71,17 @@ class View(_Strict):
             raise ValueError(f"a drawing has at most {MAX_POINTS} points")
         return self
 
+    def source(self) -> Any:
+        """What `Gallery.search` takes."""
+        if self.id is not None:
+            return Like(self.id)
+        return self.strokes if self.image is None else self.image
 
-class SearchRequest(_Strict):
+
+class SearchBody(_Strict):
     """A search."""
 
-    query: Annotated[list[View], Field(max_length=MAX_VIEWS)] = Field(
+    query: Annotated[list[QueryView], Field(max_length=MAX_VIEWS)] = Field(
         [], description="Views of one thing; their embeddings are averaged."
     )
     weights: list[Annotated[float, Field(ge=0, le=1e6)]] | None = Field(

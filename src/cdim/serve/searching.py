@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from cdim.bundles.bundle import Bundle
-from cdim.data import drawings
-from cdim.find.items import Found, Like, Look
-from cdim.find.queries import drawn, read_query
+from cdim.bundles.queries import QueryImage, read_query
+from cdim.find.items import Like, SearchResult
 from cdim.serve import bodies
 from cdim.serve.failures import Refused
 from cdim.serve.limits import MAX_VIEWS
-from cdim.serve.models import SearchAnswer, SearchRequest, View
+from cdim.serve.models import SearchAnswer, SearchBody
 from cdim.serve.served import served
 
 router = APIRouter(prefix="/v1", tags=["search"])
@@ -27,7 +24,7 @@ _FORM = {
 @router.post(
     "/search",
     response_model=SearchAnswer,
-    openapi_extra=bodies.both(SearchRequest, "image", _FORM),
+    openapi_extra=bodies.both(SearchBody, "image", _FORM),
     summary="Find what a drawing, an image or an item shows",
 )
 async def search(request: Request) -> dict[str, Any]:
@@ -45,15 +42,19 @@ async def search(request: Request) -> dict[str, Any]:
             "send strokes, an image, or an item's id",
         )
 
-    def look() -> list[Look | Like]:
+    def decoded() -> list[QueryImage | Like]:
         bundle = here.gallery.bundle
-        return [_view(view, bundle) for view in views] + [
-            _image(data, domain, bundle) for data in images
+        given = [(view.source(), view.domain) for view in views] + [
+            (data, domain) for data in images
+        ]
+        return [
+            source if isinstance(source, Like) else read_query(source, named, bundle)
+            for source, named in given
         ]
 
-    query = await here.decoding(look)
+    query = await here.decoding(decoded)
 
-    def find() -> Found:
+    def find() -> SearchResult:
         return here.gallery.search(
             query,
             asked.k,
@@ -67,25 +68,10 @@ async def search(request: Request) -> dict[str, Any]:
     return (await here.in_turn(request, find)).to_json()
 
 
-async def _read(request: Request) -> tuple[SearchRequest, list[bytes], str | None]:
+async def _read(request: Request) -> tuple[SearchBody, list[bytes], str | None]:
     """The search, the images beside it, and their domain."""
     if bodies.kind(request) == bodies.JSON:
-        return bodies.parse(SearchRequest, await request.body()), [], None
+        return bodies.parse(SearchBody, await request.body()), [], None
     async with bodies.form(request, set(_FORM), "image") as form:
-        asked = bodies.parse(SearchRequest, form.texts.get("search", "{}"))
+        asked = bodies.parse(SearchBody, form.texts.get("search", "{}"))
         return asked, [data for _, data in form.files], form.texts.get("domain")
-
-
-def _view(view: View, bundle: Bundle) -> Look | Like:
-    if view.id is not None:
-        return Like(view.id)
-    if view.image is not None:
-        return _image(view.image, view.domain, bundle)
-    return drawn(drawings.from_value({"strokes": view.strokes}, "the drawing"), None, bundle)
-
-
-def _image(data: bytes, domain: str | None, bundle: Bundle) -> Look:
-    """An uploaded image; no format of pixels begins as an SVG does."""
-    if data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<":
-        return drawn(drawings.read_svg(data, "the drawing"), domain, bundle)
-    return read_query(data, domain, bundle)

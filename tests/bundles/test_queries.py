@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from tests.made import mean_colours
 
+from cdim.bundles.queries import is_drawing, read_query
 from cdim.data import strokes
 from cdim.data.images import read
 from cdim.data.sets import qmul
 from cdim.data.synthetic import dataset
 from cdim.errors import ImageError, ModelError, UsageError
-from cdim.find.queries import is_drawing, read_query
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0 L80 0 L80 40"/></svg>'
 STROKES = [[[0, 0], [80, 0], [80, 40]]]
@@ -26,6 +27,11 @@ def photo(size=64):
 
 def sketch():
     return strokes.draw(strokes.Strokes([np.array([[30, 30], [220, 40], [100, 200]])]))
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    return mean_colours(tmp_path_factory.mktemp("queries") / "colours")
 
 
 @pytest.fixture
@@ -86,7 +92,7 @@ def test_the_only_domain_of_a_model_is_taken(knows):
 
 
 def test_where_the_likely_domain_is_unknown_it_is_asked_for(knows):
-    with pytest.raises(UsageError, match="--domain"):
+    with pytest.raises(UsageError, match="domain"):
         read_query(photo(), None, knows("sketch", "edge"))
 
 
