@@ -189,7 +189,7 @@ def test_openapi_is_whole(client):
     text = json.dumps(said)
     used = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert used <= names
-    assert {"SearchRequest", "View", "NewItem"} <= used
+    assert {"SearchRequest", "QueryView", "NewItem"} <= used
 
 
 def test_health_and_metrics(client):

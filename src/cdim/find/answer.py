@@ -22,7 +22,7 @@ SAMPLE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class SearchRequest:
+class VectorSearch:
     """A search, once its images are vectors.
 
     Args:
@@ -94,7 +94,7 @@ def pooled(
 
 
 def answer(
-    store: Store, bundle: Bundle, request: SearchRequest, sample: Sequence[Stored]
+    store: Store, bundle: Bundle, request: VectorSearch, sample: Sequence[Stored]
 ) -> SearchResult:
     """Searches.
 
@@ -125,14 +125,14 @@ def answer(
 
 
 def _nearest(
-    store: Store, request: SearchRequest, vector: NDArray[np.float32], depth: int, vectors: bool
+    store: Store, request: VectorSearch, vector: NDArray[np.float32], depth: int, vectors: bool
 ) -> list[Stored]:
     found = store.nearest(vector, depth, request.where, request.without, vectors=vectors)
     return sorted(found, key=lambda near: (near.distance, near.item.id))
 
 
 def _refined(
-    store: Store, request: SearchRequest, near: list[Stored], depth: int
+    store: Store, request: VectorSearch, near: list[Stored], depth: int
 ) -> tuple[list[Stored], str]:
     """The hits after expansion and re-ranking, and what their distances are."""
     from cdim.metrics.rerank import expand_queries, k_reciprocal
@@ -154,7 +154,7 @@ def _refined(
 
 def _judged(
     bundle: Bundle,
-    request: SearchRequest,
+    request: VectorSearch,
     plain: list[Stored],
     ranked: list[Stored],
     sample: Sequence[Stored],

@@ -247,7 +247,7 @@ class Gallery:
                 view if isinstance(view, Like) else read_query(view, domain, self.bundle, opened)
                 for _, view in listed(query)
             ]
-        request = answer.SearchRequest(
+        request = answer.VectorSearch(
             answer.pooled(self._embedded(views), weights, self.bundle.length),
             k,
             conditions,

@@ -14,7 +14,7 @@ from cdim.serve import about, bodies, failures, items, searching
 from cdim.serve.access import Access, Guard
 from cdim.serve.limits import Headed, Limited
 from cdim.serve.metrics import Metrics, Timed
-from cdim.serve.models import NewItem, SearchBody
+from cdim.serve.models import NewItem, SearchRequest
 from cdim.serve.served import Served
 from cdim.version import __version__
 
@@ -41,7 +41,7 @@ def build(gallery: Gallery, access: Access) -> ASGIApp:
     app.state.served, app.state.metrics = here, metrics
     for module in (searching, items, about):
         app.include_router(module.router)
-    bodies.describe(app, SearchBody, NewItem)
+    bodies.describe(app, SearchRequest, NewItem)
     failures.install(app)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     here.warm_up()

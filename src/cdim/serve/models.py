@@ -78,7 +78,7 @@ class QueryView(_Strict):
         return self.strokes if self.image is None else self.image
 
 
-class SearchBody(_Strict):
+class SearchRequest(_Strict):
     """A search."""
 
     query: Annotated[list[QueryView], Field(max_length=MAX_VIEWS)] = Field(

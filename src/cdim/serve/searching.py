@@ -11,7 +11,7 @@ from cdim.find.items import Like, SearchResult
 from cdim.serve import bodies
 from cdim.serve.failures import Refused
 from cdim.serve.limits import MAX_VIEWS
-from cdim.serve.models import SearchAnswer, SearchBody
+from cdim.serve.models import SearchAnswer, SearchRequest
 from cdim.serve.served import served
 
 router = APIRouter(prefix="/v1", tags=["search"])
@@ -24,7 +24,7 @@ _FORM = {
 @router.post(
     "/search",
     response_model=SearchAnswer,
-    openapi_extra=bodies.both(SearchBody, "image", _FORM),
+    openapi_extra=bodies.both(SearchRequest, "image", _FORM),
     summary="Find what a drawing, an image or an item shows",
 )
 async def search(request: Request) -> dict[str, Any]:
@@ -68,10 +68,10 @@ async def search(request: Request) -> dict[str, Any]:
     return (await here.in_turn(request, find)).to_json()
 
 
-async def _read(request: Request) -> tuple[SearchBody, list[bytes], str | None]:
+async def _read(request: Request) -> tuple[SearchRequest, list[bytes], str | None]:
     """The search, the images beside it, and their domain."""
     if bodies.kind(request) == bodies.JSON:
-        return bodies.parse(SearchBody, await request.body()), [], None
+        return bodies.parse(SearchRequest, await request.body()), [], None
     async with bodies.form(request, set(_FORM), "image") as form:
-        asked = bodies.parse(SearchBody, form.texts.get("search", "{}"))
+        asked = bodies.parse(SearchRequest, form.texts.get("search", "{}"))
         return asked, [data for _, data in form.files], form.texts.get("domain")
