@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from cdim.metrics.lists import ranked_lists
-from cdim.metrics.ranking import ranks
 
 
 @st.composite
@@ -61,14 +60,6 @@ def test_confidence_is_a_share_of_the_items_that_count(search: tuple[Any, Any, A
         d = sorted(values[~ignored].tolist())
         wanted = (d[1] - d[0]) / (d[-1] - d[0]) if len(d) > 1 and d[-1] > d[0] else 0
         assert confidence == np.float32(wanted)
-
-
-def test_with_one_correct_item_a_name_the_ranks_are_those_of_ranking() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.integers(0, 9, size=(40, 40)).astype("f4")
-    names = np.arange(40)
-    lists = ranked_lists(values, names[:, None] == names, 5)
-    assert np.array_equal(lists.ranks, ranks(values, names, names))
 
 
 def test_the_distances_given_stay_as_they_are() -> None:

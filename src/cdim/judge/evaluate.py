@@ -13,10 +13,10 @@ from cdim.data.manifest import Manifest
 from cdim.errors import DataError, ModelError, UsageError
 from cdim.judge.conditions import by_camera, choose_protocol, labels_of
 from cdim.judge.report import Report
-from cdim.metrics.average_precision import CONVENTIONS, average_precision, inverse_negative_penalty
 from cdim.metrics.distances import distances
 from cdim.metrics.lists import Lists
 from cdim.metrics.protocol import Labels, pool_views
+from cdim.metrics.ranking import per_query
 from cdim.metrics.rerank import expand_queries, k_reciprocal
 from cdim.metrics.retrieval import Distances, retrieve
 from cdim.metrics.significance import Estimate, bootstrap, bootstrap_ratio
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cdim.data.triplets import Triplets
 
 TOP = 20
+INSTANCE = ("acc@1", "acc@5", "acc@10", "median_rank", "mean_rank")
+PEOPLE = (*(f"rank-{k}" for k in (1, 5, 10, 20)), "mAP_step", "mAP_trapezoid", "mINP")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +133,7 @@ def evaluate(
         cameras=cameras,
         rows=rows,
         instances=query_manifest.instance[rows],
-        ranks=_first_ranks(lists),
+        ranks=lists.first_ranks,
         order=lists.order,
         distances=lists.distances,
         first=lists.first,
@@ -214,25 +216,15 @@ def _name(query: Manifest, row: int) -> str:
     return source if isinstance(source, str) else f"row {row} ({query.instance[row]})"
 
 
-def _first_ranks(lists: Lists) -> NDArray[np.int64]:
-    first: NDArray[np.int64] = lists.ranks[np.cumsum(lists.counts) - lists.counts]
-    return first
-
-
 def _estimates(
     protocol: str, lists: Lists, hits: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> dict[str, Estimate]:
-    ranks = _first_ranks(lists)
-    if protocol == "instance":
-        found = {f"acc@{k}": bootstrap(ranks <= k) for k in (1, 5, 10)}
-        found["median_rank"] = bootstrap(ranks, np.median)
-        found["mean_rank"] = bootstrap(ranks)
-    else:
-        found = {f"rank-{k}": bootstrap(ranks <= k) for k in (1, 5, 10, 20)}
-        for convention in CONVENTIONS:
-            values = average_precision(lists.ranks, lists.counts, convention)
-            found[f"mAP_{convention}"] = bootstrap(values)
-        found["mINP"] = bootstrap(inverse_negative_penalty(lists.ranks, lists.counts))
+    found = {}
+    for name in INSTANCE if protocol == "instance" else PEOPLE:
+        if name == "median_rank":
+            found[name] = bootstrap(lists.first_ranks, np.median)
+        else:
+            found[name] = bootstrap(per_query(name, lists.ranks, lists.counts))
     asked = counts > 0
     if asked.any():
         found["triplet_accuracy"] = bootstrap_ratio(hits[asked], counts[asked])

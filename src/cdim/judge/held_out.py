@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +11,13 @@ from numpy.typing import NDArray
 from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.errors import DataError, UsageError
 from cdim.judge.conditions import choose_protocol, labels_of
-from cdim.judge.evaluate import evaluate
 from cdim.metrics.calibration.fit import Search
 from cdim.metrics.distances import distances
+from cdim.metrics.lists import ranked_lists
 from cdim.metrics.protocol import relevance
+from cdim.metrics.ranking import first_ranks, per_query
 
 FOLDS = 5
-
-
 FEWEST = 4
 """Instances that a head is fitted on, at least: fewer leave nothing to judge it on."""
 
@@ -93,11 +91,19 @@ class HeldOut:
         protocol: who may match whom.
         groups: rows of queries and of the gallery they search in the benchmark's way: those of
             one category, or all.
+
+    Raises:
+        DataError: under "instance" a query without a correct gallery item; under the other
+            protocols a group in which no query has one.
     """
 
     manifest: Manifest
     protocol: str
     groups: tuple[Group, ...]
+
+    def __post_init__(self) -> None:
+        for query, gallery in self.groups:
+            choose_protocol(self.protocol, self.manifest.take(query), self.manifest.take(gallery))
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -106,30 +112,23 @@ class HeldOut:
         return people if self.protocol == "cross-camera" else ("acc@1", "acc@5", "acc@10")
 
     def measure(self, embeddings: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-        """Each metric's values (q,), query by query; "MRR", the mean reciprocal rank, too."""
-        found: dict[str, list[NDArray[np.float64]]] = {}
-        for query, gallery in self.groups:
-            report = evaluate(
-                embeddings[query],
-                embeddings[gallery],
-                self.manifest.take(query),
-                self.manifest.take(gallery),
-                dataset="validation",
-                protocol=self.protocol,
-            )
-            for name in self.metrics:
-                found.setdefault(name, []).append(report.per_query(name))
-            found.setdefault("MRR", []).append(1 / report.ranks)
+        """Each metric's values (q,), query by query; "MRR", the mean reciprocal rank, too.
+
+        As in a `Report`, queries without a correct item are left out.
+        """
+        names = (*self.metrics, "MRR")
+        found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+        for group in self.groups:
+            _, apart, correct, ignored = self._judged(embeddings, group)
+            lists = ranked_lists(np.where(ignored, np.float32(np.inf), apart), correct, 1)
+            for name in names:
+                found[name].append(per_query(name, lists.ranks, lists.counts))
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def reciprocal_ranks(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-        """1 / rank of each query's first right hit, (q,): quick, to choose by."""
-        found = [
-            1 / (1 + np.count_nonzero(search.distances < search.distances[search.correct].min()))
-            for query, gallery in self.groups
-            for _, search in self._search(embeddings, query, gallery)
-        ]
-        return np.array(found)
+        """The values (q,) of "MRR" alone: quick, to choose by."""
+        judged = (self._judged(embeddings, group) for group in self.groups)
+        return np.concatenate([1 / first_ranks(*matrices) for _, *matrices in judged])
 
     def searches(self, embeddings: NDArray[np.float32], parts: int = 1) -> list[list[Search]]:
         """Every query in the gallery of its group, and in that of all groups together.
@@ -141,28 +140,26 @@ class HeldOut:
             parts: into how many the searches are divided, so that no two parts search for the
                 same instance; empty ones are left out.
         """
-        everything = tuple(np.concatenate(side) for side in zip(*self.groups, strict=True))
-        galleries = [*self.groups, everything] if len(self.groups) > 1 else self.groups
+        queries, items = (np.concatenate(side) for side in zip(*self.groups, strict=True))
+        galleries = [*self.groups, *[(queries, items)] * (len(self.groups) > 1)]
         part = np.unique(self.manifest.instance, return_inverse=True)[1] % parts
         divided: list[list[Search]] = [[] for _ in range(parts)]
-        for query, gallery in galleries:
-            for row, search in self._search(embeddings, query, gallery):
-                divided[part[row]].append(search)
+        for group in galleries:
+            for row, d, right, out in zip(*self._judged(embeddings, group), strict=True):
+                if not right[~out].all():
+                    divided[part[row]].append(Search(d[~out], right[~out]))
         return [searches for searches in divided if searches]
 
-    def _search(
-        self,
-        embeddings: NDArray[np.float32],
-        query: NDArray[np.int64],
-        gallery: NDArray[np.int64],
-    ) -> Iterator[tuple[int, Search]]:
-        """The searches that can find something right and something wrong, with their rows."""
+    def _judged(
+        self, embeddings: NDArray[np.float32], group: Group
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Rows (q,) of the queries with a correct item; distances, correct and ignored (q, g)."""
+        query, gallery = group
         labels = labels_of(self.manifest.take(query), self.manifest.take(gallery))
         correct, ignored = relevance(self.protocol, labels)
+        asked = correct.any(axis=1)
         apart = distances(embeddings[query], embeddings[gallery])
-        for row, d, right, out in zip(query, apart, correct, ignored, strict=True):
-            if right.any() and not right[~out].all():
-                yield int(row), Search(d[~out], right[~out])
+        return query[asked], apart[asked], correct[asked], ignored[asked]
 
 
 def groups_of(manifest: Manifest, protocol: str) -> tuple[Group, ...]:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.disk import write_whole
-from cdim.errors import DataError, UsageError, nearest
-from cdim.metrics.average_precision import average_precision, inverse_negative_penalty
+from cdim.errors import DataError, UsageError
+from cdim.metrics.ranking import per_query
 from cdim.metrics.retrieval import CameraPairs
 from cdim.metrics.significance import LEVEL, RESAMPLES, Estimate
 
@@ -111,24 +111,10 @@ class Report:
         Raises:
             UsageError: a metric that is no mean over queries, or that this report lacks.
         """
-        stem, _, k = metric.replace("rank-", "acc@").partition("@")
-        if stem == "acc" and k.isdigit():
-            return (self.ranks <= int(k)).astype(np.float64)
-        if metric == "mean_rank":
-            return self.ranks.astype(np.float64)
-        if metric.startswith("mAP_") and metric in self.metrics:
-            return average_precision(self.correct_ranks, self.correct_counts, metric[4:])
-        if metric == "mINP":
-            return inverse_negative_penalty(self.correct_ranks, self.correct_counts)
-        if metric == "triplet_accuracy" and metric in self.metrics:
-            asked = self.triplet_counts > 0
-            return self.triplet_hits[asked] / self.triplet_counts[asked]
-        known = [name for name in self.metrics if name != "median_rank"]
-        raise UsageError(
-            f"metric {metric!r}",
-            f"means over queries are {', '.join(known)}",
-            nearest(metric, known),
-        )
+        if metric != "triplet_accuracy" or metric not in self.metrics:
+            return per_query(metric, self.correct_ranks, self.correct_counts)
+        asked = self.triplet_counts > 0
+        return self.triplet_hits[asked] / self.triplet_counts[asked]
 
     def to_json(self) -> dict[str, Any]:
         """The numbers as plain values for JSON; shares are 0 to 1."""

@@ -5,11 +5,12 @@ Axes: q queries, g gallery items, n correct items of all queries together.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cdim.metrics.ranking import correct_ranks
 
 
 class Lists(NamedTuple):
@@ -36,12 +37,17 @@ class Lists(NamedTuple):
     first_distance: NDArray[np.float32]
     confidence: NDArray[np.float32]
 
+    @property
+    def first_ranks(self) -> NDArray[np.int64]:
+        """Rank of each query's first correct item, where every query has one."""
+        ranks: NDArray[np.int64] = self.ranks[np.cumsum(self.counts) - self.counts]
+        return ranks
+
 
 def ranked_lists(distances: NDArray[np.float32], correct: NDArray[np.bool_], top: int) -> Lists:
     """Ranks the gallery for each query.
 
-    A wrong item exactly as far as a correct one counts as nearer: a model that maps everything to
-    one point comes last, not first.
+    A wrong item exactly as far as a correct one counts as nearer.
 
     Args:
         distances: (q, g), infinite for items that are ignored, finite for the others.
@@ -92,29 +98,6 @@ def correct_items(distances: NDArray[np.float32], correct: NDArray[np.bool_]) ->
     found = distances[rows, columns]
     by = np.lexsort((found, rows))
     return Items(rows, columns[by], found[by])
-
-
-def correct_ranks(
-    ordered: NDArray[np.float32], rows: NDArray[np.int64], distances: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """Ranks of correct items in sorted lists, wrong items first among equals.
-
-    Args:
-        ordered: (q, g) distances of each query's items, ascending, infinite for ignored items.
-        rows: (n,) query of each correct item, ascending.
-        distances: (n,) its distance, ascending within a query.
-
-    Returns:
-        (n,) ranks, from 1.
-    """
-    ranks = np.empty(len(rows), dtype=np.int64)
-    edges = np.searchsorted(rows, np.arange(len(ordered) + 1))
-    for row, (start, end) in enumerate(pairwise(edges)):
-        mine = distances[start:end]
-        # Items up to this distance, without the correct ones among them, are the wrong ones.
-        wrong = ordered[row].searchsorted(mine, "right") - mine.searchsorted(mine, "right")
-        ranks[start:end] = wrong + np.arange(1, end - start + 1)
-    return ranks
 
 
 def _nearest(

@@ -1,49 +1,31 @@
-"""Distances, ranks and what is counted on them: acc@K, median and mean rank, triplet accuracy.
+"""Ranks of correct items, and what a metric makes of them, query by query.
 
-Axes: q queries, g gallery items, d dimensions, t triplets.
+A wrong item exactly as far as a correct one counts as nearer: a model that maps everything to one
+point comes last, not first.
+
+Axes: q queries, g gallery items, n correct items of all queries together.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cdim.errors import DataError, ModelError, UsageError
-from cdim.metrics.triplets import triplet_hits
+from cdim.errors import DataError, ModelError, UsageError, nearest
+from cdim.metrics.average_precision import average_precision, inverse_negative_penalty
 
 
-def matches(query_ids: ArrayLike, gallery_ids: ArrayLike) -> NDArray[np.bool_]:
-    """Which gallery item is correct for which query: equal names.
-
-    Args:
-        query_ids: (q,) names.
-        gallery_ids: (g,) names.
-
-    Returns:
-        (q, g) booleans.
-
-    >>> matches(["a", "b"], ["b", "b", "a"]).tolist()
-    [[False, False, True], [True, True, False]]
-    """
-    same: NDArray[np.bool_] = np.asarray(query_ids)[:, None] == np.asarray(gallery_ids)[None, :]
-    return same
-
-
-def ranks(
-    distances: ArrayLike, query_ids: ArrayLike, gallery_ids: ArrayLike, chunk: int = 1024
+def first_ranks(
+    distances: ArrayLike, correct: ArrayLike, ignored: ArrayLike | None = None
 ) -> NDArray[np.int64]:
-    """Rank of the first correct gallery item, per query.
-
-    A wrong item exactly as far as the first correct one counts as nearer: a model that maps
-    everything to one point comes last, not first.
+    """Rank of the first correct gallery item, per query; nothing is sorted for it.
 
     Args:
-        distances: (q, g), finite.
-        query_ids: (q,) names of the queries' instances.
-        gallery_ids: (g,) names of the gallery's instances; several may be equal.
-        chunk: queries handled at a time; bounds the memory.
+        distances: (q, g) numbers, smaller is nearer.
+        correct: (q, g) booleans: which item is correct for which query.
+        ignored: (q, g) booleans: items that the protocol leaves out; none by default.
 
     Returns:
         (q,) ranks, from 1.
@@ -53,98 +35,88 @@ def ranks(
         ModelError: a distance that is not a number.
         DataError: a query without any correct item in the gallery.
 
-    >>> ranks([[0.1, 0.5, 0.3], [0.2, 0.2, 0.9]], ["c", "a"], ["a", "b", "c"]).tolist()
+    >>> right = [[False, False, True], [True, False, False]]
+    >>> first_ranks([[0.1, 0.5, 0.3], [0.2, 0.2, 0.9]], right).tolist()
     [2, 2]
     """
-    matrix = np.asarray(distances)
-    wanted, offered = np.asarray(query_ids), np.asarray(gallery_ids)
-    if wanted.ndim != 1 or offered.ndim != 1 or matrix.shape != (len(wanted), len(offered)):
+    matrix, right = np.asarray(distances), np.asarray(correct)
+    left_out = right if ignored is None else right | np.asarray(ignored)
+    if matrix.ndim != 2 or not matrix.shape == right.shape == left_out.shape:
         raise UsageError(
-            f"distances {matrix.shape} for {wanted.shape} query and {offered.shape} gallery names",
-            "distances have one row a query and one column a gallery item",
+            f"distances {matrix.shape} for correct items {right.shape}",
+            "both have one row a query and one column a gallery item",
             "check the order of the arguments",
         )
-    _, codes = np.unique(np.concatenate([wanted, offered]), return_inverse=True)
-    codes_wanted, codes_offered = codes[: len(wanted)], codes[len(wanted) :]
-    missing = np.flatnonzero(~np.isin(codes_wanted, codes_offered))
+    missing = np.flatnonzero(~right.any(axis=1))
     if len(missing):
         raise DataError(
-            f"{len(missing)} of {len(wanted)} queries have no correct item in the gallery, "
-            f"the first is {str(wanted[missing[0]])!r} (row {missing[0]})",
+            f"{len(missing)} of {len(matrix)} queries have no correct item in the gallery, "
+            f"the first is row {missing[0]}",
             "every query's instance is in the gallery",
             "add the gallery image or remove the query",
         )
-    out = np.empty(len(wanted), dtype=np.int64)
-    for i in range(0, len(wanted), chunk):
-        block = matrix[i : i + chunk]
-        if np.isnan(block).any():
-            raise ModelError("a distance is not a number", "distances are numbers", "check them")
-        correct = matches(codes_wanted[i : i + chunk], codes_offered)
-        first = np.where(correct, block, np.inf).min(axis=1, keepdims=True)
-        out[i : i + chunk] = 1 + (~correct & (block <= first)).sum(axis=1)
-    return out
+    if np.isnan(matrix).any():
+        raise ModelError("a distance is not a number", "distances are numbers", "check them")
+    first = np.where(right, matrix, np.inf).min(axis=1, keepdims=True)
+    ranks: NDArray[np.int64] = 1 + (~left_out & (matrix <= first)).sum(axis=1)
+    return ranks
 
 
-def _some_ranks(values: ArrayLike) -> NDArray[Any]:
-    found = np.asarray(values)
-    if found.ndim != 1 or found.size == 0 or (found < 1).any():
+def correct_ranks(
+    ordered: NDArray[np.float32], rows: NDArray[np.int64], distances: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Ranks of all correct items in sorted lists.
+
+    Args:
+        ordered: (q, g) distances of each query's items, ascending, infinite for ignored items.
+        rows: (n,) query of each correct item, ascending.
+        distances: (n,) its distance, ascending within a query.
+
+    Returns:
+        (n,) ranks, from 1.
+    """
+    ranks = np.empty(len(rows), dtype=np.int64)
+    edges = np.searchsorted(rows, np.arange(len(ordered) + 1))
+    for row, (start, end) in enumerate(pairwise(edges)):
+        mine = distances[start:end]
+        # Items up to this distance, without the correct ones among them, are the wrong ones.
+        wrong = ordered[row].searchsorted(mine, "right") - mine.searchsorted(mine, "right")
+        ranks[start:end] = wrong + np.arange(1, end - start + 1)
+    return ranks
+
+
+def per_query(
+    metric: str, ranks: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Each query's value (q,) of a metric that is their mean.
+
+    Args:
+        metric: "acc@K" or "rank-K" (0 or 1), "MRR" (above 0 to 1), "mean_rank" (from 1),
+            "mAP_step", "mAP_trapezoid" or "mINP" (0 to 1).
+        ranks: (n,) ranks of the correct items, ascending within a query, query by query.
+        counts: (q,) numbers of correct items, each at least 1.
+
+    Raises:
+        UsageError: an unknown metric.
+
+    >>> per_query("acc@5", np.array([1, 3, 7]), np.array([2, 1])).tolist()
+    [1.0, 0.0]
+    """
+    if metric.startswith("mAP_"):
+        return average_precision(ranks, counts, metric[4:])
+    if metric == "mINP":
+        return inverse_negative_penalty(ranks, counts)
+    first: NDArray[np.float64] = ranks[np.cumsum(counts) - counts].astype(np.float64)
+    if metric == "mean_rank":
+        return first
+    if metric == "MRR":
+        return 1 / first
+    stem, _, k = metric.replace("rank-", "acc@").partition("@")
+    if stem != "acc" or not k.isdigit():
+        known = ("acc@1", "rank-1", "MRR", "mean_rank", "mAP_step", "mAP_trapezoid", "mINP")
         raise UsageError(
-            f"ranks of shape {found.shape}",
-            "ranks are a row of at least one number from 1 up",
-            "pass what ranks() returns",
+            f"metric {metric!r}",
+            f"means over queries are {', '.join(known)}",
+            nearest(metric, known),
         )
-    return found
-
-
-def acc_at(ranks: ArrayLike, k: int) -> float:
-    """Share of queries whose correct item is among the first k (acc@K, CMC at K), 0 to 1.
-
-    Raises:
-        UsageError: no ranks, a rank below 1, or k below 1.
-
-    >>> acc_at([1, 3, 12, 1], 1), acc_at([1, 3, 12, 1], 10)
-    (0.5, 0.75)
-    """
-    if k < 1:
-        raise UsageError(f"acc@{k}", "K is at least 1", "use acc@1")
-    return float((_some_ranks(ranks) <= k).mean())
-
-
-def median_rank(ranks: ArrayLike) -> float:
-    """Median rank of the correct item, from 1; lower is better.
-
-    Raises:
-        UsageError: no ranks or a rank below 1.
-
-    >>> median_rank([1, 3, 12, 1])
-    2.0
-    """
-    return float(np.median(_some_ranks(ranks)))
-
-
-def mean_rank(ranks: ArrayLike) -> float:
-    """Mean rank of the correct item, from 1; lower is better.
-
-    Raises:
-        UsageError: no ranks or a rank below 1.
-
-    >>> mean_rank([1, 3, 12, 1])
-    4.25
-    """
-    return float(_some_ranks(ranks).mean())
-
-
-def triplet_accuracy(
-    distances: ArrayLike, anchor: ArrayLike, nearer: ArrayLike, farther: ArrayLike
-) -> float:
-    """Share of human triplets whose nearer item is nearer (the field's %corr.), 0 to 1.
-
-    Arguments and errors are those of `triplet_hits`; no triplets at all is a UsageError.
-
-    >>> triplet_accuracy([[0.1, 0.5, 0.1]], [0, 0, 0, 0], [0, 2, 1, 0], [1, 1, 0, 2])
-    0.5
-    """
-    hits = triplet_hits(distances, anchor, nearer, farther)
-    if hits.size == 0:
-        raise UsageError("no triplets", "at least one is needed", "leave the triplets out")
-    return float(hits.mean())
+    return (first <= int(k)).astype(np.float64)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.metrics.average_precision import average_precision
-from cdim.metrics.lists import Lists, correct_items, correct_ranks, ranked_lists
+from cdim.metrics.lists import Lists, correct_items, ranked_lists
 from cdim.metrics.protocol import Labels, relevance
+from cdim.metrics.ranking import correct_ranks
 
 Distances = Callable[[slice], NDArray[np.float32]]
 """Distances (r, g) of the r queries of a slice to the whole gallery."""

@@ -21,6 +21,7 @@ from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.grams import Gram, Grams, shrinking, unit
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.protocol import relevance
+from cdim.metrics.ranking import first_ranks
 
 _TINY = 1e-24
 _RELATIVE = 1e-6  # of the largest eigenvalue: below it there is only rounding
@@ -43,12 +44,8 @@ class Search:
     ignored: NDArray[np.bool_]
 
     def ranks(self, kernel: Gram) -> NDArray[np.int64]:
-        """Rank (a,) of each query's first correct item; a wrong one as near counts as nearer."""
-        nearness = self.nearness(kernel)
-        best = np.where(self.correct, nearness, -np.inf).max(axis=1, keepdims=True)
-        wrong = ~self.correct & ~self.ignored
-        found: NDArray[np.int64] = 1 + (wrong & (nearness >= best)).sum(axis=1)
-        return found
+        """Rank (a,) of each query's first correct item."""
+        return first_ranks(-self.nearness(kernel), self.correct, self.ignored)
 
     def nearness(self, kernel: Gram) -> NDArray[np.float32]:
         """Minus half the squared distance (a, b), but for a constant a query: x·y - y·y / 2."""

@@ -20,7 +20,7 @@ from cdim.learn.rivals import handcrafted, rank_svm
 from cdim.learn.rivals.handcrafted import Described, Vectors
 from cdim.learn.rivals.rank_svm import RankSVM
 from cdim.learn.training.data import load_parts
-from cdim.metrics import ranking
+from cdim.metrics.ranking import first_ranks
 
 FOLDS = 5
 COSTS = (0.0001, 0.001, 0.01, 0.1, 1.0)
@@ -119,7 +119,7 @@ def fit(
         for teacher, triplets in _taught(whole.train.take(~out), whole.triplets, seed).items():
             for cost in COSTS:
                 svm = _fit(known, triplets, cost)
-                ranks = ranking.ranks(svm.distances(left, right), names, items)
+                ranks = first_ranks(svm.distances(left, right), names[:, None] == items)
                 found.setdefault((teacher, cost), []).append(1 / ranks)
     teacher, cost = max(found, key=lambda choice: np.concatenate(found[choice]).mean())
     vectors = features.learn(described, seed)

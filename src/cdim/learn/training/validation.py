@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,14 +14,11 @@ from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError
 from cdim.judge.conditions import choose_protocol
-from cdim.judge.evaluate import evaluate
-from cdim.judge.held_out import has_cameras, with_roles
+from cdim.judge.held_out import HeldOut, groups_of, has_cameras, with_roles
 from cdim.learn.networks.embedder import BATCH, Embedder
 from cdim.learn.training.batches import ImageCache, Targets
 from cdim.learn.training.loop import Evaluate
 from cdim.learn.training.losses import CrossEntropy, Objective
-from cdim.metrics import ranking
-from cdim.metrics.distances import distances
 
 
 def make_judge(
@@ -50,16 +48,7 @@ def make_judge(
         return None
     if isinstance(objective.classify, CrossEntropy) and targets.target == "category":
         return _accuracy(validation, preprocess, targets, objective.classify)
-    if has_cameras(validation) and targets.target == "instance":
-        return _reidentify(with_roles(validation), preprocess)
-    if {"query", "gallery"} <= set(validation.role.tolist()):
-        return _search(validation, preprocess, targets)
-    raise DataError(
-        f"validation images with the roles {sorted(set(validation.role.tolist()))} and "
-        f"{len(np.unique(validation.camera[validation.camera != NO_CAMERA]))} cameras",
-        "they are judged by search, which needs queries and a gallery, or several cameras",
-        "give the manifest roles or cameras, or set data.validation = 0",
-    )
+    return _search(_searched(validation, targets), preprocess)
 
 
 def load_images(manifest: Manifest, preprocess: Preprocess) -> ImageCache:
@@ -95,32 +84,23 @@ def _accuracy(
     return judge
 
 
-def _search(validation: Manifest, preprocess: Preprocess, targets: Targets) -> Evaluate:
-    cache = load_images(validation, preprocess)
-    labels = validation.column(targets.target)
-    groups = validation.category if targets.target == "instance" else np.zeros(len(labels))
-    sides = [
-        [np.flatnonzero((groups == g) & (validation.role == role)) for role in ("query", "gallery")]
-        for g in np.unique(groups)
-    ]
-
-    def judge(network: Embedder) -> Mapping[str, float]:
-        embeddings = _embed(network, cache)
-        ranks = np.concatenate(
-            [
-                ranking.ranks(distances(embeddings[q], embeddings[g]), labels[q], labels[g])
-                for q, g in sides
-            ]
+def _searched(validation: Manifest, targets: Targets) -> HeldOut:
+    """The held-out images as queries and gallery, checked before the training."""
+    if has_cameras(validation) and targets.target == "instance":
+        manifest, protocol = with_roles(validation), "cross-camera"
+    elif {"query", "gallery"} <= set(validation.role.tolist()):
+        manifest, protocol = validation.where(role=("query", "gallery")), "instance"
+        if targets.target != "instance":
+            labels, alike = manifest.column(targets.target), np.full(len(manifest), "")
+            manifest = replace(manifest, instance=labels, category=alike)
+    else:
+        raise DataError(
+            f"validation images with the roles {sorted(set(validation.role.tolist()))} and "
+            f"{len(np.unique(validation.camera[validation.camera != NO_CAMERA]))} cameras",
+            "they are judged by search, which needs queries and a gallery, or several cameras",
+            "give the manifest roles or cameras, or set data.validation = 0",
         )
-        return {"score": float((1 / ranks).mean()), "acc@1": ranking.acc_at(ranks, 1)}
-
-    return judge
-
-
-def _reidentify(validation: Manifest, preprocess: Preprocess) -> Evaluate:
-    query = np.flatnonzero(validation.role == "query")
-    gallery = np.flatnonzero(np.isin(validation.role, ("gallery", "junk")))
-    sides = validation.take(query), validation.take(gallery)
+    query, gallery = (manifest.where(role=r) for r in ("query", ("gallery", "junk")))
     if not len(query) or not len(gallery):
         raise DataError(
             f"{len(query)} queries and {len(gallery)} gallery images held out",
@@ -128,19 +108,18 @@ def _reidentify(validation: Manifest, preprocess: Preprocess) -> Evaluate:
             "goes into the gallery",
             "hold out more with data.validation, or set it to 0",
         )
-    choose_protocol("cross-camera", *sides)  # fails before the training, if it must
-    cache = load_images(validation, preprocess)
+    choose_protocol(protocol, query, gallery)
+    return HeldOut(manifest, protocol, groups_of(manifest, protocol))
+
+
+def _search(held: HeldOut, preprocess: Preprocess) -> Evaluate:
+    cache = load_images(held.manifest, preprocess)
 
     def judge(network: Embedder) -> Mapping[str, float]:
-        embeddings = _embed(network, cache)
-        report = evaluate(
-            embeddings[query],
-            embeddings[gallery],
-            *sides,
-            dataset="validation",
-            protocol="cross-camera",
-        )
-        found = {name: report.metrics[name].value for name in ("mAP_step", "rank-1")}
-        return {"score": found["mAP_step"], **found}
+        values = held.measure(_embed(network, cache))
+        found = {name: float(each.mean()) for name, each in values.items()}
+        if held.protocol == "cross-camera":
+            return {"score": found["mAP_step"], **{n: found[n] for n in ("mAP_step", "rank-1")}}
+        return {"score": found["MRR"], "acc@1": found["acc@1"]}
 
     return judge
