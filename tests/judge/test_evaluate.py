@@ -16,7 +16,7 @@ from cdim.data.triplets import from_json, from_pairs
 from cdim.disk import write_whole
 from cdim.errors import DataError, ModelError, UsageError
 from cdim.judge.compare import compare
-from cdim.judge.evaluate import Views, evaluate
+from cdim.judge.evaluate import Views, evaluate, evaluate_distances
 from cdim.judge.report import Report
 
 
@@ -313,19 +313,23 @@ def test_multi_query_pools_the_views_of_the_querys_camera() -> None:
         people(views=Views(seen, PEOPLE, "average"))
 
 
+def by_distances(matrix: Any) -> Report:
+    return evaluate_distances(matrix, PEOPLE, ITEMS, dataset="m")
+
+
 def test_a_matrix_is_judged_as_it_is() -> None:
     matrix = np.abs(ASKED - PLACES.T)
-    assert people(matrix=matrix).to_json() == people().to_json()
-    assert people(matrix=-matrix).to_json() != people().to_json()
+    assert by_distances(matrix).to_json() == people().to_json()
+    assert by_distances(-matrix).to_json() != people().to_json()
     for wrong, error in (
         (matrix.T, UsageError),
         (matrix * np.nan, ModelError),
         (matrix.astype(str), UsageError),
     ):
         with pytest.raises(error):
-            people(matrix=wrong)
-    with pytest.raises(UsageError, match="judged as it is"):
-        people(matrix=matrix, rerank=True)
+            by_distances(wrong)
+    with pytest.raises(DataError, match="no queries"):
+        evaluate_distances(np.ones((0, 2)), PEOPLE.take([]), ITEMS, dataset="m")
 
 
 def test_search_time_changes_are_those_of_rerank() -> None:
@@ -334,7 +338,7 @@ def test_search_time_changes_are_those_of_rerank() -> None:
     changed = people(rerank=True)
     assert (
         changed.to_json()["metrics"]
-        == (people(matrix=k_reciprocal(ASKED, PLACES)).to_json()["metrics"])
+        == by_distances(k_reciprocal(ASKED, PLACES)).to_json()["metrics"]
     )
     moved = expand_queries(ASKED, PLACES, 2)
     by_hand = evaluate(moved, PLACES, PEOPLE, ITEMS, dataset="m")

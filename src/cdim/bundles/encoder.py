@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +17,12 @@ from cdim.bundles.bundle import Bundle, check_whole, load_bundle
 from cdim.bundles.embeddings import Embeddings, similarity
 from cdim.bundles.queries import QueryImage, listed, read_query
 from cdim.data import images
+from cdim.data.decoding import decoded
 from cdim.data.manifest import Manifest, Source
 from cdim.errors import UsageError
 
 BATCH = 32
-AHEAD = 3  # batches that are decoded while one is in the network
+AHEAD = 3 * BATCH  # images that are decoded while a batch is in the network
 
 Progress = Callable[[int, int], None]
 Job = Callable[[], QueryImage]
@@ -196,37 +195,14 @@ class Encoder:
     def _inputs(self, jobs: Sequence[Job]) -> Iterator[dict[str, NDArray[Any]]]:
         """What the graph takes, a batch at a time."""
         order, names = self.bundle.domain_input, self.bundle.domains
-        for stack, domains in self._batches(jobs):
-            inputs: dict[str, NDArray[Any]] = {"images": self.bundle.preprocess(stack)}
+        loaded = decoded(self._load, jobs, AHEAD)
+        while batch := list(islice(loaded, BATCH)):
+            stack, domains = zip(*batch, strict=True)
+            inputs: dict[str, NDArray[Any]] = {"images": self.bundle.preprocess(np.stack(stack))}
             if order:
-                inputs["domain"] = np.array(
-                    [order.index(names[d]) for d in domains], dtype=np.int64
-                )
+                numbers = [order.index(names[domain]) for domain in domains]
+                inputs["domain"] = np.array(numbers, dtype=np.int64)
             yield inputs
-
-    def _batches(self, jobs: Sequence[Job]) -> Iterator[tuple[NDArray[np.uint8], list[str]]]:
-        """Prepared images and their domains a batch at a time, the next ones on their way."""
-        with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
-            waiting: deque[list[Future[tuple[NDArray[np.uint8], str]]]] = deque()
-            starts = iter(range(0, len(jobs), BATCH))
-
-            def submit() -> None:
-                for start in starts:
-                    waiting.append(
-                        [pool.submit(self._load, job) for job in jobs[start : start + BATCH]]
-                    )
-                    return
-
-            for _ in range(AHEAD):
-                submit()
-            try:
-                while waiting:
-                    loaded = [future.result() for future in waiting.popleft()]
-                    submit()
-                    yield np.stack([image for image, _ in loaded]), [name for _, name in loaded]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
 
     def _load(self, job: Job) -> tuple[NDArray[np.uint8], str]:
         image = job()

@@ -14,7 +14,7 @@ from cdim.errors import UsageError
 
 if TYPE_CHECKING:
     from cdim.judge.options import EvalOptions
-    from cdim.judge.split import Model
+    from cdim.judge.split import TrainedModel
     from cdim.paper.plan import Plan
 
 file = click.option(
@@ -152,7 +152,7 @@ def paired(
 
 
 def _command(
-    recipe: str, place: Path, models: list[Model], dataset: str, split: str, how: EvalOptions
+    recipe: str, place: Path, models: list[TrainedModel], dataset: str, split: str, how: EvalOptions
 ) -> str:
     """What trains and judges each seed's run."""
     first: Any = models[0]

@@ -27,7 +27,6 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from cdim.data import files, strokes
+from cdim.data.decoding import decoded
 from cdim.data.manifest import Manifest, Source
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError, ImageError
@@ -44,6 +44,7 @@ MAX_BYTES = 64 * 2**20
 """Largest image file that is opened."""
 MAX_PIXELS = 64 * 10**6
 """Most pixels an image may have once it is decoded."""
+_STEP = 64  # images between two reports of progress
 
 # Formats whose decoders are pure pixel code: no PostScript, no PDF, no video.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO")
@@ -191,22 +192,15 @@ def load_stack(
     """
     n = len(manifest)
     stack = np.empty((n, *preprocess.resize, preprocess.channels), dtype=np.uint8)
-    with ExitStack() as closing, ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
+    with ExitStack() as closing:
         opened = Files(closing)
 
-        def load(rows: range) -> int:
-            for row in rows:
-                stack[row] = preprocess.load(opened.read(manifest.source[row], manifest.root))
-            return rows.stop
+        def load(row: int) -> None:
+            stack[row] = preprocess.load(opened.read(manifest.source[row], manifest.root))
 
-        jobs = [range(start, min(start + 64, n)) for start in range(0, n, 64)]
-        try:
-            for done in pool.map(load, jobs):
-                if progress is not None:
-                    progress(done, n)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for done, _ in enumerate(decoded(load, range(n), 4 * _STEP), start=1):
+            if progress is not None and (done % _STEP == 0 or done == n):
+                progress(done, n)
     return stack
 
 

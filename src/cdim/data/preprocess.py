@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cdim.errors import ModelError, nearest
+from cdim.errors import ModelError
 
 TAIL = 0.005
 """Share of a drawing's ink beyond each side of the box that `fill` scales."""
@@ -92,30 +90,6 @@ class Preprocess:
     def __call__(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
         """A stack (n, *resize, channels) as network input, float32 (n, channels, *crop)."""
         return self.normalise(self.center(stack))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` reads them back."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
-        """Reads what `to_dict` wrote.
-
-        Raises:
-            ModelError: an unknown key.
-        """
-        known = set(cls.__dataclass_fields__)
-        for key in values:
-            if key not in known:
-                raise ModelError(
-                    f"preprocessing key {key!r}",
-                    f"the keys are {', '.join(sorted(known))}",
-                    nearest(key, known),
-                )
-        plain: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
-        }
-        return cls(**plain)
 
 
 def _filled(picture: Image.Image, fill: float) -> Image.Image:

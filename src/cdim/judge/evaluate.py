@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from cdim.judge.conditions import by_camera, choose_protocol, labels_of
 from cdim.judge.report import Report
 from cdim.metrics.distances import distances
 from cdim.metrics.lists import Lists
-from cdim.metrics.protocol import Labels, pool_views
+from cdim.metrics.protocol import pool_views
 from cdim.metrics.ranking import per_query
 from cdim.metrics.rerank import expand_queries, k_reciprocal
 from cdim.metrics.retrieval import Distances, retrieve
@@ -56,14 +56,13 @@ def evaluate(
     views: Views | None = None,
     expand: int = 0,
     rerank: bool = False,
-    matrix: ArrayLike | None = None,
     triplets: Triplets | None = None,
     seed: int | None = None,
 ) -> Report:
     """Ranks the gallery for every query by Euclidean distance and counts.
 
-    What is done to the search comes in this order: views are pooled, queries expanded, distances
-    re-ranked. Without re-ranking, a given matrix or triplets, no (q, g) matrix is ever held.
+    The search is changed in this order: views are pooled, queries expanded, distances re-ranked.
+    Without re-ranking or triplets, no (q, g) matrix is ever held.
 
     Args:
         query: (q, d) embeddings.
@@ -76,74 +75,131 @@ def evaluate(
         views: for multi query; each query's embedding becomes that of its views.
         expand: nearest gallery items that are averaged into each query, 0 for none.
         rerank: whether to re-rank by k-reciprocal encoding.
-        matrix: (q, g) finite distances to judge in place of those between the embeddings.
         triplets: human triplets of these queries' instances; with several photos an instance,
             the nearest counts.
         seed: the model's training seed, for the report.
 
     Raises:
         UsageError: an unknown protocol, one that needs cameras where some are missing, junk under
-            "instance", embeddings that do not fit the manifests, or a matrix beside something
-            that would make another one.
-        ModelError: embeddings or distances that are not finite.
+            "instance", or embeddings that do not fit the manifests.
+        ModelError: embeddings that are not finite.
         DataError: no queries, no gallery, a query without a view, triplets that name an instance
             which is not there, under "instance" a query whose instance the gallery lacks, and
             under the other protocols no query at all with a correct item.
     """
-    for name, manifest in (("queries", query_manifest), ("gallery items", gallery_manifest)):
-        if len(manifest) == 0:
-            raise DataError(f"no {name}", "at least one is needed", "check the split and the roles")
+    _check_rows(query_manifest, gallery_manifest)
     _check_lengths("query", query, query_manifest)
     _check_lengths("gallery", gallery, gallery_manifest)
     protocol = choose_protocol(protocol, query_manifest, gallery_manifest)
-    labels = labels_of(query_manifest, gallery_manifest)
-    if matrix is not None and (views is not None or expand or rerank):
-        raise UsageError(
-            "a distance matrix with views, query expansion or re-ranking",
-            "a given matrix is judged as it is",
-            "give the embeddings, or a matrix that has all of it",
-        )
+    points, items = np.asarray(query), np.asarray(gallery)
     if views is not None:
-        query = _pooled(views, query_manifest)
+        points = _pooled(views, query_manifest)
     if expand:
-        query = expand_queries(query, gallery, expand)
+        points = expand_queries(points, items, expand)
+    matrix = None
     if rerank:
-        matrix = k_reciprocal(query, gallery)
-    elif matrix is None and triplets is not None:
-        matrix = distances(query, gallery)
-    rows, lists, cameras = retrieve(
-        _source(query, gallery, matrix, labels),
-        labels,
-        protocol,
-        TOP,
-        by_camera(protocol, query_manifest, gallery_manifest),
+        matrix = k_reciprocal(points, items)
+    elif triplets is not None:
+        matrix = distances(points, items)
+    report = _report(
+        (lambda rows: distances(points[rows], items)) if matrix is None else _rows(matrix),
+        query_manifest,
+        gallery_manifest,
+        _triplet_hits(matrix, query_manifest, gallery_manifest, triplets),
+        dataset=dataset,
+        protocol=protocol,
+        seed=seed,
     )
-    left_out = np.setdiff1d(np.arange(len(query_manifest)), rows)
-    hits, counts = _triplet_hits(matrix, query_manifest, gallery_manifest, triplets)
+    words = [f"query expansion {expand}"] * (expand > 0) + ["k-reciprocal"] * rerank
+    how = None if views is None else views.how
+    return replace(report, multi_query=how, rerank=" + ".join(words) or None)
+
+
+def evaluate_distances(
+    matrix: ArrayLike,
+    query_manifest: Manifest,
+    gallery_manifest: Manifest,
+    *,
+    dataset: str,
+    protocol: str | None = None,
+    triplets: Triplets | None = None,
+    seed: int | None = None,
+) -> Report:
+    """As `evaluate`, by distances that are at hand.
+
+    Args:
+        matrix: (q, g) finite distances; smaller is nearer.
+        query_manifest, gallery_manifest, dataset, protocol, triplets, seed: as for `evaluate`.
+
+    Raises:
+        UsageError: as `evaluate`, or distances that do not fit the manifests.
+        ModelError: distances that are not finite.
+        DataError: as `evaluate`.
+    """
+    _check_rows(query_manifest, gallery_manifest)
+    given, wanted = np.asarray(matrix), (len(query_manifest), len(gallery_manifest))
+    if given.shape != wanted or given.dtype.kind not in "fiu":
+        raise UsageError(
+            f"distances {given.dtype} {given.shape}",
+            f"a number for each of {wanted[0]} queries and {wanted[1]} gallery items is needed",
+            "give rows to queries and columns to gallery items",
+        )
+    return _report(
+        _rows(given),
+        query_manifest,
+        gallery_manifest,
+        _triplet_hits(given, query_manifest, gallery_manifest, triplets),
+        dataset=dataset,
+        protocol=choose_protocol(protocol, query_manifest, gallery_manifest),
+        seed=seed,
+    )
+
+
+def _report(
+    search: Distances,
+    query: Manifest,
+    gallery: Manifest,
+    triplets: tuple[NDArray[np.int64], NDArray[np.int64]],
+    *,
+    dataset: str,
+    protocol: str,
+    seed: int | None,
+) -> Report:
+    """Ranks by the distances of some queries at a time, and counts; triplets are counted."""
+    labels, broken_down = labels_of(query, gallery), by_camera(protocol, query, gallery)
+    rows, lists, cameras = retrieve(search, labels, protocol, TOP, broken_down)
+    left_out = np.setdiff1d(np.arange(len(query)), rows)
+    hits, counts = (column[rows] for column in triplets)
     return Report(
         dataset=dataset,
         protocol=protocol,
-        multi_query=None if views is None else views.how,
-        rerank=_words(expand, rerank),
-        metrics=MappingProxyType(_estimates(protocol, lists, hits[rows], counts[rows])),
-        gallery=len(gallery_manifest),
+        multi_query=None,
+        rerank=None,
+        metrics=MappingProxyType(_estimates(protocol, lists, hits, counts)),
+        gallery=len(gallery),
         junk=int(labels.junk.sum()),
         seed=seed,
-        left_out=tuple(_name(query_manifest, int(row)) for row in left_out),
+        left_out=tuple(_name(query, int(row)) for row in left_out),
         cameras=cameras,
         rows=rows,
-        instances=query_manifest.instance[rows],
+        instances=query.instance[rows],
         ranks=lists.first_ranks,
         order=lists.order,
         distances=lists.distances,
         first=lists.first,
         first_distance=lists.first_distance,
         confidence=lists.confidence,
-        triplet_hits=hits[rows],
-        triplet_counts=counts[rows],
+        triplet_hits=hits,
+        triplet_counts=counts,
         correct_ranks=lists.ranks,
         correct_counts=lists.counts,
     )
+
+
+def _check_rows(query: Manifest, gallery: Manifest) -> None:
+    for name, manifest in (("queries", query), ("gallery items", gallery)):
+        if len(manifest) == 0:
+            raise DataError(f"no {name}", "at least one is needed", "check the split and the roles")
 
 
 def _check_lengths(name: str, embeddings: ArrayLike, manifest: Manifest) -> None:
@@ -165,24 +221,11 @@ def _pooled(views: Views, query: Manifest) -> NDArray[np.float32]:
     )
 
 
-def _source(
-    query: ArrayLike, gallery: ArrayLike, matrix: ArrayLike | None, labels: Labels
-) -> Distances:
-    """Distances of some queries at a time, from the embeddings or from a matrix."""
-    points, items = np.asarray(query), np.asarray(gallery)
-    if matrix is None:
-        return lambda rows: distances(points[rows], items)
-    given = np.asarray(matrix)
-    wanted = len(labels.query_ids), len(labels.gallery_ids)
-    if given.shape != wanted or given.dtype.kind not in "fiu":
-        raise UsageError(
-            f"distances {given.dtype} {given.shape}",
-            f"a number for each of {wanted[0]} queries and {wanted[1]} gallery items is needed",
-            "give rows to queries and columns to gallery items",
-        )
+def _rows(matrix: NDArray[Any]) -> Distances:
+    """Some queries' distances at a time, from a matrix (q, g) of all."""
 
     def of(rows: slice) -> NDArray[np.float32]:
-        block = given[rows].astype(np.float32, copy=False)
+        block = matrix[rows].astype(np.float32, copy=False)
         if not np.isfinite(block).all():
             raise ModelError("a distance is not finite", "distances are numbers", "check them")
         return block
@@ -202,13 +245,6 @@ def _triplet_hits(
         *(query.instance, gallery.instance),
         *(triplets.anchor, triplets.nearer, triplets.farther),
     )
-
-
-def _words(expand: int, rerank: bool) -> str | None:
-    """What was done at search time, as reports and rows of results call it."""
-    words = [f"query expansion {expand}"] if expand else []
-    words += ["k-reciprocal"] if rerank else []
-    return " + ".join(words) or None
 
 
 def _name(query: Manifest, row: int) -> str:

@@ -74,31 +74,27 @@ def write_page(
     query_manifest: Manifest,
     gallery_manifest: Manifest,
     path: str | os.PathLike[str],
-    *,
-    lists: int = LISTS,
 ) -> Path:
     """Writes the page: numbers with intervals, confident mistakes, then lists, worst first.
 
-    Each list shows the 8 nearest gallery images that count under the protocol and, if none of them
-    is correct, the first that is, with its rank. Images travel inside the page: it can be mailed.
+    At most 40 lists are shown; the page says how many it leaves out. Each shows the 8 nearest
+    gallery images that count under the protocol and, if none of them is correct, the first that
+    is, with its rank. Images travel inside the page: it can be mailed.
 
     Args:
         report: what `evaluate` returned.
         query_manifest: the manifest of its queries.
         gallery_manifest: the manifest of its gallery.
         path: the HTML file to write.
-        lists: how many ranked lists to show at most; the page says how many it leaves out.
 
     Returns:
         The path.
 
     Raises:
-        UsageError: manifests that are not the report's, or fewer than one list.
+        UsageError: manifests that are not the report's.
         ImageError: an image that cannot be read.
         DataError: the file cannot be written.
     """
-    if lists < 1:
-        raise UsageError(f"{lists} lists", "a page shows at least one", "leave it out")
     same = len(query_manifest) == report.queries + len(report.left_out)
     if not (
         same
@@ -113,7 +109,7 @@ def write_page(
         )
     wrong = report.ranks > 1
     # Worst rank first; among equals the surer mistake first.
-    worst = np.lexsort((-report.confidence, -report.ranks))[:lists]
+    worst = np.lexsort((-report.confidence, -report.ranks))[:LISTS]
     sure = np.flatnonzero(wrong)
     sure = sure[np.argsort(-report.confidence[sure], kind="stable")][:CONFIDENT]
     pictures = _Pictures(query_manifest.take(report.rows), gallery_manifest)

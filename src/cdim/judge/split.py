@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from cdim.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from cdim.data.manifest import Manifest
-    from cdim.data.sets.catalogue import Dataset
-    from cdim.data.triplets import Triplets
-    from cdim.judge.report import Report
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data.manifest import Manifest
-from cdim.data.sets.catalogue import open_dataset
-from cdim.judge.conditions import choose_protocol
+from cdim.data.sets.catalogue import Dataset, open_dataset
+from cdim.data.triplets import Triplets
+from cdim.errors import DataError, UsageError
+from cdim.judge.conditions import check_views, choose_protocol
 from cdim.judge.evaluate import Views, evaluate
 from cdim.judge.options import PLAIN, EvalOptions
+from cdim.judge.report import Report
 
 Progress = Callable[[str, int, int], None]
-"""Is told what is done, and how many of how many."""
+"""Is told what is embedded, how many images are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class EvalSplit:
         gallery: the gallery, junk among it.
         views: further views of the queries' people, None for single query.
         protocol: who may match whom.
-        how: the rest of what the command line asked for.
+        how: what else was asked for.
         triplets: human triplets of the split, None where there are none.
     """
 
@@ -54,44 +48,52 @@ class EvalSplit:
     triplets: Triplets | None
 
 
-def open_test(dataset: Dataset, split: str, how: EvalOptions = PLAIN) -> EvalSplit:
+def open_test(
+    dataset: str | os.PathLike[str] | Dataset,
+    split: str = "test",
+    how: EvalOptions = PLAIN,
+    data: Path | None = None,
+) -> EvalSplit:
     """Queries and gallery of a split, checked before anything is embedded.
 
-    Raises:
-        DataError: the split has no queries, or no gallery, or they do not fit together.
-        UsageError: the split has not what `how` asks for.
-    """
-    from cdim.judge.conditions import check_views
+    Args:
+        dataset: its name or path, or the dataset.
+        split: "test", "val" or "train".
+        how: protocol, and what is done to the search.
+        data: where datasets are; None asks the environment (CDIM_DATA).
 
+    Raises:
+        DataError: the dataset cannot be opened, the split has no queries, or no gallery, or they
+            do not fit together.
+        UsageError: an unknown dataset, or the split lacks what `how` asks for.
+    """
+    if not isinstance(dataset, Dataset):
+        dataset = open_dataset(os.fspath(dataset), data)
     rows = dataset.manifest.where(split=split)
     query, gallery = rows.where(role="query"), rows.where(role=("gallery", "junk"))
-    if not len(query) or not (gallery.role == "gallery").any():
-        count = int((gallery.role == "gallery").sum())
+    count = int((gallery.role == "gallery").sum())
+    if not len(query) or not count:
         raise DataError(
             f"{dataset.name}, split {split!r}: {len(query)} queries, {count} in the gallery",
             "judging needs both",
-            "fill the columns split and role (docs/data.md), or choose another --split",
+            "fill the columns split and role (docs/data.md), or choose another split",
         )
     views = rows.where(role="multi-query") if how.multi_query else None
     if views is not None and not len(views):
         raise UsageError(
-            f"--multi-query {how.multi_query} for {dataset.name}, split {split!r}",
+            f"multi query ({how.multi_query}) for {dataset.name}, split {split!r}",
             "further views of the queries' people are needed: rows of the role multi-query, "
             "or the folder gt_bbox of Market-1501's layout",
-            "add them, or leave --multi-query out",
+            "add them, or judge single queries",
         )
     protocol = choose_protocol(how.protocol, query, gallery)
     if views is not None:
         check_views(query, views)
-    return EvalSplit(
-        *(dataset.name, query, gallery, views),
-        protocol,
-        how,
-        dataset.triplets.get(split),
-    )
+    triplets = dataset.triplets.get(split)
+    return EvalSplit(dataset.name, query, gallery, views, protocol, how, triplets)
 
 
-class Model(Protocol):
+class TrainedModel(Protocol):
     """A run's network or a bundle: what can be judged."""
 
     @property
@@ -104,13 +106,17 @@ class Model(Protocol):
         """Embeddings (n, d)."""
 
 
-def judge(model: Model, test: EvalSplit, progress: Progress | None = None) -> Report:
-    """Embeds all sides and scores them.
+def judge(model: TrainedModel, test: EvalSplit, progress: Progress | None = None) -> Report:
+    """Embeds queries, gallery and views, ranks the gallery for every query, and counts.
 
     Args:
         model: what embeds.
-        test: what it is judged on.
+        test: what it is judged on; one for several models.
         progress: is told what is embedded, and how many of how many images are done.
+
+    Raises:
+        ImageError: an image cannot be read.
+        ModelError: a domain that the model does not know.
     """
 
     def embedded(what: str, manifest: Manifest) -> NDArray[np.float32]:

@@ -7,47 +7,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cdim.errors import ModelError, UsageError, nearest
-
-METRICS = ("euclidean", "squared", "cosine")
-
+from cdim.errors import ModelError, UsageError
 
 # Squared distances below this share of the vectors' squared lengths are rounding noise of the
 # dot product. Counted as zero, so that identical vectors are tied and not ordered by noise.
 _NOISE = 1e-12
+_CHUNK = 1024  # rows of each side in float64 at a time; bounds the memory beyond the result
 
 
-def distances(
-    query: ArrayLike, gallery: ArrayLike, metric: str = "euclidean", chunk: int = 1024
-) -> NDArray[np.float32]:
-    """Distances of every query to every gallery item.
+def distances(query: ArrayLike, gallery: ArrayLike) -> NDArray[np.float32]:
+    """Euclidean distances (the paper's, Eq. 2) of every query to every gallery item.
 
     Args:
         query: (q, d) embeddings.
         gallery: (g, d) embeddings.
-        metric: "euclidean" (the paper's, Eq. 2), "squared" (its square) or "cosine"
-            (1 - cosine similarity, 0 to 2).
-        chunk: rows of each side held in float64 at a time; bounds the memory beyond the result.
 
     Returns:
         (q, g) float32, not negative. Equal vectors are exactly 0 apart.
 
     Raises:
-        UsageError: not two matrices of one width, an unknown metric, or a chunk below 1.
-        ModelError: a value that is not finite, a zero vector under "cosine", or vectors so
-            long that their distance overflows.
+        UsageError: not two matrices of one width.
+        ModelError: a value that is not finite, or vectors so long that their distance overflows.
 
     >>> distances([[0.0, 0.0]], [[3.0, 4.0], [0.0, 1.0]])
     array([[5., 1.]], dtype=float32)
-    >>> distances([[1.0, 0.0]], [[2.0, 0.0], [0.0, 3.0]], metric="cosine")
-    array([[0., 1.]], dtype=float32)
     """
-    if metric not in METRICS:
-        raise UsageError(
-            f"distance {metric!r}", f"known are {', '.join(METRICS)}", nearest(metric, METRICS)
-        )
-    if chunk < 1:
-        raise UsageError(f"chunk {chunk}", "a chunk has at least one row", "leave it out")
     left, right = _embeddings(query, "query"), _embeddings(gallery, "gallery")
     if left.shape[1] != right.shape[1]:
         raise UsageError(
@@ -57,11 +41,11 @@ def distances(
         )
     out = np.empty((len(left), len(right)), dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # found below
-        for i in range(0, len(left), chunk):
-            rows = _block(left[i : i + chunk], metric)
-            for j in range(0, len(right), chunk):
-                columns = _block(right[j : j + chunk], metric)
-                _distance(rows, columns, metric, out[i : i + chunk, j : j + chunk])
+        for i in range(0, len(left), _CHUNK):
+            rows = _block(left[i : i + _CHUNK])
+            for j in range(0, len(right), _CHUNK):
+                columns = _block(right[j : j + _CHUNK])
+                _distance(rows, columns, out[i : i + _CHUNK, j : j + _CHUNK])
     if out.size and not np.isfinite(out.max()):
         raise ModelError(
             "distances overflow float32",
@@ -82,7 +66,7 @@ def _embeddings(values: ArrayLike, name: str) -> NDArray[Any]:
     return matrix
 
 
-def _block(rows: NDArray[Any], metric: str) -> NDArray[np.float64]:
+def _block(rows: NDArray[Any]) -> NDArray[np.float64]:
     block = rows.astype(np.float64)
     if not np.isfinite(block).all():
         raise ModelError(
@@ -90,23 +74,11 @@ def _block(rows: NDArray[Any], metric: str) -> NDArray[np.float64]:
             "embeddings are finite",
             "check the model's weights and its training log",
         )
-    if metric == "cosine":
-        length = np.linalg.norm(block, axis=1, keepdims=True)
-        if (length == 0).any():
-            raise ModelError(
-                "an embedding is all zeros",
-                "the cosine distance needs a direction",
-                "use the euclidean distance or check the model",
-            )
-        block /= length
     return block
 
 
 def _distance(
-    rows: NDArray[np.float64],
-    columns: NDArray[np.float64],
-    metric: str,
-    out: NDArray[np.float32],
+    rows: NDArray[np.float64], columns: NDArray[np.float64], out: NDArray[np.float32]
 ) -> None:
     """Writes the distances of one block; in float64 until the last step."""
     of_rows, of_columns = (np.square(side).sum(axis=1) for side in (rows, columns))
@@ -114,7 +86,4 @@ def _distance(
     squared += np.add.outer(of_rows, of_columns)
     if squared.min(initial=np.inf) <= _NOISE * (of_rows.max() + of_columns.max()):
         squared[squared <= _NOISE * np.add.outer(of_rows, of_columns)] = 0
-    if metric == "euclidean":
-        np.sqrt(squared, out=out)
-    else:
-        np.multiply(squared, 0.5 if metric == "cosine" else 1, out=out)
+    np.sqrt(squared, out=out)

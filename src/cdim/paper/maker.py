@@ -16,7 +16,7 @@ from cdim.judge.split import judge, open_test
 
 if TYPE_CHECKING:
     from cdim.judge.report import Report
-    from cdim.judge.split import EvalSplit, Model
+    from cdim.judge.split import EvalSplit, TrainedModel
     from cdim.learn.rivals.rivals import Name
     from cdim.paper.plan import Plan, Row
 
@@ -113,21 +113,17 @@ class Maker:
     def _rival(
         self, name: Name, test: EvalSplit, seed: int, run: Path
     ) -> tuple[Report, dict[str, Any]]:
-        from cdim.judge.evaluate import evaluate
+        from cdim.judge.evaluate import evaluate_distances
 
         with training_extra():
             from cdim.learn.rivals import rivals
         rival = rivals.fit(name, test.dataset, self.data, seed, run)
-        matrix = rival.distances(test.query, test.gallery)
-        # The embeddings are not looked at where distances are given.
-        report = evaluate(
-            matrix,
-            matrix.T,
+        report = evaluate_distances(
+            rival.distances(test.query, test.gallery),
             test.query,
             test.gallery,
             dataset=test.dataset,
             protocol=test.protocol,
-            matrix=matrix,
             triplets=test.triplets,
             seed=seed,
         )
@@ -168,7 +164,7 @@ class Maker:
         return bundle
 
 
-def about(model: Model, how: EvalOptions) -> dict[str, Any]:
+def about(model: TrainedModel, how: EvalOptions) -> dict[str, Any]:
     """What a row says of a model. A graph's constants are not counted as parameters."""
     from cdim.bundles.encoder import Encoder
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from PIL import Image
 from cdim.data import images
 from cdim.data.check.duplicates import Fingerprint, fingerprint
 from cdim.data.check.findings import MOST_EXAMPLES, Problem, plural
+from cdim.data.decoding import decoded
 from cdim.data.files import read_bytes
 from cdim.data.manifest import Manifest, Source
 from cdim.errors import ImageError
@@ -33,6 +32,7 @@ LEAST_DEVIATION = 6.0
 # Images of each domain whose files are opened once more, to see whether they have alpha.
 ALPHA_SAMPLE = 20
 UNFRAME = "@frame"
+_STEP = 64  # images between two reports of progress
 
 
 class Look(NamedTuple):
@@ -53,23 +53,15 @@ def look_at(manifest: Manifest, progress: Progress | None = None) -> list[Look]:
         manifest: n images.
         progress: called with (images done, n) now and then.
     """
-    n = len(manifest)
     looks: list[Look] = []
-    with ExitStack() as closing, ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
+    with ExitStack() as closing:
         files = images.Files(closing)
-
-        def part(rows: range) -> list[Look]:
-            return [_look(files, manifest.source[row], manifest.root) for row in rows]
-
-        jobs = [range(start, min(start + 64, n)) for start in range(0, n, 64)]
-        try:
-            for found in pool.map(part, jobs):
-                looks += found
-                if progress is not None:
-                    progress(len(looks), n)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for look in decoded(
+            lambda source: _look(files, source, manifest.root), manifest.source, 4 * _STEP
+        ):
+            looks.append(look)
+            if progress is not None and (len(looks) % _STEP == 0 or len(looks) == len(manifest)):
+                progress(len(looks), len(manifest))
     return looks
 
 

@@ -8,9 +8,7 @@ whatever happens later; another run goes on from there.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -18,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.data.decoding import decoded
 from cdim.data.images import Files
 from cdim.errors import GalleryError
 from cdim.find.gallery import Gallery
@@ -231,25 +230,16 @@ class _Indexing:
     def _read(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Read | str | None]]:
         """Every entry with what it holds, the reason it cannot be read, or None: unchanged."""
         with ExitStack() as closing:
-            pool = closing.enter_context(ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)))
             opened = Files(closing)
-            ahead: deque[tuple[Entry, Future[Read | str] | None]] = deque()
-            try:
-                for entry in entries:
-                    stamp = entry.stamp()
-                    job = (
-                        None
-                        if self._in_step(entry, stamp)
-                        else pool.submit(reading.read, entry, self.listing.root, stamp, opened)
-                    )
-                    ahead.append((entry, job))
-                    if len(ahead) > AHEAD:
-                        yield _done(*ahead.popleft())
-                while ahead:
-                    yield _done(*ahead.popleft())
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+
+            def read(job: tuple[Entry, str, bool]) -> tuple[Entry, Read | str | None]:
+                entry, stamp, same = job
+                root = self.listing.root
+                return entry, None if same else reading.read(entry, root, stamp, opened)
+
+            stamped = ((entry, entry.stamp()) for entry in entries)
+            jobs = ((entry, stamp, self._in_step(entry, stamp)) for entry, stamp in stamped)
+            yield from decoded(read, jobs, AHEAD)
 
     def _in_step(self, entry: Entry, stamp: str) -> bool:
         known = self.known.get(entry.id)
@@ -329,7 +319,3 @@ class _Indexing:
             and not name.startswith(self.listing.unseen)
         ]
         self.summary.removed = self.gallery.remove(gone)
-
-
-def _done(entry: Entry, job: Future[Read | str] | None) -> tuple[Entry, Read | str | None]:
-    return entry, None if job is None else job.result()
