@@ -251,7 +251,7 @@ def test_urls_that_cannot_work(bundle, monkeypatch):
             open_url(url, bundle, False)
     with pytest.raises(UsageError, match="--model"):
         open_url("http://127.0.0.1:9/c", None, False)
-    with pytest.raises(GalleryError, match="does not do as asked"):
+    with pytest.raises(GalleryError, match="refuses"):
         open_url("http://127.0.0.1:9/c", bundle, True)
     for url in ("http://me:secret@127.0.0.1:9/c", "http://me:sec/ret@127.0.0.1:9/c"):
         for model in (bundle, None):

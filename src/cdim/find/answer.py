@@ -1,4 +1,4 @@
-"""From a query's vector to what was found: expansion, re-ranking, probabilities."""
+"""From a query's vector to its hits: expansion, re-ranking, probabilities."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def check_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Value]:
 def parse(words: Iterable[str]) -> dict[str, Any]:
     """The command line's filters: category=shoe,bag or price=10..50 or date=..2024-06-30.
 
-    Both ends of a range are included. Values with commas stand in double quotes.
+    Both ends of a range are included. Values with commas need double quotes.
 
     >>> parse(["category=shoe,bag", "price=10.."])
     {'category': ['shoe', 'bag'], 'price': {'gte': 10}}
@@ -176,7 +176,7 @@ def _split(text: str) -> list[str]:
 
 
 def _plain(text: str) -> list[Value]:
-    """What a word of the command line may mean: "10" stands for the number and the text."""
+    """The values that a word of the command line may mean: "10" is the number and the text."""
     if text in ("true", "false"):
         return [text == "true", text]
     found = number(text)

@@ -378,13 +378,13 @@ class Gallery:
         Args:
             where: which items.
             limit: items a page.
-            after: what the page before said, None for the first one.
+            after: `after` of the page before, None for the first page.
 
         Returns:
             The items without their thumbnails, and `after` for the next page, None at the end.
 
         Raises:
-            UsageError: a limit below 1, or an `after` that no page said.
+            UsageError: a limit below 1, or an `after` that no page gave.
         """
         try:
             uuid.UUID(after or str(uuid.NAMESPACE_OID))
@@ -464,7 +464,7 @@ class Gallery:
 
 
 def check_ids(ids: Sequence[object]) -> None:
-    """Refuses what is no id.
+    """Refuses anything but an id.
 
     Raises:
         UsageError: it is empty, or no text.

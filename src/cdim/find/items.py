@@ -35,8 +35,8 @@ class Item:
         domain: what it was embedded as.
         root: the indexed folder or dataset that it came from; "" where it was added by itself.
         stamp: size and time of change of its file when it was read; "" where there is no file.
-        metadata: what it can be filtered by.
-        thumbnail: a small JPEG; b"" where it was not asked for.
+        metadata: fields to filter by.
+        thumbnail: a small JPEG; b"" unless requested.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Hit:
 
     Args:
         item: without its thumbnail.
-        distance: smaller is nearer; `SearchResult.distances` says of what kind.
+        distance: smaller is nearer; `SearchResult.distances` names the kind.
         probability: that it shows the same instance as the query, 0 to 1; None where the
             model has no calibration.
     """
@@ -82,7 +82,7 @@ class SearchResult(Sequence[Hit]):
     Args:
         hits: the nearest first.
         searched: items that passed the filter.
-        present: probability that what was searched for is among them, 0 to 1; None where the
+        present: probability that the target is among them, 0 to 1; None where the
             model has no calibration.
         distances: what the distances are, in words.
         domains: the domains of the query's images, in their order.
@@ -132,7 +132,7 @@ class SearchResult(Sequence[Hit]):
 
     @property
     def absent(self) -> bool:
-        """Whether what was searched for is probably not in this gallery."""
+        """Whether the target is probably not in this gallery."""
         return self.present is not None and self.present < 0.5
 
     def to_json(self) -> dict[str, Any]:

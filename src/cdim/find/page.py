@@ -1,4 +1,4 @@
-"""What was found, as one self-contained HTML page."""
+"""Searches and their hits, as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageSearch:
-    """One search and what it found.
+    """One search and its hits.
 
     Args:
         names: of the query's views, for people.
         views: the views themselves, pooled to one query.
-        found: what it found.
+        found: its result.
     """
 
     names: tuple[str, ...]
@@ -42,7 +42,7 @@ def write(searches: Sequence[PageSearch], gallery: Gallery, path: Path) -> None:
 
     Raises:
         DataError: the page cannot be written.
-        UsageError: an item has gone since the search.
+        UsageError: an item was removed since the search.
     """
 
     def stored(item: str) -> str:

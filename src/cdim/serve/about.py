@@ -101,7 +101,7 @@ def _counted(field: str, counts: Sequence[tuple[Value, int]]) -> dict[str, Any]:
 
 
 def _sampled(gallery: Gallery, where: dict[str, Any] | None) -> dict[str, list[Value]]:
-    """Values of some items by field; items lie in no order, so that these stand for all."""
+    """Values of some items by field; items lie in no order, so these represent all."""
     found: dict[str, list[Value]] = {}
     for item in gallery.items(where, SAMPLE)[0]:
         for field, value in item.metadata.items():

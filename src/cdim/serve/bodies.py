@@ -124,7 +124,7 @@ class UploadForm:
 
 
 def both(model: type[BaseModel], file: str, form_fields: dict[str, str]) -> dict[str, Any]:
-    """The part of OpenAPI that says: this model as JSON, or this form."""
+    """The part of OpenAPI for a body: this model as JSON, or this form."""
     texts: dict[str, Any] = {
         name: {"type": "string", "description": said} for name, said in form_fields.items()
     }

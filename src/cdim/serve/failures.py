@@ -45,7 +45,7 @@ class Refused(CdimError):
 
 
 def answer(error: CdimError) -> JSONResponse:
-    """The response that says what went wrong."""
+    """The response to a request that failed."""
     if isinstance(error, Refused):
         status, code = error.status, error.code
     else:

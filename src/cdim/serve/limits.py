@@ -29,7 +29,7 @@ _SECURITY = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Nothing stale after an upgrade or a change; files are asked for by their tags.
+    # Nothing stale after an upgrade or a change: browsers revalidate files by their tags.
     "Cache-Control": "no-cache",
 }
 

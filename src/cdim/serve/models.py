@@ -116,7 +116,7 @@ class SearchAnswer(BaseModel):
 
     searched: int = Field(description="Items that passed the filter.")
     distances: str = Field(description="What the distances are, in words.")
-    taken: list[str] = Field(description="The domains the views were taken as.")
+    taken: list[str] = Field(description="The domains of the views.")
     present: float | None = Field(description="Probability that it is in the gallery at all.")
     probably_absent: bool
     hits: list[HitAnswer]
@@ -184,14 +184,14 @@ class GalleryAnswer(BaseModel):
 
     name: str
     place: str | None = Field(
-        description="Where it is, as the server was told; null unless the token may change items."
+        description="The gallery's place; null unless the token may change items."
     )
     items: int
     bundle: str = Field(description="The model's name.")
     fingerprint: str
     dim: int
     domains: list[str]
-    query: str = Field(description="The domain that the model is asked with.")
+    query: str = Field(description="The domain of the model's queries.")
     gallery: str = Field(description="The domain of the items.")
     calibrated: bool = Field(description="Whether hits have probabilities.")
     may_write: bool = Field(description="Whether the token of this request may change items.")

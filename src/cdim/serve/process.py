@@ -36,7 +36,7 @@ def serve(
         port: 0 for any free one.
         token: what may change the gallery; None makes one on a loopback address.
         model: a bundle, where the gallery does not keep its own.
-        announce: called with the page's address and the number of items once requests are taken.
+        announce: called with the page's address and the number of items once the server answers.
 
     Raises:
         UsageError: the address cannot be bound, or needs a token.

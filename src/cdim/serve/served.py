@@ -46,7 +46,7 @@ class Served:
     def warm_up(self) -> None:
         """Loads the model beside the server, which answers other requests meanwhile."""
         # No daemon: an engine that is torn down while it loads takes the whole process with it, so
-        # a server that is told to end meanwhile waits for it.
+        # a server that stops meanwhile waits for it.
         threading.Thread(target=self._load, name="cdim-model").start()
 
     def _load(self) -> None:

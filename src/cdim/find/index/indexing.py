@@ -2,7 +2,7 @@
 
 What is in step already is left alone: a file whose size and time are those of its item is not
 even read, one whose content is known is not embedded again. Everything that was put stays,
-whatever happens later; another run goes on from there.
+whatever happens later; another run continues from there.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Summary:
         added: ids that are new.
         replaced: ids whose image is another one now.
         updated: ids whose metadata changed, with the same image.
-        removed: ids whose file is gone.
+        removed: ids whose file no longer exists.
         unchanged: ids that were in step.
         embedded: images that went through the model.
         reused: added or replaced ids whose image was known, moved or copied.
@@ -103,9 +103,9 @@ def index(
 
     Args:
         gallery: where the items go.
-        listing: what there is (see `cdim.find.index.sources`).
-        keep: leave items whose file is gone.
-        progress: is told of images, and of the search graph that a large gallery gets in the end.
+        listing: the images of the source (see `cdim.find.index.sources`).
+        keep: whether items stay whose file no longer exists.
+        progress: called for images, and for the search graph of a large gallery at the end.
         on_put: called with the ids of items that are safe from now on.
 
     Raises:
@@ -116,7 +116,7 @@ def index(
 
 
 class _Indexing:
-    """One run: what is known, what waits to be embedded, what was done."""
+    """One run: the known items, the images that wait to be embedded, the counts."""
 
     def __init__(
         self,
@@ -209,13 +209,13 @@ class _Indexing:
     def _renamed(self, other: str) -> bool:
         """Whether the source is another one under a new name: most ids of that are in it.
 
-        A disk that is not mounted is gone from its place as well, and must not lose its items.
+        A disk that is not mounted is missing too, and must not lose its items.
         """
         ids = [name for name, known in self.known.items() if known.root == other]
         return 2 * sum(name in self.listing.entries for name in ids) > len(ids)
 
     def _hand_over(self) -> None:
-        """Takes what is gone from a renamed folder first: a kill leaves it those that are here."""
+        """Removes the missing items of a renamed folder first: a kill leaves it the others."""
         old = self.roots - {self.listing.root}
         gone = [
             name
@@ -228,7 +228,7 @@ class _Indexing:
             self.gallery.put(items, np.array([f.vector for f in found], dtype=np.float32))
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Read | str | None]]:
-        """Every entry with what it holds, the reason it cannot be read, or None: unchanged."""
+        """Every entry with its content, the reason it cannot be read, or None: unchanged."""
         with ExitStack() as closing:
             opened = Files(closing)
 
@@ -251,7 +251,7 @@ class _Indexing:
         return there and stamp != ""
 
     def _take(self, read: Read) -> None:
-        """Puts what was read at once where its vector is known, else lets it wait for others."""
+        """Stores an image at once if its vector is known, else lets it wait for others."""
         known = self.known.get(read.item.id)
         if known is not None:
             read = self._keeping(known, read)
@@ -278,7 +278,7 @@ class _Indexing:
             self._embed()
 
     def _keeping(self, known: Known, read: Read) -> Read:
-        """With what a table or a hand once told of the item: the source knows nothing of that."""
+        """With the metadata that a table or a person once gave: the source knows nothing of it."""
         own = self.listing.entries[read.item.id].columns
         told = {name: value for name, value in known.metadata.items() if name not in own}
         return replace(read, item=replace(read.item, metadata={**told, **read.item.metadata}))

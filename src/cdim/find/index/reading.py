@@ -34,7 +34,7 @@ class Read:
 def read(entry: Entry, root: str, stamp: str, opened: Files) -> Read | str:
     """An image with all that is known of it, or the reason it cannot be read."""
     if entry.described and not content.is_file(entry.source):
-        return f"{entry.source} is gone, or no file"
+        return f"{entry.source} is no longer there, or no file"
     try:
         found = content.read(entry.source, opened)
     except CdimError as error:
@@ -54,7 +54,7 @@ def read(entry: Entry, root: str, stamp: str, opened: Files) -> Read | str:
 
 
 def _described(path: str, found: content.Content) -> dict[str, Value]:
-    """What a file says of itself: the day it was taken, else changed, and its size in pixels."""
+    """A file's own metadata: the day it was taken, else changed, and its size in pixels."""
     height, width = found.pixels.shape[:2]
     try:
         changed = datetime.fromtimestamp(os.stat(path).st_mtime)

@@ -1,4 +1,4 @@
-"""What is there to index: the images of a folder or a dataset, and what is known of each."""
+"""The images to index: those of a folder or a dataset, with the metadata of each."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Entry:
         id: the item's.
         source: its locator, which depends on no folder.
         domain: what it is embedded as.
-        metadata: what is known of it without reading it.
-        described: whether the image itself is asked for the rest: its date and its size.
+        metadata: all that is known before reading it.
+        described: whether the image itself gives the rest: its date and its size.
         columns: fields that the source itself tells of; of others it knows nothing.
     """
 
@@ -93,7 +93,7 @@ class Source:
     Args:
         place: a folder, or a dataset as `cdim.data.sets.catalogue.open_dataset` takes it.
         metadata: a CSV file with more of each image (see `read_table`).
-        domain: what all images are; None for what a dataset says, or what the model's galleries
+        domain: of all images; None for that of the dataset, or what the model's galleries
             hold in a folder.
         prefix: put before every id, with a slash between them.
         data: the data root of known datasets.
@@ -171,7 +171,7 @@ def read_table(path: Path) -> Table:
 
 
 def typed(texts: Mapping[str, str]) -> dict[str, Value]:
-    """Metadata of texts: what is a number becomes one, but for 007 and 12E4, which are codes."""
+    """Metadata of texts: numbers become numbers, except codes such as 007 and 12E4."""
     return {name: text if (n := _number(text)) is None else n for name, text in texts.items()}
 
 

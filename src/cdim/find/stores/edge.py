@@ -161,7 +161,7 @@ class EdgeStore:
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Turns what Qdrant Edge raises, of no class of its own, into what it means."""
+        """Turns errors of Qdrant Edge, which have no class of their own, into ours."""
         try:
             yield
         except GalleryError:
@@ -184,13 +184,13 @@ def _meaning(error: Exception, folder: Path) -> GalleryError:
     if "No space left" in said:
         return GalleryError(
             f"the disk of {place} is full",
-            "what was stored before is whole",
-            "free some space and do it again",
+            "stored items are safe",
+            "free some space and try again",
         )
     return GalleryError(
-        f"the data of the gallery {place} cannot be used ({said})",
-        "they are as cdim wrote them",
-        "put back a copy, or index again into another folder",
+        f"the gallery {place} is corrupted ({said})",
+        "its data are as cdim wrote them",
+        "restore a backup, or index into a new folder",
     )
 
 

@@ -147,6 +147,6 @@ def _read(place: Path) -> Record:
         raise GalleryError(
             f"cannot read {place / RECORD} ({error})",
             "it is the JSON file that cdim wrote",
-            "put back a copy, or index again into another folder",
+            "restore a backup, or index into a new folder",
         ) from None
     return Record.read(table, str(place))

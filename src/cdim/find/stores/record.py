@@ -22,7 +22,7 @@ class Record:
         fingerprint: of its bundle.
         model: its name.
         dim: dimensions of its embeddings.
-        format: version of what this class says.
+        format: version of this record.
     """
 
     fingerprint: str
@@ -37,7 +37,7 @@ class Record:
 
     @classmethod
     def read(cls, table: object, place: str) -> Record:
-        """Reads what was remembered.
+        """Reads the record.
 
         Raises:
             GalleryError: it is damaged, or of another version of cdim.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 KEY = "QDRANT_API_KEY"
-"""The environment variable that holds the server's key, where it wants one."""
+"""The environment variable that holds the server's key, if it needs one."""
 MARK = "cdim"
 """Where the record of the model lies in the collection's own metadata."""
 CHUNK = 200  # points a request
@@ -41,7 +41,7 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
     """Opens a collection.
 
     Args:
-        url: http(s)://host:6333/collection; a key is taken from the environment, see `KEY`.
+        url: http(s)://host:6333/collection; the environment holds the key, see `KEY`.
         given: the model's bundle.
         create: make the collection where there is none.
 
@@ -288,8 +288,8 @@ class ServerStore:
         except (ApiException, OSError) as error:
             said = " ".join(str(error).split())[:300]
             raise GalleryError(
-                f"the server of {self._place} does not do as asked ({said})",
-                "a Qdrant server answers there, and takes the key in the environment variable "
-                f"{KEY} if it wants one",
+                f"the server of {self._place} refuses ({said})",
+                "a Qdrant server answers there; if it needs a key, the environment variable "
+                f"{KEY} holds it",
                 "check the URL and the server's log",
             ) from None

@@ -49,8 +49,8 @@ class Stored:
 
     Args:
         item: the item.
-        vector: (dim,) float32, or None where it was not asked for.
-        distance: to the query, Euclidean; 0 where nothing was asked.
+        vector: (dim,) float32, or None unless requested.
+        distance: to the query, Euclidean; 0 without a query.
     """
 
     item: Item
@@ -61,7 +61,7 @@ class Stored:
 class Store(Protocol):
     """A database of items. Safe to use from several threads; its owner writes from one at a time.
 
-    Whatever goes wrong in it is a `GalleryError`.
+    Every failure is a `GalleryError`.
     """
 
     def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
