@@ -53,7 +53,7 @@ def losses(run):
 
 
 def test_the_papers_resnet_with_fusion_learns_people(few, tmp_path):
-    run = fit("reid-resnet50-fusion", few, tmp_path / "run", 40)
+    run = fit("reid-resnet50-fusion", few, tmp_path / "run", 24, "loop.evaluate_every=24")
     found = losses(run)
     assert found[:3].mean() > 0.8 * np.log(PEOPLE)
     assert found[-5:].mean() < 0.5 * found[:3].mean()
