@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -97,7 +98,10 @@ def test_the_demo_end_to_end_with_fewer_products(tmp_path, monkeypatch, call):
     assert "30 photos in" in done.stdout
     share = float(done.stdout.partition("comes first for ")[2].partition("%")[0])
     assert share > 100 / 30 * 3
-    assert (tmp_path / "demo" / "found.html").is_file()
+    page = (tmp_path / "demo" / "found.html").read_text(encoding="utf-8")
+    assert re.search(r"<h2>sketch of [a-z]+ [a-z ]+ \d{3}</h2>", page)
+    assert re.search(r"<br>[a-z]+ [a-z ]+ \d{3}</figcaption>", page)
+    assert "synthetic:" not in page
     program, *search = shlex.split(
         done.stdout.partition("search with a sketch: ")[2].splitlines()[0]
     )

@@ -61,6 +61,14 @@ def test_every_search_has_a_part_and_a_name_of_its_own(filled, tmp_path):
     assert colours(html) == ["b", "b"] * 3
 
 
+def test_a_title_stands_for_the_id(filled, tmp_path):
+    filled.update("in/blue.png", metadata={"title": "<blue> sneaker 017"})
+    found = filled.search(Like("<b>&red"))
+    html = written([PageSearch(("q",), (Like("<b>&red"),), found)], filled, tmp_path)
+    assert "<br>&lt;blue&gt; sneaker 017</figcaption>" in html
+    assert "in/blue.png" not in html
+
+
 @pytest.mark.parametrize(("present", "said"), [(0.12, True), (0.97, False), (None, False)])
 def test_probabilities_are_shown_where_the_model_has_them(filled, tmp_path, present, said):
     sure = None if present is None else present / 2

@@ -22,6 +22,18 @@ def products(tmp_path):
         yield opened
 
 
+def test_the_page_shows_titles(visit, products):
+    for row in dataset.manifest(24).where(domain="photo"):
+        products.update(f"{row.instance}.jpg", metadata={"title": row.metadata["title"]})
+    page = visit(products)
+    expect(page.locator("#hits .title").first).to_have_text(re.compile(r"^[a-z]+ [a-z ]+ \d{3}$"))
+    page.locator("#hits .card").first.click()
+    page.locator("#like").click()
+    expect(page.locator("#chosen")).to_contain_text(re.compile(r"like [a-z]+ [a-z ]+ \d{3}"))
+    best = re.compile(r"^1: [a-z]+ [a-z ]+ \d{3}, ")
+    expect(page.locator("#hits .card").first).to_have_attribute("aria-label", best)
+
+
 def test_the_page_rest_and_python_rank_alike(visit, draw, products):
     sketch = next(row for row in dataset.manifest(24) if row.domain == "sketch")
     page = visit(products)

@@ -57,7 +57,8 @@ def demo(out: Path) -> None:
             for done, row in enumerate(asked, start=1):
                 look = QueryImage(read(row.source), row.domain)
                 found = gallery.search(look, k=10)
-                searches.append(page.PageSearch((str(row.source),), (look,), found))
+                name = f"sketch of {row.metadata['title']}"
+                searches.append(page.PageSearch((name,), (look,), found))
                 right.append(found[0].id == photo[row.instance])
                 progress(done, len(asked))
         page.write(searches[:SHOWN], gallery, out / "found.html")

@@ -17,7 +17,7 @@ const drawing = new Drawing($("canvas"));
 const picture = new Picture(refresh);
 const filters = new Filters(refresh);
 const results = new Results($("hits"), (id) => details.open(id, results.shown));
-const details = new Details({ like: (id) => picture.more(id), removed });
+const details = new Details({ like: (item) => picture.more(item), removed });
 const adding = new Adding(added);
 
 async function start() {

@@ -6,7 +6,7 @@ import { $, closable, element, explain, paint, percent } from "./elements.js";
 export class Details {
   #item = null; #order = []; #events;
 
-  // events: like(id), removed(id)
+  // events: like(item), removed(id)
   constructor(events) {
     this.#events = events;
     closable($("details"));
@@ -16,7 +16,7 @@ export class Details {
     });
     $("like").addEventListener("click", () => {
       $("details").close();
-      events.like(this.#item.id);
+      events.like(this.#item);
     });
     $("delete").addEventListener("click", () => this.#ask(true));
     $("delete-no").addEventListener("click", () => this.#ask(false));

@@ -28,9 +28,9 @@ export const many = (number, one) => `${number.toLocaleString("en")} ${one}${num
 // As one word of a shell's command line.
 export const quoted = (word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-// The end of a path is what tells two items apart.
-export function title(id) {
-  return id.split("/").at(-1) || id;
+// An item's title in its metadata, else the end of its path, which tells two items apart.
+export function title({ id, metadata }) {
+  return metadata?.title ?? (id.split("/").at(-1) || id);
 }
 
 // Every dialog closes by its cross, by Escape (the browser's own) and by a click beside it.

@@ -35,12 +35,12 @@ export class Picture {
     paint($("chosen-image"), file);
   }
 
-  async more(id) {
+  async more(item) {
     this.#drop();
-    this.#like = id;
-    this.#show(`like ${title(id)}`);
-    const small = await thumbnail(id).catch(() => null);
-    if (small && this.#like === id) paint($("chosen-image"), small); // another one may have been chosen meanwhile
+    this.#like = item.id;
+    this.#show(`like ${title(item)}`);
+    const small = await thumbnail(item.id).catch(() => null);
+    if (small && this.#like === item.id) paint($("chosen-image"), small); // another one may have been chosen meanwhile
   }
 
   forget() {

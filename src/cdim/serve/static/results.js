@@ -41,7 +41,7 @@ export class Results {
       element("span", { class: "frame" }, image),
       element("span", { class: "match" }, element("b"), element("span", { class: "distance" })),
       element("span", { class: "meter", "aria-hidden": "true" }, element("span")),
-      element("span", { class: "title", title: id }, title(id)));
+      element("span", { class: "title", title: id }));
     return element("li", {}, button);
   }
 
@@ -67,17 +67,18 @@ export class Results {
 
 function fill(card, hit, rank) {
   const found = hit.distance !== undefined, sure = hit.probability ?? null;
-  const button = card.firstElementChild, [, match, meter] = button.children;
+  const button = card.firstElementChild, [, match, meter, name] = button.children;
   match.hidden = !found;
   meter.hidden = sure === null || !found;
-  let said = hit.id;
+  name.textContent = title(hit);
+  let said = hit.metadata?.title ?? hit.id;
   if (found) {
     const distance = hit.distance.toFixed(3);
     match.firstChild.textContent = sure === null ? `${rank + 1}` : percent(sure);
     match.lastChild.textContent = distance;
     match.lastChild.title = "distance";
     if (sure !== null) meter.firstChild.style.width = `${Math.round(sure * 100)}%`;
-    said = `${rank + 1}: ${hit.id}, ${sure === null ? "" : `${percent(sure)} likely the same, `}distance ${distance}`;
+    said = `${rank + 1}: ${said}, ${sure === null ? "" : `${percent(sure)} likely the same, `}distance ${distance}`;
   }
   button.setAttribute("aria-label", said);
 }
