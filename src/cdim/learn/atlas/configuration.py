@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import tomli_w
 
-from cdim.learn.atlas.cells import Cell
+from cdim.learn.atlas.selection import Explored
 from cdim.learn.atlas.treatments import HEAD_DIM, Treatment
 from cdim.learn.recipes.parts import (
     AugmentPart,
@@ -27,8 +27,7 @@ def configure(
     recipe: Recipe,
     model: ModelPart,
     datasets: tuple[str, ...],
-    cells: tuple[Cell, ...],
-    treatment: Treatment,
+    chosen: Explored,
     final: str,
 ) -> Recipe:
     """The recipe of a chosen fusion: the measured network as it is, and nothing to train.
@@ -37,11 +36,10 @@ def configure(
         recipe: of the network that was measured; its input stays.
         model: the network, and where its weights are now.
         datasets: what the heads are fitted on at export.
-        cells: the fusion.
-        treatment: under which it was chosen.
+        chosen: the fusion, and the treatment under which it was chosen.
         final: name of the network's final feature.
     """
-    middle = [cell for cell in cells if cell.tap != final]
+    middle = [cell for cell in chosen.cells if cell.tap != final]
     # A network with random weights is no use untrained, so this one is trained.
     ready = bool(model.start or model.weights)
     return Recipe(
@@ -54,8 +52,8 @@ def configure(
         fusion=FusionPart(
             taps=tuple(cell.tap for cell in middle),
             pool=cast("tuple[Pool, ...]", tuple(cell.pool for cell in middle)),
-            final=len(middle) < len(cells),
-            normalise=treatment.normalise,
+            final=len(middle) < len(chosen.cells),
+            normalise=chosen.treatment.normalise,
             mirror=recipe.fusion.mirror,
         ),
         loss=LossPart(negatives="in-batch") if ready else recipe.loss,
@@ -82,15 +80,11 @@ def write(recipe: Recipe, treatment: Treatment, path: Path) -> None:
 
 def _short(recipe: Recipe) -> dict[str, Any]:
     """Plain values of a recipe, without those that are defaults."""
-    table = recipe.to_dict()
     default = parse_recipe({"name": recipe.name, "data": {"train": recipe.data.train}}).to_dict()
     short: dict[str, Any] = {}
-    for key, value in table.items():
-        if not isinstance(value, dict):
-            if value != default[key] or key == "name":
-                short[key] = value
-            continue
-        changed = {k: v for k, v in value.items() if v != default[key][k] or k == "train"}
-        if changed:
-            short[key] = changed
+    for key, value in recipe.to_dict().items():
+        if isinstance(value, dict):
+            value = {k: v for k, v in value.items() if v != default[key][k] or k == "train"}
+        if value not in ({}, default[key]) or key in ("name", "data"):
+            short[key] = value
     return short

@@ -18,12 +18,11 @@ from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import has_cameras, paired, with_roles
 from cdim.learn.atlas import configuration, descriptors, grams, page, report, shortening
-from cdim.learn.atlas.cells import Cell, cells_of
+from cdim.learn.atlas.cells import cells_of
 from cdim.learn.atlas.contributions import contribute
-from cdim.learn.atlas.descriptors import Descriptors
 from cdim.learn.atlas.report import Atlas
-from cdim.learn.atlas.scoring import Fold, Scorer, make_folds
-from cdim.learn.atlas.selection import LEVEL, Explored, best, check_budget, explore
+from cdim.learn.atlas.scoring import Scorer, make_folds
+from cdim.learn.atlas.selection import LEVEL, best, check_budget, explore
 from cdim.learn.atlas.treatments import NAMES, read_treatment
 from cdim.learn.export.graph import MOST_FEATURES
 from cdim.learn.networks.embedder import Embedder, choose_device, load_run
@@ -92,6 +91,7 @@ def survey(
     manifest = _images(datasets, options, data)
     folds = make_folds(manifest, options.seed)
     embedder, part = open_network(model, data, device)
+    taps = embedder.backbone.taps
     cells = cells_of(embedder.backbone, options.taps)
     check_budget(cells, options.budget)
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,11 @@ def survey(
             explored.append(explore(scorer, cells, options.budget))
             progress("treatments", number + 1, len(treatments))
         chosen, honest = best(explored)
-        forms = _forms(embedder, found, manifest, folds, chosen)
+        filters = shortening.filters_of(
+            chosen.cells, [taps[cell.tap].channels for cell in chosen.cells]
+        )
+        fused = shortening.vectors(found, chosen.cells, chosen.treatment)
+        forms = shortening.shorten(fused, manifest, folds, filters, chosen.treatment)
         split = contribute(Scorer(products, folds, chosen.treatment), chosen.cells)
     atlas = Atlas(
         model=model.stem,
@@ -119,7 +123,7 @@ def survey(
         seed=options.seed,
         budget=options.budget,
         level=LEVEL,
-        layers=_layers(embedder, cells),
+        layers=tuple(report.layer(tap, taps[tap]) for tap in dict.fromkeys(c.tap for c in cells)),
         cells=report.scored(cells, explored),
         selections=tuple(report.selected(each) for each in explored),
         chosen=chosen.treatment.name,
@@ -132,12 +136,7 @@ def survey(
     )
     _write(atlas, folder)
     recipe = configuration.configure(
-        embedder.recipe,
-        part,
-        tuple(datasets),
-        chosen.cells,
-        chosen.treatment,
-        embedder.backbone.final,
+        embedder.recipe, part, tuple(datasets), chosen, embedder.backbone.final
     )
     configuration.write(recipe, chosen.treatment, folder / "recipe.toml")
     return atlas
@@ -199,24 +198,6 @@ def open_network(model: Path, data: Path | None, device: str) -> tuple[Embedder,
         start_from(embedder, plan, start)
         part = replace(part, start=str(start.resolve()))
     return embedder.to(choose_device(device)).eval(), part
-
-
-def _forms(
-    embedder: Embedder,
-    found: Descriptors,
-    manifest: Manifest,
-    folds: Sequence[Fold],
-    chosen: Explored,
-) -> list[shortening.ShortForm]:
-    fused = shortening.vectors(found, chosen.cells, chosen.treatment)
-    channels = [embedder.backbone.taps[cell.tap].channels for cell in chosen.cells]
-    filters = shortening.filters_of(chosen.cells, channels)
-    return shortening.shorten(fused, manifest, folds, filters, chosen.treatment)
-
-
-def _layers(embedder: Embedder, cells: Sequence[Cell]) -> tuple[report.Layer, ...]:
-    taps = dict.fromkeys(cell.tap for cell in cells)
-    return tuple(report.layer(tap, embedder.backbone.taps[tap]) for tap in taps)
 
 
 def _write(atlas: Atlas, folder: Path) -> None:

@@ -80,18 +80,13 @@ class TappedNetwork(nn.Module):
         """
         modules = dict(self.model.named_modules())
         for tap in taps:
-            if tap not in modules and tap not in self.layouts:
-                raise RecipeError(
-                    f"fusion tap {tap!r}",
-                    "a tap is a module of the network by dotted name, such as "
-                    f"{', '.join(list(self.layouts)[-4:-1])}",
-                    nearest(tap, self.layouts),
-                )
             if tap not in self.layouts:
+                near = "name the block around it" if tap in modules else nearest(tap, self.layouts)
                 raise RecipeError(
                     f"fusion tap {tap!r}",
-                    "a tap is a module that runs once an image and gives one map or vector",
-                    "name the block around it",
+                    "a tap is a module, by dotted name, that runs once an image and gives one map "
+                    f"or vector, such as {', '.join(list(self.layouts)[-4:-1])}",
+                    near,
                 )
         wanted = [tap for tap in (*self.taps, *taps) if tap != FINAL]
         self.taps = tuple(dict.fromkeys(wanted))

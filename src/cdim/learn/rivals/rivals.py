@@ -50,22 +50,18 @@ class Rival:
     """Fitted features and distance.
 
     Args:
-        name: which rival.
         backbone: as of `Features`.
         describe: as of `Features`.
         vectors: descriptions to features (n, d).
         svm: the distance.
-        seed: of vocabulary and triplets, and of the network behind "isn".
         teacher: whose triplets were learned from.
         cost: the SVM's C.
     """
 
-    name: Name
     backbone: str
     describe: Callable[[Manifest], Described]
     vectors: Callable[[Described], Vectors]
     svm: RankSVM
-    seed: int
     teacher: Teacher
     cost: float
 
@@ -125,7 +121,7 @@ def fit(
     vectors = features.learn(described, seed)
     known, triplets = vectors(described), _taught(whole.train, whole.triplets, seed)[teacher]
     svm = _fit(known, triplets, cost)
-    return Rival(name, features.backbone, features.describe, vectors, svm, seed, teacher, cost)
+    return Rival(features.backbone, features.describe, vectors, svm, teacher, cost)
 
 
 _ROLES = ("query", "gallery")

@@ -108,19 +108,12 @@ class Targets:
         self.names, labels = np.unique(manifest.column(target), return_inverse=True)
         self.labels: Index = labels.astype(np.intp)
         self.query = manifest.role == "query"
-        self.categories, category = np.unique(manifest.category, return_inverse=True)
-        self.category: Index = category.astype(np.intp)
+        self.category: Index = np.unique(manifest.category, return_inverse=True)[1]
         alone = manifest.role == ""
         self.query_rows = self._by_label(self.query | alone)
         self.gallery_rows = self._by_label((manifest.role == "gallery") | alone)
-        self.paired: Index = np.array(
-            [
-                label
-                for label in range(len(self.names))
-                if len(self.query_rows[label]) and len(self.gallery_rows[label])
-            ],
-            dtype=np.intp,
-        )
+        sides = zip(self.query_rows, self.gallery_rows, strict=True)
+        self.paired: Index = np.flatnonzero([min(len(q), len(g)) for q, g in sides])
         self.label_category = np.zeros(len(self.names), dtype=np.intp)
         self.label_category[self.labels] = self.category
         if target == "instance":  # alone in its category, an instance has no negatives
@@ -138,15 +131,11 @@ class Targets:
         """Human triplets as labels (t, 3), those whose three instances are all trained on."""
         if self.target != "instance" or not triplets:
             return np.empty((0, 3), dtype=np.intp)
-        columns = []
-        known: NDArray[np.bool_] | None = None
-        for name in ("anchor", "nearer", "farther"):
-            values = np.concatenate([getattr(t, name) for t in triplets])
-            place = np.minimum(np.searchsorted(self.names, values), len(self.names) - 1)
-            hit = self.names[place] == values
-            known = hit if known is None else known & hit
-            columns.append(place)
-        return np.stack(columns, 1).astype(np.intp)[known]
+        given = [np.stack([t.anchor, t.nearer, t.farther], 1) for t in triplets]
+        values = np.concatenate(given)
+        place = np.minimum(np.searchsorted(self.names, values), len(self.names) - 1)
+        known: Index = place[(self.names[place] == values).all(1)].astype(np.intp)
+        return known
 
     def several(self) -> list[Index]:
         """The rows of each label that has two images or more, whatever their role."""
@@ -158,11 +147,9 @@ class Targets:
 
         Instances compete within their category, as in a catalogue; categories with each other.
         """
-        if self.target == "category":
-            different: Index = self.paired[self.paired != label]
-            return different
-        same = self.label_category[self.paired] == self.label_category[label]
-        rivals: Index = self.paired[same & (self.paired != label)]
+        rivals: Index = self.paired[self.paired != label]
+        if self.target == "instance":
+            rivals = rivals[self.label_category[rivals] == self.label_category[label]]
         return rivals
 
 
@@ -244,13 +231,10 @@ def _triplets(targets: Targets, size: int, share: float, rng: np.random.Generato
         (k, k, rng.choice(targets.others(k))) for k in rng.choice(targets.paired, size - annotated)
     ]
     labels = np.array([*targets.triplets[picked], *drawn], dtype=np.intp)
+    sides = targets.query_rows, targets.gallery_rows, targets.gallery_rows
     rows = [
-        [
-            rng.choice(targets.query_rows[anchor]),
-            rng.choice(targets.gallery_rows[nearer]),
-            rng.choice(targets.gallery_rows[farther]),
-        ]
-        for anchor, nearer, farther in labels
+        [rng.choice(side[label]) for side, label in zip(sides, each, strict=True)]
+        for each in labels
     ]
     return Batch(
         rows=np.array(rows).T.ravel(),

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any, cast
 
 import numpy as np
@@ -55,27 +55,17 @@ class Progress:
     waited: int = 0
 
 
-class Interrupt:
-    """Turns Ctrl-C (SIGINT) and SIGTERM into a stop after the current step."""
-
-    def __init__(self) -> None:
-        self.wished = False
-
-    def __enter__(self) -> Interrupt:
-        self.before = {s: signal.signal(s, self._wish) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self.before.items():
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Turns Ctrl-C (SIGINT) and SIGTERM into entries of a list, read after the current step."""
+    received: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {s: signal.signal(s, lambda number, _frame: received.append(number)) for s in signals}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
-
-    def _wish(self, _number: int, _frame: FrameType | None) -> None:
-        self.wished = True
 
 
 class Trainer:
@@ -125,7 +115,7 @@ class Trainer:
         """
         loop, progress = self.recipe.loop, self.progress
         bar = tqdm(total=loop.steps, initial=progress.step, unit="step", desc=self.recipe.name)
-        with Log(self.folder, progress.step) as log, Interrupt() as interrupt, bar:
+        with closing(Log(self.folder, progress.step)) as log, interrupts() as received, bar:
             while progress.step < loop.steps and not self._patience_is_over():
                 started = time.monotonic()
                 loss = self._step(cache, sample)
@@ -138,7 +128,7 @@ class Trainer:
                 )
                 if progress.step % loop.evaluate_every == 0 or progress.step == loop.steps:
                     self._look(cache, sample, evaluate, log)
-                if interrupt.wished:
+                if received:
                     self.save()
                     raise KeyboardInterrupt
             if not loop.steps:
