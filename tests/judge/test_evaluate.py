@@ -96,7 +96,10 @@ def test_json_has_the_agreed_form() -> None:
 
 
 def test_table_prints_percent() -> None:
-    text = some_report(noise=0).table()
+    report = some_report(noise=0)
+    text = str(report)
+    assert text == report.table()
+    assert repr(report) == "<Report 'x': 40 queries, 40 gallery items, acc@1 1.0000>"
     assert "x: 40 queries, 40 gallery items, protocol instance, seed 0" in text
     assert f"{'acc@1 %':<18}  100.00  [100.00, 100.00]" in text
     assert f"{'median_rank':<18}    1.00  [1.00, 1.00]" in text

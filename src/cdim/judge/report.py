@@ -131,6 +131,14 @@ class Report:
             "resamples": RESAMPLES,
         }
 
+    def __repr__(self) -> str:
+        name, found = next(iter(self.metrics.items()))
+        sizes = f"{self.queries} queries, {self.gallery} gallery items"
+        return f"<Report {self.dataset!r}: {sizes}, {name} {found.value:.4f}>"
+
+    def __str__(self) -> str:
+        return self.table()
+
     def table(self) -> str:
         """The numbers as plain text, shares in percent as papers print them."""
         seed = "" if self.seed is None else f", seed {self.seed}"

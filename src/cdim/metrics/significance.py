@@ -199,15 +199,13 @@ def best_of(
     >>> best_of([[1, 1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 0, 1, 0]], [0] * 7, 0.05, resamples=999).place
     0
     """
-    values, start = np.asarray(candidates, dtype=np.float64), _per_query(base)
+    values, start = _finite(np.asarray(candidates)), _per_query(base)
     if values.ndim != 2 or not len(values) or values.shape[1] != len(start):
         raise UsageError(
             f"candidates of shape {values.shape} for {len(start)} queries",
             "each candidate has one value a query, and there is at least one",
             "judge all on the same queries",
         )
-    if not np.isfinite(values).all():
-        raise UsageError("a value is not finite", "values are finite numbers", "check the input")
     change = values - start
     spread = np.sqrt(np.square(change).sum(axis=1, keepdims=True))
     scaled = change / np.where(spread > 0, spread, 1)
@@ -250,10 +248,15 @@ def _per_query(values: ArrayLike) -> NDArray[np.float64]:
             "numbers of shape (queries,) or (seeds, queries) are needed, at least one",
             "pass one value a query",
         )
-    numbers = given.astype(np.float64)
+    numbers = _finite(given)
+    return numbers if numbers.ndim == 1 else numbers.mean(axis=0)
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
+    numbers = values.astype(np.float64)
     if not np.isfinite(numbers).all():
         raise UsageError("a value is not finite", "values are finite numbers", "check the input")
-    return numbers if numbers.ndim == 1 else numbers.mean(axis=0)
+    return numbers
 
 
 def _blocks(resamples: int, n: int) -> Iterator[int]:

@@ -44,15 +44,7 @@ class Problem:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, keys as the attributes."""
-        return {
-            "level": self.level,
-            "code": self.code,
-            "what": self.what,
-            "why": self.why,
-            "todo": self.todo,
-            "examples": list(self.examples),
-            "count": self.count,
-        }
+        return {**vars(self), "examples": list(self.examples)}
 
 
 @dataclass(frozen=True)

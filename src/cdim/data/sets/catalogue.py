@@ -67,24 +67,17 @@ _ACADEMIC = "no licence file: academic, non-commercial use; do not pass it on"
 _QMUL = "Q. Yu et al., Sketch Me That Shoe, CVPR 2016: the authors' project page"
 
 
-def _qmul_mat(category: str, title: str) -> Card:
-    name = f"qmul-{category}"
+def _qmul(category: str, title: str, rgb: bool = False) -> Card:
+    name = f"qmul-{category}-rgb" if rgb else f"qmul-{category}"
+    images = qmul.rgb_manifest if rgb else qmul.mat_manifest
+    answers = qmul.rgb_triplets if rgb else qmul.mat_triplets
 
     def opened(root: Path) -> Dataset:
-        manifest, triplets = qmul.mat_manifest(root, category), qmul.mat_triplets(root, category)
+        manifest, triplets = images(root, category), answers(root, category)
         return Dataset(name, manifest, triplets, _ACADEMIC, qmul.COPIES[category])
 
-    return Card(name, title, f"{_QMUL} (folder qmul_v1_mat)", _ACADEMIC, opened)
-
-
-def _qmul_rgb(category: str, title: str) -> Card:
-    name = f"qmul-{category}-rgb"
-
-    def opened(root: Path) -> Dataset:
-        manifest, triplets = qmul.rgb_manifest(root, category), qmul.rgb_triplets(root, category)
-        return Dataset(name, manifest, triplets, _ACADEMIC, qmul.COPIES[category])
-
-    return Card(name, title, f"{_QMUL} (qmul_v1_rgb.zip)", _ACADEMIC, opened)
+    place = "qmul_v1_rgb.zip" if rgb else "folder qmul_v1_mat"
+    return Card(name, title, f"{_QMUL} ({place})", _ACADEMIC, opened)
 
 
 def _chairv2(root: Path) -> Dataset:
@@ -142,11 +135,13 @@ _MADE = "made by cdim, free of rights"
 KNOWN: dict[str, Card] = {
     card.name: card
     for card in (
-        _qmul_mat("shoe", "419 shoe sketches and edge maps, human triplets"),
-        _qmul_mat("chair", "297 chair sketches and edge maps, human triplets"),
-        _qmul_mat("handbag", "568 handbag sketches and edge maps"),
-        _qmul_rgb("shoe", "419 shoe sketches and colour photos, attributes, human triplets"),
-        _qmul_rgb("chair", "297 chair sketches and colour photos, attributes, human triplets"),
+        _qmul("shoe", "419 shoe sketches and edge maps, human triplets"),
+        _qmul("chair", "297 chair sketches and edge maps, human triplets"),
+        _qmul("handbag", "568 handbag sketches and edge maps"),
+        _qmul("shoe", "419 shoe sketches and colour photos, attributes, human triplets", rgb=True),
+        _qmul(
+            "chair", "297 chair sketches and colour photos, attributes, human triplets", rgb=True
+        ),
         Card(
             "chairv2",
             "400 chair photos, 1,275 sketches as strokes",
