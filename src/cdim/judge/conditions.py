@@ -1,4 +1,4 @@
-"""Which protocol and which views fit two manifests, and what is looked at in them."""
+"""Which protocol, views and breakdown fit two manifests."""
 
 from __future__ import annotations
 

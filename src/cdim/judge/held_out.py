@@ -1,4 +1,4 @@
-"""Searches among pairs that were held out: of a training, or of folds of the pairs."""
+"""Searches among held-out pairs: of a training, or of folds of the pairs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def paired(manifest: Manifest, most: int | None, seed: int) -> Manifest:
     """Queries and gallery images of the instances that have both.
 
     Args:
-        manifest: what may be learned from.
+        manifest: the training images.
         most: this many instances only; None for all.
         seed: of which those are.
 
@@ -49,7 +49,7 @@ def paired(manifest: Manifest, most: int | None, seed: int) -> Manifest:
 
 
 def folds_of(manifest: Manifest, seed: int) -> list[NDArray[np.bool_]]:
-    """Masks (n,) of what is held out in turn, by instance."""
+    """Masks (n,) of the rows that are held out in turn, by instance."""
     names, numbers = np.unique(manifest.instance, return_inverse=True)
     count = max(2, min(FOLDS, len(names) // FOLDS))
     part = np.random.default_rng((seed, 1)).permutation(len(names)) % count
@@ -107,7 +107,7 @@ class HeldOut:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What is measured, the first of them to choose by."""
+        """The measured metrics; the first one chooses."""
         people = ("mAP_step", "rank-1")
         return people if self.protocol == "cross-camera" else ("acc@1", "acc@5", "acc@10")
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of ranked lists: worst failures, and where confidence was wrong."""
+"""One self-contained HTML page of ranked lists: worst failures and confident mistakes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Item:
 
 @dataclass(frozen=True)
 class _List:
-    """One query and what it found."""
+    """One query and its hits."""
 
     instance: str
     shows: str
@@ -108,7 +108,7 @@ def write_page(
             "pass those to write_page",
         )
     wrong = report.ranks > 1
-    # Worst rank first; among equals the surer mistake first.
+    # Worst rank first; among equals the more confident mistake first.
     worst = np.lexsort((-report.confidence, -report.ranks))[:LISTS]
     sure = np.flatnonzero(wrong)
     sure = sure[np.argsort(-report.confidence[sure], kind="stable")][:CONFIDENT]
@@ -221,7 +221,7 @@ def _numbers(report: Report) -> list[_Number]:
 
 
 def _calibration(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> list[str] | None:
-    """Share right of the surest and the least sure quarter of the queries; None for too few."""
+    """Shares right of the most and the least confident quarter of the queries; None for too few."""
     quarter = len(right) // 4
     if quarter == 0:
         return None

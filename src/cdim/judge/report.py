@@ -1,4 +1,4 @@
-"""A `Report`: what one model did on one test set, on the screen, on disk and query by query."""
+"""A `Report`: the results of one model on one test set, on screen, on disk and query by query."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _NAMED = 5  # left-out queries that the table names; the JSON names all
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What one model did on one test set.
+    """The results of one model on one test set.
 
     Args:
         dataset: its name.
         protocol: who may match whom, see `cdim.metrics.protocol`.
         multi_query: how the views of a query were pooled, None for single query.
-        rerank: what was done to the distances or the queries at search time, None for nothing.
+        rerank: changes to the distances or the queries at search time, None for none.
         metrics: values and intervals, which cover 95 % of 10,000 bootstrap resamples of the
             queries. Protocol "instance": "acc@1", "acc@5", "acc@10" (0 to 1), "median_rank",
             "mean_rank" (from 1). The others: "rank-1", "rank-5", "rank-10", "rank-20" (CMC),
@@ -95,7 +95,7 @@ class Report:
 
     @property
     def conditions(self) -> str:
-        """The protocol and what else was agreed on, in words."""
+        """The protocol and the other conditions, in words."""
         words = [f"protocol {self.protocol}"]
         if self.multi_query is not None:
             words.append(f"multi query ({self.multi_query})")

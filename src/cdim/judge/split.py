@@ -27,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class EvalSplit:
-    """What a model is judged on, and how.
+    """The images that judge a model, and how.
 
     Args:
         dataset: its name.
@@ -35,7 +35,7 @@ class EvalSplit:
         gallery: the gallery, junk among it.
         views: further views of the queries' people, None for single query.
         protocol: who may match whom.
-        how: what else was asked for.
+        how: the other options.
         triplets: human triplets of the split, None where there are none.
     """
 
@@ -112,7 +112,7 @@ def judge(model: TrainedModel, test: EvalSplit, progress: Progress | None = None
     Args:
         model: what embeds.
         test: what it is judged on; one for several models.
-        progress: is told what is embedded, and how many of how many images are done.
+        progress: called with what is embedded, and how many of how many images are done.
 
     Raises:
         ImageError: an image cannot be read.
