@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import foreign
+from cdim.disk import write_whole
 from cdim.errors import DataError, MissingExtra, nearest
 
 Source = str | NDArray[np.uint8]
@@ -31,7 +32,7 @@ COLUMNS = ("source", "instance", "domain", "split", "role", "camera", "category"
 NO_CAMERA = -1
 
 
-class Row(NamedTuple):
+class ImageRow(NamedTuple):
     """One image of a manifest."""
 
     source: Source
@@ -162,30 +163,28 @@ class Manifest:
         (2, ['7', '7'], ['sketch', 'photo'])
         """
         n = len(source)
-
-        def full(value: Any) -> Any:
-            return [value] * n if isinstance(value, str | int) else list(value)
-
-        return cls(
-            source=source,
-            instance=list(instance),  # type: ignore[arg-type]
-            domain=full(domain),
-            split=full(split),
-            role=full(role),
-            camera=full(camera),
-            category=full(category),
-            metadata={k: list(v) for k, v in (metadata or {}).items()},  # type: ignore[misc]
-            root=Path(root),
-        )
+        given = {
+            "domain": domain,
+            "split": split,
+            "role": role,
+            "camera": camera,
+            "category": category,
+        }
+        columns: dict[str, Any] = {
+            k: [v] * n if isinstance(v, str | int) else list(v) for k, v in given.items()
+        }
+        more: dict[str, Any] = {k: list(v) for k, v in (metadata or {}).items()}
+        names: Any = list(instance)
+        return cls(source=source, instance=names, metadata=more, root=Path(root), **columns)
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[ImageRow]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, row: int) -> Row:
-        return Row(
+    def __getitem__(self, row: int) -> ImageRow:
+        return ImageRow(
             self.source[row],
             str(self.instance[row]),
             str(self.domain[row]),
@@ -261,7 +260,8 @@ class Manifest:
         """Writes the table as UTF-8 CSV, sources relative to the file where they can be.
 
         Raises:
-            DataError: an image is an array in memory, which a CSV cannot hold.
+            DataError: an image is an array in memory, which a CSV cannot hold, or the file cannot
+                be written.
         """
         target = Path(path)
         here = target.resolve().parent
@@ -277,14 +277,7 @@ class Manifest:
                 )
             source = _relative(absolute(row.source, self.root), here)
             writer.writerow([source, *row[1:7], *row.metadata.values()])
-        try:
-            target.write_text(text.getvalue(), encoding="utf-8")
-        except OSError as error:
-            raise DataError(
-                f"cannot write {target} ({error})",
-                "the folder exists and has room",
-                "choose another place or free some space",
-            ) from None
+        write_whole(target, text.getvalue().encode())
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike[str]) -> Manifest:
@@ -369,18 +362,12 @@ class Manifest:
                     "rename the column",
                 )
         n = len(columns["source"])
-        metadata = {k: v for k, v in columns.items() if k not in COLUMNS}
-        return cls(
-            source=columns["source"],
-            instance=columns["instance"],  # type: ignore[arg-type]
-            domain=columns.get("domain", ["photo"] * n),  # type: ignore[arg-type]
-            split=columns.get("split", [""] * n),  # type: ignore[arg-type]
-            role=columns.get("role", [""] * n),  # type: ignore[arg-type]
-            camera=columns.get("camera", [NO_CAMERA] * n),  # type: ignore[arg-type]
-            category=columns.get("category", [""] * n),  # type: ignore[arg-type]
-            metadata=metadata,  # type: ignore[arg-type]
-            root=root,
-        )
+        usual: dict[str, Any] = dict.fromkeys(COLUMNS[2:], "")
+        usual.update(domain="photo", camera=NO_CAMERA)
+        table: dict[str, Any] = {k: columns.get(k, [v] * n) for k, v in usual.items()}
+        table.update(source=columns["source"], instance=columns["instance"])
+        metadata: dict[str, Any] = {k: v for k, v in columns.items() if k not in COLUMNS}
+        return cls(**table, metadata=metadata, root=root)
 
 
 def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:

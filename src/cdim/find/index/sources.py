@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cdim.bundles.bundle import Bundle
 from cdim.data.images import SUFFIXES, names_image
-from cdim.data.manifest import NO_CAMERA, Row, absolute
+from cdim.data.manifest import NO_CAMERA, ImageRow, absolute
 from cdim.data.sets.catalogue import KNOWN, open_dataset
 from cdim.errors import DataError
 from cdim.find import filters
@@ -235,7 +235,7 @@ def _row(table: Table, *names: str) -> tuple[str, Mapping[str, Value]]:
     return found, table.get(found, {})
 
 
-def _known(row: Row) -> dict[str, Value]:
+def _known(row: ImageRow) -> dict[str, Value]:
     texts = {name: getattr(row, name) for name in OF_ROWS}
     camera = {} if row.camera == NO_CAMERA else {CAMERA: row.camera}
     more = typed({name: text for name, text in row.metadata.items() if text})
