@@ -32,16 +32,17 @@ def load(place: str | Path | Bundle, device: str = "auto", how: EvalOptions = PL
     if not is_bundle(place):
         raise ModelError(
             f"{place} is neither a run nor a bundle",
-            "a run is a folder that `cdim train` wrote, a bundle one that `cdim export` wrote, or "
+            "a run is the folder of a training, a bundle that of an export, or "
             f"one of {', '.join(shipped())}",
             "check the path",
         )
     if how.join or device not in ("auto", "cpu"):
-        asked = f"--join {how.join[0]}" if how.join else f"--device {device}"
+        asked = f"the joined map {how.join[0]}" if how.join else f"the device {device}"
         raise UsageError(
             f"{asked} for the bundle {place}",
             "a bundle is a finished graph on the CPU",
-            "judge the run, or leave the option out",
+            "judge the run, or leave this out",
+            argument="join" if how.join else "device",
         )
     return Encoder(place)
 

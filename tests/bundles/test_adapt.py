@@ -174,7 +174,7 @@ def test_what_cannot_be_adapted_is_refused(tmp_path):
         adapt("default", [PAIRS], tmp_path / "full")
     with pytest.raises(UsageError, match=r"3 instances.*4 or more"):
         adapt("default", [PAIRS], tmp_path / "new", most=3)
-    with pytest.raises(UsageError, match="--dim 5000"):
+    with pytest.raises(UsageError, match="5000 dimensions"):
         adapt("default", [PAIRS], tmp_path / "new", dim=5000)
     assert not (tmp_path / "new").exists()
     broken = tmp_path / "broken"

@@ -63,7 +63,7 @@ def test_an_unknown_domain_names_the_known_ones(folder):
 
 
 def test_nowhere_is_no_bundle(tmp_path):
-    with pytest.raises(ModelError, match=r"no bundle.*cdim export"):
+    with pytest.raises(ModelError, match=r"no bundle.*export"):
         load_bundle(tmp_path / "nowhere")
     assert not is_bundle(tmp_path)
 

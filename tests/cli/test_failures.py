@@ -30,17 +30,17 @@ def one_line(done, *words):
         (["train"], ["RECIPE"]),
         (["train", "missing.toml"], ["missing.toml", "recipes/"]),
         (["train", "missing.toml", "--device", "tpu"], ["tpu", "cuda"]),
-        (["eval", "missing", "synthetic"], ["missing", "cdim train"]),
+        (["eval", "missing", "synthetic"], ["missing", "training"]),
         (["eval", "missing", "qmul-show"], ["qmul-show", "qmul-shoe"]),
         (["eval", "missing", "qmul-shoe"], ["--data", "CDIM_DATA"]),
         (["eval", "missing", "qmul-shoe", "--data", "nowhere"], ["nowhere", "--data"]),
         (["eval", "missing", "synthetic", "--split", "tset"], ["tset", "test"]),
-        (["search", "missing", "q.png"], ["missing", "cdim index"]),
+        (["search", "missing", "q.png"], ["missing", "index a folder"]),
         (["search", "missing", "q.png", "--model", "nothing"], ["nothing", "default"]),
         (["search", "missing"], ["QUERY", "--like"]),
         (["index", ".", "-o", "missing"], ["missing", "--model"]),
-        (["serve", "missing"], ["missing", "cdim index"]),
-        (["export", "missing", "-o", "out"], ["missing", "cdim train"]),
+        (["serve", "missing"], ["missing", "index a folder"]),
+        (["export", "missing", "-o", "out"], ["missing", "training"]),
         (["data", "check", "missing.csv"], ["missing.csv"]),
         (["data", "check", "."], ["images"]),
     ],
@@ -48,6 +48,26 @@ def one_line(done, *words):
 def test_bad_input(call, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     one_line(call(*arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        ("index . -o new", "--model"),
+        ("eval default qmul-shoe", "--data"),
+        ("eval default synthetic:18 --split val", "--split"),
+        ("eval default synthetic:18 --multi-query average", "--multi-query"),
+        ("eval default synthetic:18 --device cuda", "--device"),
+        ("eval default synthetic:18 --join stem", "--join"),
+        ("reproduce 9 --list nowhere.toml", "--list"),
+    ],
+)
+def test_the_option_that_cures_is_the_last_word(call, tmp_path, monkeypatch, line, option):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CDIM_DATA", raising=False)
+    done = call(*line.split())
+    one_line(done)
+    assert done.stderr.endswith(f" ({option})\n")
 
 
 @pytest.mark.parametrize("arguments", [["train", "missing.toml"], ["data", "lits"]])

@@ -86,7 +86,7 @@ def test_kept_items_and_another_domain(call, folder, model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{folder}", "-o", "{tmp}/new"], "--model default"),
+        (["{folder}", "-o", "{tmp}/new"], "such as default (--model)"),
         (["{folder}", "-o", "{folder}", "--model", "{model}"], "something else"),
         (["{tmp}/nowhere", "-o", "{tmp}/g", "--model", "{model}"], "no such folder"),
         (["{folder}", "-o", "{tmp}/g", "--model", "nowhere"], "no bundle"),
@@ -113,7 +113,7 @@ def test_a_gallery_in_use_is_one_line(shell, call, folder, model, tmp_path):
         done = shell("index", folder, "-o", tmp_path / "g")
     assert done.returncode == 2
     assert "in use by another process" in done.stderr
-    assert "cdim serve" in done.stderr
+    assert "let all ask the server" in done.stderr
 
 
 @pytest.fixture

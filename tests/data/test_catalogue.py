@@ -25,7 +25,7 @@ def test_the_data_root_comes_from_the_argument_or_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CDIM_DATA", raising=False)
-    with pytest.raises(DataError, match="--data DIR or the environment variable CDIM_DATA"):
+    with pytest.raises(DataError, match="environment variable CDIM_DATA"):
         open_dataset("quickdraw")
     monkeypatch.setenv("CDIM_DATA", str(tmp_path / "no"))
     with pytest.raises(DataError, match="is no folder"):

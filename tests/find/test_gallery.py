@@ -324,7 +324,7 @@ def test_another_model_is_refused_and_the_same_with_new_numbers_taken(place, enc
     other = mean_colours(tmp_path / "other", query="photo", length=2.0, domains={"photo": "edge"})
     with pytest.raises(GalleryError, match="mean colours") as error:
         Gallery.open(place, other.folder)
-    assert "cdim index SOURCE -o NEW --model" in str(error.value)
+    assert "index the images again" in str(error.value)
     fit = Calibration(0.05, 0.0, 1.0, 1.0, 0.02, 0.01, 0.01, 0.1, -0.1, 150.0)
     refitted = mean_colours(tmp_path / "refitted", calibration=fit)
     with Gallery.open(place, refitted) as gallery:
@@ -456,7 +456,7 @@ def test_a_second_process_is_told_and_pointed_to_serve(place, gallery):
         [sys.executable, "-c", command, str(place)], capture_output=True, text=True, check=True
     )
     assert "in use by another process" in done.stdout
-    assert f"cdim serve {place}" in done.stdout
+    assert f"serve {place}" in done.stdout
     with pytest.raises(GalleryError, match="in use"):
         Gallery.open(place)
 

@@ -236,7 +236,7 @@ def test_a_collection_of_another_model_missing_or_foreign_is_refused(bundle):
     with pytest.raises(GalleryError, match="no gallery"):
         ServerStore(client, "c", "http://here/c", bundle, False)
     ServerStore(client, "c", "http://here/c", bundle, True)
-    with pytest.raises(GalleryError, match="cdim index SOURCE"):
+    with pytest.raises(GalleryError, match="index the images again"):
         ServerStore(client, "c", "http://here/c", replace(bundle, fingerprint="other"), True)
     client.create_collection("foreign", {})
     with pytest.raises(GalleryError, match="not made by cdim"):
@@ -249,7 +249,7 @@ def test_urls_that_cannot_work(bundle, monkeypatch):
     for url in ("http://[::1/c", "http://here:99999/c", "http://here:x/c", "http://he re:9/c"):
         with pytest.raises(UsageError, match="6333/collection"):
             open_url(url, bundle, False)
-    with pytest.raises(UsageError, match="--model"):
+    with pytest.raises(UsageError, match="name its bundle"):
         open_url("http://127.0.0.1:9/c", None, False)
     with pytest.raises(GalleryError, match="refuses"):
         open_url("http://127.0.0.1:9/c", bundle, True)

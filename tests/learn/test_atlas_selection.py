@@ -108,7 +108,7 @@ def test_the_budget_holds_and_every_tap_is_taken_once(pairs, tmp_path):
         assert len(set(names(steps))) == len(names(steps))
     assert names(forward(judge, cells, 45, EVERYTHING, level=1.0))[0] == "wide"
     check_budget(cells, 10)
-    with pytest.raises(UsageError, match=r"--budget 9.*narrow.*10 dimensions"):
+    with pytest.raises(UsageError, match=r"budget of 9 .*narrow.*10 dimensions"):
         check_budget(cells, 9)
 
 

@@ -163,7 +163,7 @@ def test_what_cannot_be_is_told_before_anything_is_run(run, tmp_path, monkeypatc
         ({"model": tmp_path / "none"}, ModelError, "neither a run nor a recipe"),
         ({"options": AtlasOptions(instances=2)}, UsageError, "4 or more"),
         ({"options": AtlasOptions(treatments=("rooted",))}, UsageError, "did you mean 'root'"),
-        ({"options": AtlasOptions(budget=3)}, UsageError, "--budget 3"),
+        ({"options": AtlasOptions(budget=3)}, UsageError, "a budget of 3"),
     ]
     for given, kind, message in wrong:
         whole = {
@@ -175,7 +175,7 @@ def test_what_cannot_be_is_told_before_anything_is_run(run, tmp_path, monkeypatc
         with pytest.raises(kind, match=message):
             survey(**{**whole, **given})
     monkeypatch.setattr(surveys, "MOST_IMAGES", 20)
-    with pytest.raises(UsageError, match=r"20 images at most; .*--instances"):
+    with pytest.raises(UsageError, match=r"20 images at most; .*take .* instances"):
         survey(run, [DATA], tmp_path / "a", AtlasOptions())
 
 

@@ -202,7 +202,7 @@ def test_p_by_k_batches_need_two_instances_with_two_images(recipe):
 
 
 def test_nothing_to_pair_is_told(recipe, products):
-    with pytest.raises(DataError, match="cdim data check"):
+    with pytest.raises(DataError, match="check the dataset"):
         make_sampler(recipe(), Targets(products(1), "instance", []))
     photos = products(4).where(role="gallery")
     with pytest.raises(DataError, match="0 instance labels"):

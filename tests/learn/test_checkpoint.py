@@ -49,7 +49,7 @@ def full(*_arguments, **_options):
 def test_a_full_disk_leaves_the_old_file(path, monkeypatch, call):
     before = path.read_bytes()
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(TrainingError, match=r"No space left.*--resume") as caught:
+    with pytest.raises(TrainingError, match=r"No space left.*resume") as caught:
         checkpoint.write(path, {"w": torch.zeros(9)}, {})
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -66,7 +66,7 @@ def test_a_disk_that_refuses_to_open_leaves_the_old_file(path, monkeypatch):
 
 
 def test_what_a_killed_writer_left_is_no_obstacle(path):
-    path.with_name(path.name + ".part").write_bytes(b"half")
+    path.with_name(f".{path.name}.partial").write_bytes(b"half")
     checkpoint.write(path, {"w": torch.zeros(9)}, {})
     assert checkpoint.read(path)[0].keys() == {"w"}
     assert os.listdir(path.parent) == [path.name]

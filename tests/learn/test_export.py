@@ -107,7 +107,7 @@ def test_a_head_may_be_named(runs, tmp_path, kind):
     assert "whitened within" in made.projection
     assert ("CSLS" in made.projection) == (kind == "csls")
     assert "(lambda 3)" in made.projection
-    with pytest.raises(UsageError, match="--dim"):
+    with pytest.raises(UsageError, match="say how short"):
         export(runs / "all", tmp_path / "c", head=Head("pairs", 3.0))
     assert not (tmp_path / "c").exists()
 
@@ -218,7 +218,7 @@ def test_eight_bits_that_lose_queries_are_refused(runs, tmp_path, monkeypatch):
 
     monkeypatch.setattr(exporting, "quantise", broken)
     with pytest.raises(
-        ModelError, match=r"8 bits lose .* of 42 held-out queries.*--precision int8"
+        ModelError, match=r"8 bits lose .* of 42 held-out queries.*another precision"
     ):
         export(
             runs / "all",
@@ -233,7 +233,7 @@ def test_eight_bits_that_lose_queries_are_refused(runs, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "int8"}, "--precision int8 with nothing held out"),
+        ({"precision": "int8"}, "int8 with nothing held out"),
         ({"dim": 1000}, "can be told apart"),
         ({"folds": ["all"]}, "held out nothing"),
         ({"tests": ["quadrant"]}, "quadrant"),

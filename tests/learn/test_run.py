@@ -312,7 +312,7 @@ def test_a_full_disk_while_training_leaves_the_last_checkpoint(start, tmp_path, 
     original = os.replace
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        with pytest.raises(TrainingError, match=r"No space left.*--resume"):
+        with pytest.raises(TrainingError, match=r"No space left.*resume"):
             start(resume=True)
     after = contents(tmp_path / "run")
     assert {k: after[k] for k in KEPT} == {k: before[k] for k in KEPT}

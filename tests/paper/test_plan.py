@@ -155,5 +155,5 @@ def test_a_wrong_list_is_refused(least, old, new, message):
 def test_a_table_or_row_that_is_not_listed(least):
     with pytest.raises(UsageError, match=r"table '1'.*7, 11"):
         least().of("1")
-    with pytest.raises(UsageError, match=r"--row 'c'.*has the rows b"):
+    with pytest.raises(UsageError, match=r"row 'c'.*has the rows b"):
         least().of("11", ["c"])

@@ -123,7 +123,7 @@ def test_a_request_that_runs_is_finished(gallery, started, token):
 
 
 def test_a_gallery_in_use(gallery):
-    assert f"cdim serve {gallery.place}" in refused(gallery.place)
+    assert f"serve {gallery.place}" in refused(gallery.place)
 
 
 def test_a_port_in_use(gallery):

@@ -219,10 +219,11 @@ def _outputs(base: Bundle, manifest: Manifest, dim: int | None) -> list[On]:
         fits = ["embedding"]
     if not fits:
         raise UsageError(
-            f"--dim {dim} with {len(manifest)} images",
+            f"{dim} dimensions from {len(manifest)} images",
             f"their features span {most['features']} dimensions"
             + (f", the embedding has {base.dim}" if "embedding" in most else ""),
-            "ask for fewer dimensions, or give more pairs",
+            "give more pairs, or ask for fewer dimensions",
+            argument="dim",
         )
     return fits
 

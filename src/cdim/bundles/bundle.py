@@ -199,8 +199,8 @@ def load_bundle(place: str | Path) -> Bundle:
         if str(place) not in shipped():
             raise ModelError(
                 f"{str(place)!r} is no bundle: there is no {folder / RECORD}",
-                f"a bundle is a folder that `cdim export` wrote, or one of {', '.join(shipped())}",
-                "check the path, or export a run with `cdim export RUN -o DIR`",
+                f"a bundle is the folder of an export, or one of {', '.join(shipped())}",
+                "check the path, or export a run to it",
             )
         folder = named
     table = _record(folder)
@@ -232,7 +232,7 @@ def check_whole(bundle: Bundle) -> None:
     if fingerprint(bundle, bundle.model) != bundle.fingerprint:
         raise ModelError(
             f"{bundle.model} does not go with {RECORD} (another fingerprint)",
-            "a bundle's files are used as `cdim export` wrote them",
+            "a bundle's files are used as they were written",
             "copy the bundle again, or export the run again",
         )
 
@@ -270,7 +270,7 @@ def _record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(
             f"cannot read {folder / RECORD} ({error})",
-            "it is a JSON file that `cdim export` wrote",
+            "it is a JSON file that an export wrote",
             "export the run again",
         ) from None
     if not isinstance(table, dict):

@@ -89,6 +89,6 @@ def _damaged(bundle: Bundle, error: Exception) -> ModelError:
     said = (str(error).splitlines() or [type(error).__name__])[0]
     return ModelError(
         f"cannot load {bundle.model} ({said})",
-        "it is the graph that `cdim export` wrote",
+        "it is the graph that an export wrote",
         "export the run again",
     )

@@ -140,6 +140,7 @@ def _guess(pixels: NDArray[np.uint8], bundle: Bundle) -> str:
         f"an image that seems to be a {likely}, without its domain",
         f"{bundle.name} takes {', '.join(known)}",
         "name its domain",
+        argument="domain",
     )
 
 

@@ -78,7 +78,7 @@ def index(
     try:
         # A mistake in the source leaves no new gallery behind.
         listing = None if given is None else wanted.listed(given)
-        with Gallery.open(place, given, create=given is not None) as gallery:
+        with Gallery.open(place, given, create=True) as gallery:
             listing = wanted.listed(gallery.bundle) if listing is None else listing
             with progress_bars() as progress:
                 last = indexing.index(gallery, listing, keep=keep, progress=progress)

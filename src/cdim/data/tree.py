@@ -68,8 +68,9 @@ class Tree:
         raise DataError(
             f"{what} is not in {root}",
             f"one of {', '.join(names)} is needed there",
-            "see `cdim data list` for where to get it, then name its folder "
-            "with --data or CDIM_DATA",
+            "see the list of datasets for where to get it, then name its folder by the environment "
+            "variable CDIM_DATA, or give it",
+            argument="data",
         )
 
     @cached_property

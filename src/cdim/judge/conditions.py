@@ -31,7 +31,8 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
             raise UsageError(
                 f"no protocol named, and {sum(lacking)} of {images} images without a camera",
                 "who may match whom is clear where all images have cameras, or none",
-                "fill the column camera, or name a --protocol",
+                "fill the column camera, or name a protocol",
+                argument="protocol",
             )
         protocol = "instance" if any(lacking) else "cross-camera"
     if protocol not in PROTOCOLS:
@@ -55,7 +56,8 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
             f"none of the {len(query)} queries has a correct gallery item under the protocol "
             f"{protocol}{own}",
             "at least one query can be judged",
-            "check instance names and cameras with `cdim data check`, or use another protocol",
+            "check instance names and cameras, or use another protocol",
+            argument="protocol",
         )
     return protocol
 
@@ -73,7 +75,8 @@ def check_views(query: Manifest, views: Manifest) -> None:
             f"no further view of {lost[0][0]} in camera {lost[0][1]} "
             f"({len(lost)} people and cameras of queries in all)",
             "multi query needs a view of each query's person in its camera",
-            "add the views, or leave --multi-query out",
+            "add the views, or search with single queries",
+            argument="multi_query",
         )
 
 

@@ -77,6 +77,7 @@ def open_test(
             f"{dataset.name}, split {split!r}: {len(query)} queries, {count} in the gallery",
             "judging needs both",
             "fill the columns split and role (docs/data.md), or choose another split",
+            argument="split",
         )
     views = rows.where(role="multi-query") if how.multi_query else None
     if views is not None and not len(views):
@@ -85,6 +86,7 @@ def open_test(
             "further views of the queries' people are needed: rows of the role multi-query, "
             "or the folder gt_bbox of Market-1501's layout",
             "add them, or judge single queries",
+            argument="multi_query",
         )
     protocol = choose_protocol(how.protocol, query, gallery)
     if views is not None:
@@ -148,8 +150,9 @@ def sides(name: str, data: Path | None) -> tuple[Manifest, Manifest]:
     query, gallery = split.where(role="query"), split.where(role=("gallery", "junk"))
     if not len(query) or not len(gallery):
         raise UsageError(
-            f"--test {name}: {len(query)} queries and {len(gallery)} gallery images",
+            f"{name} as a test: {len(query)} queries and {len(gallery)} gallery images",
             "its test split has both",
             "name another dataset",
+            argument="tests",
         )
     return query, gallery

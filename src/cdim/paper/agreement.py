@@ -146,10 +146,10 @@ def read(path: Path) -> list[Agreement]:
         given = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(
-            f"cannot read {path} ({error})", "a JSON list is needed", "run `cdim reproduce` again"
+            f"cannot read {path} ({error})", "a JSON list is needed", "reproduce the table again"
         ) from None
     if not isinstance(given, list):
-        raise DataError(f"{path} is no list", "a JSON list is needed", "run `cdim reproduce` again")
+        raise DataError(f"{path} is no list", "a JSON list is needed", "reproduce the table again")
     return [strict.build(Agreement, one, DOCUMENT) for one in given]
 
 

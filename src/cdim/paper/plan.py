@@ -178,9 +178,10 @@ class Plan:
         for name in names:
             if name not in [row.row for row in rows]:
                 raise UsageError(
-                    f"--row {name!r}",
+                    f"the row {name!r}",
                     f"table {table} has the rows {', '.join(dict.fromkeys(r.row for r in rows))}",
                     nearest(name, [row.row for row in rows]),
+                    argument="names",
                 )
         return [row for row in rows if not names or row.row in names]
 
@@ -215,7 +216,8 @@ def read_plan(path: Path) -> Plan:
         raise UsageError(
             f"cannot read the list of rows {path} ({error})",
             "it is a TOML file such as docs/reproduce.toml",
-            "call cdim from the repository's folder, or name the list with --list",
+            "work in the repository's folder, or name another list",
+            argument="listed",
         ) from None
     plan: Plan = strict.build(Plan, table, DOCUMENT)
     return plan

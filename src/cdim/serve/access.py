@@ -48,7 +48,7 @@ class Access:
         if token is None:
             if not is_loopback(host):
                 raise UsageError(
-                    f"--host {host} without a token",
+                    f"the address {host} without a token",
                     "an address that other machines reach is served with a token only",
                     "set CDIM_TOKEN, for example to the output of `openssl rand -hex 16`",
                 )
@@ -85,7 +85,7 @@ class Access:
                 "host",
                 f"the host {headers.get('host', '')[:80]!r}",
                 "this server answers to localhost and its own address",
-                "use the address that `cdim serve` printed",
+                "use the address that the server printed at its start",
             )
         reads = method in _READS or (method, path) == ("POST", "/v1/search")
         if reads and (self.local or path in self.public):
@@ -97,7 +97,7 @@ class Access:
                 "token",
                 f"{method} {path} with {given}",
                 "it needs the header `Authorization: Bearer TOKEN`",
-                "open the address that `cdim serve` printed, or send the token",
+                "open the address that the server printed at its start, or send the token",
             )
 
 

@@ -81,5 +81,8 @@ def _listen(host: str, port: int) -> socket.socket:
         busy = error.errno == errno.EADDRINUSE
         why = "something else listens there" if busy else str(error.strerror or error)
     raise UsageError(
-        f"cannot listen on {host}:{port}", why, "take another --port, or stop what uses it"
+        f"cannot listen on {host}:{port}",
+        why,
+        "stop what uses it, or take another port",
+        argument="port",
     )

@@ -169,6 +169,6 @@ def _prune(graph: onnx.GraphProto) -> None:
 def _strange(base: Bundle, why: str) -> ModelError:
     return ModelError(
         f"no head can be put on {base.model} ({why})",
-        "it is a graph that `cdim export` or `cdim adapt` wrote",
+        "it is a graph that an export or an adaptation wrote",
         "copy the bundle again, or export the run again",
     )

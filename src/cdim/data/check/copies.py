@@ -42,7 +42,7 @@ _KINDS: dict[str, tuple[Level, str, str, str]] = {
         "that are a query and one of its further views (role multi-query) with equal pixels.",
         "Views pooled together with their query count it twice.",
         (
-            "Nothing: cdim eval --multi-query pools the views alone. Market-1501 is made so: its "
+            "Nothing: a multi query pools the views alone. Market-1501 is made so: its "
             "views hold every query once more."
         ),
     ),

@@ -253,13 +253,15 @@ def _root(name: str, data: Path | None) -> Path:
         raise DataError(
             f"no data root for {name!r}",
             "known datasets lie in one folder",
-            "give it with --data DIR or the environment variable CDIM_DATA",
+            "name it by the environment variable CDIM_DATA, or give it",
+            argument="data",
         )
     root = Path(given)
     if not root.is_dir():
         raise DataError(
             f"the data root {root} is no folder",
             "known datasets lie in one folder",
-            "give it with --data DIR or the environment variable CDIM_DATA",
+            "name it by the environment variable CDIM_DATA, or give it",
+            argument="data",
         )
     return root

@@ -29,8 +29,9 @@ def manifest(root: Path) -> Manifest:
         raise DataError(
             f"quickdraw is not in {root}",
             f"quickdraw/{FILE} or {FILE} is needed there",
-            "see `cdim data list` for where to get it, then name its folder "
-            "with --data or CDIM_DATA",
+            "see the list of datasets for where to get it, then name its folder by the environment "
+            "variable CDIM_DATA, or give it",
+            argument="data",
         )
     drawings = strokes.open_file(files.read_bytes(file), str(file))
     keys = list(drawings.rows)

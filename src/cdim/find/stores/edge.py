@@ -177,7 +177,7 @@ def _meaning(error: Exception, folder: Path) -> GalleryError:
         return GalleryError(
             f"the gallery {place} is in use by another process",
             "one process at a time owns a gallery",
-            f"wait for it, or let all ask the one that runs `cdim serve {place}`",
+            f"wait for it, or serve {place} and let all ask the server",
         )
     if "not initialized" in said:
         return GalleryError(f"the gallery {place} is closed", "it is open while used", "open it")

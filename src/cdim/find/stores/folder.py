@@ -47,7 +47,8 @@ def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle
             raise UsageError(
                 f"no model for the new gallery {place}",
                 "its images become vectors by a model's bundle",
-                "name one with --model BUNDLE",
+                "name one, such as default",
+                argument="model",
             )
         return _make(place, given)
     record = _read(place)
@@ -121,14 +122,14 @@ def _check_free(place: Path, create: bool) -> None:
     except OSError as error:
         raise GalleryError(
             f"{place} is no folder that can be read ({error})",
-            "a gallery is a folder that `cdim index` wrote",
+            "a gallery is a folder that an indexing made",
             "check the path",
         ) from None
     if not create:
         raise GalleryError(
             f"{place} is no gallery: there is no {place / RECORD}",
-            "a gallery is a folder that `cdim index` wrote",
-            f"check the path, or make one: cdim index SOURCE -o {place} --model default",
+            "a gallery is a folder that an indexing made",
+            "check the path, or index a folder of images into a new gallery",
         )
     if RECORD in there:  # another process has just made it
         return

@@ -62,6 +62,5 @@ class Record:
                 f"the gallery {place} is of the model {self.model} "
                 f"({self.fingerprint[:12]}), not of {bundle.name} ({bundle.fingerprint[:12]})",
                 "vectors of different models cannot be compared",
-                "index the images again into another gallery: "
-                f"cdim index SOURCE -o NEW --model {bundle.folder}",
+                "index the images again into another gallery",
             )

@@ -66,7 +66,8 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
         raise UsageError(
             f"no model for the gallery {shown(url)}",
             "a server keeps the vectors, not the model",
-            "name its bundle with --model BUNDLE",
+            "name its bundle",
+            argument="model",
         )
     try:
         from qdrant_client import QdrantClient
@@ -117,7 +118,7 @@ class ServerStore:
                 raise GalleryError(
                     f"there is no gallery {place}",
                     "a collection is made by the first indexing",
-                    f"check the URL, or make one: cdim index SOURCE -o {place} --model default",
+                    "check the URL, or index a folder of images into a new gallery",
                 )
             config = client.get_collection(collection)
         remembered = (config.config.metadata or {}).get(MARK)

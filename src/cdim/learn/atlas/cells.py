@@ -47,10 +47,11 @@ def cells_of(backbone: Backbone, taps: Sequence[str] = ()) -> tuple[Cell, ...]:
     for tap in taps:
         if tap not in backbone.taps:
             raise RecipeError(
-                f"--tap {tap!r}",
+                f"the tap {tap!r}",
                 "a tap is a module that runs once an image and gives a map, such as "
                 f"{', '.join(backbone.blocks[-2:])}",
                 nearest(tap, backbone.taps),
+                argument="taps",
             )
     wanted = set(taps or backbone.blocks) - {backbone.final}
     ordered = [tap for tap in backbone.taps if tap in wanted] + [backbone.final]

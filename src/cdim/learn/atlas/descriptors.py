@@ -104,7 +104,8 @@ def record(
                         raise ModelError(
                             f"{cell} holds NaN or infinity",
                             "descriptors are finite",
-                            "check the model's weights, or leave the tap out with --tap",
+                            "check the model's weights, or name other taps",
+                            argument="taps",
                         )
                     file.write(found.astype(_TYPE, copy=False).tobytes())
     return Descriptors(folder, kept, len(manifest))

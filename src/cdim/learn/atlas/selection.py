@@ -89,9 +89,10 @@ def check_budget(cells: Sequence[Cell], budget: int) -> None:
     least = min(cells, key=lambda cell: cell.dim)
     if least.dim > budget:
         raise UsageError(
-            f"--budget {budget}",
+            f"a budget of {budget} dimensions",
             f"the shortest descriptor, {least}, has {least.dim} dimensions",
             "raise the budget",
+            argument="budget",
         )
 
 

@@ -157,7 +157,8 @@ def _images(datasets: Sequence[str], options: AtlasOptions, data: Path | None) -
         raise UsageError(
             f"{len(manifest)} images of {names} instances",
             f"an atlas compares all with all, and takes {MOST_IMAGES} images at most",
-            f"take a part of them with --instances {names * MOST_IMAGES // len(manifest) // 2}",
+            f"take {names * MOST_IMAGES // len(manifest) // 2} instances of them",
+            argument="instances",
         )
     return manifest
 
@@ -178,14 +179,14 @@ def open_network(model: Path, data: Path | None, device: str) -> tuple[Embedder,
             raise ModelError(
                 f"{model} was not trained to its end",
                 "an atlas is of a finished network",
-                "go on with `cdim train RECIPE --resume`",
+                "resume its training",
             )
         part = replace(embedder.recipe.model, start=str(model.resolve()), start_skip=(), weights="")
         return embedder, part
     if not model.is_file():
         raise ModelError(
             f"{model} is neither a run nor a recipe",
-            "a run is a folder that `cdim train` wrote, a recipe a TOML file",
+            "a run is the folder of a training, a recipe a TOML file",
             "check the path",
         )
     plan = read_recipe(model)

@@ -89,9 +89,17 @@ def read_treatment(name: str, regularisation: float = 1.0) -> Treatment:
     """
     if not 0 < regularisation < np.inf:
         raise UsageError(
-            f"--regularisation {regularisation:g}", "lambda is above 0 and finite", "such as 1"
+            f"a regularisation of {regularisation:g}",
+            "lambda is above 0 and finite",
+            "take another, such as 1",
+            argument="regularisation",
         )
     for known in NAMES:
         if name == known:
             return Treatment(known, regularisation)
-    raise UsageError(f"--treatment {name}", f"known are {', '.join(NAMES)}", nearest(name, NAMES))
+    raise UsageError(
+        f"the treatment {name!r}",
+        f"known are {', '.join(NAMES)}",
+        nearest(name, NAMES),
+        argument="treatments",
+    )

@@ -94,7 +94,8 @@ def export(
         raise UsageError(
             f"the head {head} without dimensions",
             "a head makes the embedding shorter",
-            "say how short with --dim",
+            "say how short",
+            argument="dim",
         )
     for name in tests:
         sides(name, data)
@@ -104,9 +105,10 @@ def export(
     check_folds(own, others, bool(folds))
     if precision == "int8" and not judges:
         raise UsageError(
-            "--precision int8 with nothing held out",
+            "int8 with nothing held out",
             "8 bits are accepted on searches that the network has not been trained on",
-            "name --fold runs of the same recipe with data.validation and data.fold",
+            "name runs of the same recipe with data.validation and data.fold",
+            argument="folds",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
@@ -189,7 +191,8 @@ def _check_loss(
             f"8 bits lose {lost:.1f} of {n} held-out queries ({name} "
             f"{before[name].mean():.3f} to {after[name].mean():.3f})",
             f"at most {LOST_QUERIES} query or {100 * LOST_SHARE:g} points",
-            "export without --precision int8",
+            "export in another precision",
+            argument="precision",
         )
 
 

@@ -138,7 +138,7 @@ def check_folds(own: Source, others: Sequence[Source], named: bool) -> None:
             raise UsageError(
                 f"the fold {other.name} held out nothing to search",
                 "a fold's recipe has data.validation above 0",
-                "train it with --set data.validation=0.2 --set data.fold=0, and so on",
+                "train it with data.validation = 0.2 and data.fold = 0, and so on",
             )
         ours, theirs = (_comparable(source.embedder.recipe) for source in (own, other))
         different = [part for part in ours if ours[part] != theirs[part]]

@@ -193,9 +193,10 @@ def choose_device(name: str) -> torch.device:
         name = next(d for d in ("cuda", "mps", "cpu") if here[d])
     if not here.get(name, False):
         raise UsageError(
-            f"--device {name}",
+            f"the device {name!r}",
             f"this machine has {', '.join(d for d, there in here.items() if there)}",
-            "use --device auto",
+            "use one of them, or auto",
+            argument="device",
         )
     return torch.device(name)
 
@@ -228,8 +229,8 @@ def load_run(run: Path, device: str = "auto") -> Embedder:
     if not (run / "best.safetensors").is_file():
         raise ModelError(
             f"no best.safetensors in {run}",
-            "a run is a folder that `cdim train` wrote",
-            "check the path, or train with `cdim train RECIPE`",
+            "a run is the folder of a training",
+            "check the path, or train a recipe",
         )
     tensors, meta = checkpoint.read(run / "best.safetensors")
     embedder = Embedder(parse_recipe(meta["recipe"]))

@@ -109,13 +109,19 @@ def _override(table: dict[str, Any], text: str) -> None:
     parts = [p.strip() for p in key.split(".")]
     if not equals or not all(parts):
         raise RecipeError(
-            f"--set {text!r}", "an override is part.key=value", "e.g. --set loss.margin=0.2"
+            f"the override {text!r}",
+            "an override is part.key=value",
+            "write one such as loss.margin=0.2",
+            argument="overrides",
         )
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise RecipeError(
-                f"--set {text!r}", f"{part!r} is a value and has no keys", "name a key of a part"
+                f"the override {text!r}",
+                f"{part!r} is a value and has no keys",
+                "name a key of a part",
+                argument="overrides",
             )
     try:
         table[parts[-1]] = tomllib.loads(f"v = {value}")["v"]

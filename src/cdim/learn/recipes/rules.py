@@ -75,7 +75,9 @@ def _check_training(data: DataPart, model: ModelPart, fusion: FusionPart, loop: 
     """What is trained, on what."""
     if not data.train:
         raise RecipeError(
-            "data.train = []", "at least one dataset is needed", "see `cdim data list`"
+            "data.train = []",
+            "at least one dataset is needed",
+            "name a dataset",
         )
     if not isinstance(fusion.pool, str) and len(fusion.pool) != len(fusion.taps):
         raise RecipeError(

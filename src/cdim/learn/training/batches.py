@@ -167,7 +167,7 @@ def make_sampler(recipe: Recipe, targets: Targets) -> Sampler:
             raise DataError(
                 f"{len(rows)} {targets.target} labels with two images or more",
                 "P x K batches need at least 2",
-                "run `cdim data check` on the dataset, or set loop.images_per_label = 0",
+                "check the dataset, or set loop.images_per_label = 0",
             )
         return lambda rng: _p_by_k(targets, rows, size // each, each, rng)
     if loss.kind == "cross-entropy":
@@ -176,7 +176,7 @@ def make_sampler(recipe: Recipe, targets: Targets) -> Sampler:
         raise DataError(
             f"{len(targets.paired)} {targets.target} labels with both a query and a gallery image",
             "a loss over pairs needs at least 2",
-            "run `cdim data check` on the dataset",
+            "check the dataset",
         )
     if loss.kind == "triplet" and loss.negatives in ("annotated", "random"):
         share = loss.hard_share if loss.negatives == "annotated" else 0.0

@@ -62,7 +62,8 @@ def train(
         raise UsageError(
             f"{folder} already holds a run",
             "a run is not overwritten",
-            "add --resume to go on with it, or choose another --out",
+            "choose another folder, or resume the run",
+            argument="resume",
         )
     if resume and not (folder / "last.safetensors").exists():
         print(f"{folder} has saved nothing yet: starting anew", file=sys.stderr)  # noqa: T201
@@ -152,7 +153,7 @@ def find_start(
     raise ModelError(
         f"model.start = {start!r} is no finished run, in {runs} or as a path",
         f"it is the run of an earlier stage, or has a recipe {earlier.name} in {recipe.parent}",
-        "train that stage first with `cdim train`, or go on with it by --resume",
+        "train that stage first, or resume it",
     )
 
 
