@@ -14,7 +14,7 @@ from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.judge.evaluate import evaluate
 from cdim.judge.held_out import HeldOut, groups_of
-from cdim.learn.atlas.scoring import Search
+from cdim.learn.atlas.scoring import FoldSearch
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.training.batches import Targets
 from cdim.learn.training.losses import CrossEntropy, Objective
@@ -64,7 +64,7 @@ def by_measure(manifest, vectors, protocol):
 
 
 def by_atlas(manifest, vectors, protocol):
-    return Search(*matrix(manifest, vectors, protocol)).ranks(vectors @ vectors.T)
+    return FoldSearch(*matrix(manifest, vectors, protocol)).ranks(vectors @ vectors.T)
 
 
 def by_validation(manifest, vectors, protocol):

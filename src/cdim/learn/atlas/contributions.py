@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.learn.atlas.cells import Cell
-from cdim.learn.atlas.scoring import Scorer, Search
+from cdim.learn.atlas.scoring import FoldSearch, Scorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def contribute(scorer: Scorer, cells: Sequence[Cell]) -> Contributions:
 
 
 def _split(
-    search: Search, parts: Sequence[NDArray[np.float32]]
+    search: FoldSearch, parts: Sequence[NDArray[np.float32]]
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Margins (a, m) and the position of the best wrong item (a,) among the fold's images."""
     each = np.stack([search.nearness(part) for part in parts]).astype(np.float64)

@@ -28,7 +28,7 @@ _RELATIVE = 1e-6  # of the largest eigenvalue: below it there is only rounding
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class FoldSearch:
     """Queries of a fold among the gallery images of their kind.
 
     Args:
@@ -73,7 +73,7 @@ class Fold:
     means: NDArray[np.float32]
     domains: NDArray[np.intp]
     differences: sparse.csr_array[np.float32]
-    searches: tuple[Search, ...]
+    searches: tuple[FoldSearch, ...]
 
     @property
     def queries(self) -> NDArray[np.intp]:
@@ -129,7 +129,7 @@ def _fold(
         correct, ignored = relevance(part.protocol, labels)
         asked = correct.any(axis=1)
         places = np.searchsorted(held, query[asked]), np.searchsorted(held, gallery)
-        searches.append(Search(*places, correct[asked], ignored[asked]))
+        searches.append(FoldSearch(*places, correct[asked], ignored[asked]))
     return Fold(held, train, means, domains, _differences(manifest, train), tuple(searches))
 
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from cdim.data import images
 from cdim.data.manifest import Manifest
-from cdim.data.preprocess import Preprocess
 from cdim.errors import ModelError, UsageError
 from cdim.learn.networks import checkpoint
 from cdim.learn.networks.backbones import build_backbone
@@ -37,7 +36,7 @@ class Embedder(nn.Module):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.preprocess: Preprocess = recipe.input.preprocess()
+        self.preprocess = recipe.input
         part, model = recipe.fusion, recipe.model
         self.backbone = build_backbone(
             model.backbone,

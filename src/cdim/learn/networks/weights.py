@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from tqdm import tqdm
 
 from cdim.errors import ModelError, RecipeError
 from cdim.learn.networks.backbones import Backbone
@@ -154,7 +155,7 @@ def fit(given: dict[str, Tensor], own: dict[str, Tensor], origin: str) -> dict[s
                 "take weights of the same network, or another model.backbone",
             )
         matched = dict(zip(needed, rest.values(), strict=False))
-        print(f"{origin}: weights matched by order", file=sys.stderr)  # noqa: T201
+        tqdm.write(f"{origin}: weights matched by order", file=sys.stderr)
     for name, tensor in matched.items():
         if tensor.shape != own[name].shape:
             raise ModelError(

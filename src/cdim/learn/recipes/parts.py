@@ -1,13 +1,13 @@
-"""The parts of a recipe: every key, with its meaning."""
+"""The parts of a recipe: every key, with its meaning.
+
+The part [input] is `cdim.data.preprocess.Preprocess`.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-
-from cdim.data.preprocess import Preprocess
 
 TrainPrecision = Literal["fp32", "bf16", "auto"]
 Pool = Literal["flatten", "average", "gem", "max", "attention", "grid2", "grid3", "grid4", "grid8"]
@@ -33,22 +33,6 @@ class DataPart:
     validation_seed: int = 0
     fold: int = 0
     target: Literal["instance", "category"] = "instance"
-
-
-@dataclass(frozen=True)
-class InputPart:
-    """[input]: see `cdim.data.preprocess.Preprocess`; sizes are (height, width)."""
-
-    resize: tuple[int, int] = (256, 256)
-    crop: tuple[int, int] = (225, 225)
-    channels: int = 1
-    mean: tuple[float, ...] = (250.42,)
-    std: tuple[float, ...] = (1.0,)
-    fill: float = 0.0
-
-    def preprocess(self) -> Preprocess:
-        """These values as the one preprocessing object."""
-        return Preprocess(**dataclasses.asdict(self))
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from cdim import strict
+from cdim.data.preprocess import Preprocess
 from cdim.errors import RecipeError
 from cdim.learn.recipes import rules
 from cdim.learn.recipes.parts import (
     AugmentPart,
     DataPart,
     FusionPart,
-    InputPart,
     LoopPart,
     LossPart,
     ModelPart,
@@ -41,7 +41,7 @@ class Recipe:
     name: str
     data: DataPart
     seed: int = 0
-    input: InputPart = field(default_factory=InputPart)
+    input: Preprocess = field(default_factory=Preprocess)
     augment: AugmentPart = field(default_factory=AugmentPart)
     model: ModelPart = field(default_factory=ModelPart)
     fusion: FusionPart = field(default_factory=FusionPart)
@@ -78,6 +78,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
     Raises:
         RecipeError: no such file, not TOML, an unknown key, a value of the wrong type or
             out of range.
+        ModelError: sizes or channels in [input] that cannot be.
     """
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))

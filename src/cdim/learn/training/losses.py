@@ -33,6 +33,10 @@ class TripletLoss(nn.Module):
     negative of each query ("batch-hard"; Hermans et al., 2017). In a P x K batch
     every image is a query and all others are its gallery.
 
+    pytorch-metric-learning's `TripletMarginLoss` computes all distances by `torch.cdist`: that
+    differs in the last digits, and listed triplets would cost a whole matrix. Its miner leaves
+    queries without a positive out, which here count as zero.
+
     Args:
         margin: in units of the distance.
         squared: squared Euclidean distances, as the paper's code; else Euclidean, as the paper.

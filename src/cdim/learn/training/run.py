@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tomli_w
 import torch
+from tqdm import tqdm
 
 from cdim.disk import write_whole
 from cdim.errors import ModelError, RecipeError, TrainingError, UsageError, nearest
@@ -66,11 +67,11 @@ def train(
             argument="resume",
         )
     if resume and not (folder / "last.safetensors").exists():
-        print(f"{folder} has saved nothing yet: starting anew", file=sys.stderr)  # noqa: T201
+        tqdm.write(f"{folder} has saved nothing yet: starting anew", file=sys.stderr)
         resume = False
     if plan.loop.precision == "auto":
         precision = _precision(here, folder if resume else None)
-        print(f"precision: {precision}", file=sys.stderr)  # noqa: T201
+        tqdm.write(f"precision: {precision}", file=sys.stderr)
         plan = replace(plan, loop=replace(plan.loop, precision=precision))
     parts = load_parts(plan.data, data)
     torch.manual_seed(plan.seed)
@@ -148,7 +149,7 @@ def find_start(
                 'correct model.start, or set it to ""',
             )
         resume = (beside / "last.safetensors").exists()
-        print(f"{plan.name} starts from {start}: training that first", file=sys.stderr)  # noqa: T201
+        tqdm.write(f"{plan.name} starts from {start}: training that first", file=sys.stderr)
         return train(earlier, (), data, beside, device, resume, int(seed), waiting)
     raise ModelError(
         f"model.start = {start!r} is no finished run, in {runs} or as a path",
