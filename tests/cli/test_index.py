@@ -181,7 +181,7 @@ def test_ctrl_c_leaves_a_whole_gallery_and_says_how_to_go_on(
     monkeypatch.setattr(Encoder, "encode_pixels", stopped)
     done = call("index", folder, "-o", tmp_path / "g", "--model", model)
     assert done.exit_code == 130
-    assert done.stderr.endswith("the same command goes on from there\n")
+    assert done.stderr.endswith("the same command continues from there\n")
     monkeypatch.undo()
     done = call("index", folder, "-o", tmp_path / "g")
     assert f"{100 - batches[0]} added, {batches[0]} unchanged" in done.stdout

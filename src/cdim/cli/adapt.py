@@ -27,14 +27,14 @@ from cdim.cli.failures import Verb
     "--most",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Use N instances of the pairs only, drawn by --seed.",
+    help="Use only N instances of the pairs, drawn by --seed.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of that draw and of the folds.",
+    help="Seed of that draw and of the folds.",
 )
 @click.option(
     "--test",
@@ -54,10 +54,11 @@ def adapt(
     tests: tuple[str, ...],
     data: Path | None,
 ) -> None:
-    """Fit BUNDLE to PAIRS: a head, solved for in closed form, becomes part of a new bundle.
+    """Fit BUNDLE to PAIRS: write a new bundle with a head solved for in closed form.
 
     PAIRS are datasets, CSV files or folders with queries and gallery images of the same instances,
-    of any two domains; ten instances can do. Folds of them say what the head buys. No PyTorch.
+    of any two domains; ten instances can be enough. Folds of them measure the gain. Needs no
+    PyTorch.
 
     \b
     cdim adapt default my-pairs.csv -o bundles/mine

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     "taps",
     multiple=True,
     metavar="TAP",
-    help="A map to look at. Repeatable [default: every block of the network].",
+    help="A map to judge. Repeatable [default: every block of the network].",
 )
 @click.option(
     "--treatment",
     "treatments",
     multiple=True,
     metavar="NAME",
-    help="What is done to vectors before they are compared: none, l2, root, centred or pairs. "
+    help="How vectors are treated before the comparison: none, l2, root, centred or pairs. "
     "Repeatable [default: all].",
 )
 @click.option(
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     default=1.0,
     show_default=True,
     metavar="LAMBDA",
-    help="Of the head of pairs.",
+    help="Regularisation of the head of pairs.",
 )
 @click.option(
     "--budget",
@@ -51,16 +51,16 @@ if TYPE_CHECKING:
     default=16_384,
     show_default=True,
     metavar="DIMS",
-    help="Most dimensions of the fusion; the default is what a bundle can hold.",
+    help="Limit of the fusion's dimensions; the default is the limit of a bundle.",
 )
 @click.option(
     "--instances",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Look at N instances only, drawn by the seed [default: all].",
+    help="Use only N instances, drawn by the seed [default: all].",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the folds."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the folds."
 )
 @options.device
 @options.data_root
@@ -79,8 +79,8 @@ def atlas(
 ) -> None:
     """Find out which layers of MODEL, a run or a recipe, tell instances apart.
 
-    Judges every layer x pooling on folds of the train split of each DATASET, chooses a fusion, and
-    writes a page, a picture, all numbers and a recipe of it. Nothing is trained.
+    Judges every layer and pooling on folds of the train split of each DATASET, and chooses a
+    fusion. Writes a page, a picture, all numbers and a recipe. Trains nothing.
 
     \b
     cdim atlas recipes/frozen-mobilenet.toml qmul-shoe qmul-chair qmul-handbag -o atlas

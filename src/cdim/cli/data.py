@@ -15,7 +15,7 @@ from cdim.errors import UsageError
 
 @click.group(cls=VerbGroup)
 def data() -> None:
-    """Known datasets, and what is wrong with one."""
+    """List the known datasets, and check one."""
 
 
 @data.command("list")

@@ -26,12 +26,12 @@ SHOWN = 6
     default=Path("runs", "demo"),
     show_default=True,
     metavar="DIR",
-    help="Where the gallery, the sketches and the page of hits go.",
+    help="Folder of the gallery, the sketch and the page of hits.",
 )
 def demo(out: Path) -> None:
     """Make a gallery of 1,000 made-up products, and find them by sketch.
 
-    Takes seconds: the model comes with cdim. A second call finds the gallery as it is.
+    Takes about a minute; the model comes with cdim. A second call uses the gallery again.
     """
     from PIL import Image
 

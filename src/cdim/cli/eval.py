@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 @options.split
 @options.device
 @options.judging
-@click.option("--cameras", is_flag=True, help="Print the numbers by pair of cameras, too.")
+@click.option("--cameras", is_flag=True, help="Also print the numbers by pair of cameras.")
 @options.as_json
-@click.option("--html", type=options.PATH, metavar="FILE", help="Write ranked lists to look at.")
-@click.option("--compare", type=options.PATH, metavar="MODEL2", help="Paired test against MODEL2.")
+@click.option("--html", type=options.PATH, metavar="FILE", help="Write a page of ranked lists.")
+@click.option(
+    "--compare",
+    type=options.PATH,
+    metavar="MODEL2",
+    help="Test MODEL against MODEL2 on the same queries.",
+)
 def evaluate(
     model: Path,
     dataset: str,

@@ -25,7 +25,7 @@ from cdim.errors import training_extra
     type=options.PATH,
     metavar="RUN",
     help="A run of the same recipe that held out a part of the data. Repeatable; without it, RUN's "
-    "own held-out part is taken.",
+    "own held-out part serves.",
 )
 @click.option(
     "--dim",
@@ -36,15 +36,15 @@ from cdim.errors import training_extra
 @click.option(
     "--head",
     metavar="KIND:STRENGTH",
-    help="Which one, such as csls:1, pairs:0.3 or components:0.5 [default: the one that held-out "
-    "searches like best].",
+    help="The head, such as csls:1, pairs:0.3 or components:0.5 [default: the best on "
+    "held-out searches].",
 )
 @click.option(
     "--precision",
     type=click.Choice(get_args(Precision)),
     default="fp32",
     show_default=True,
-    help="fp16 keeps weights in 16 bits and computes in 32; int8 quantises both, if held-out "
+    help="fp16 keeps weights in 16 bits and computes in 32. int8 quantises both, if held-out "
     "searches allow it.",
 )
 @click.option(
@@ -65,10 +65,10 @@ def export(
     tests: tuple[str, ...],
     data: Path | None,
 ) -> None:
-    """Write the best network of RUN as a bundle: what runs without PyTorch.
+    """Write the best network of RUN as a bundle, which runs without PyTorch.
 
-    Fails unless the graph gives what the network gives on real images. Calibration and the choice
-    of the head come from images that were held out of training; without any, results have no
+    Fails unless graph and network agree on real images. Calibration and the choice
+    of the head need images held out of training; without them, the bundle gives no
     probabilities.
 
     \b
@@ -93,7 +93,7 @@ def export(
 
 
 def echo_metrics(made: Bundle) -> None:
-    """Prints what was measured of a bundle, a line each."""
+    """Prints the measured numbers of a bundle, a line each."""
     for row in made.metrics:
         note = f"  ({row.note})" if row.note else ""
         click.echo(

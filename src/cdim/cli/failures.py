@@ -71,7 +71,7 @@ def one_line() -> Iterator[None]:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Ctrl-C inside says how to go on."""
+    """Ctrl-C inside says how to continue."""
     try:
         yield
     except KeyboardInterrupt:
@@ -81,7 +81,7 @@ def resumable() -> Iterator[None]:
 def _system_message(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" for {error.filename}" if error.filename else ""
-        return f"the disk is full{where}; what was saved before is whole; free space and run again"
+        return f"the disk is full{where}; saved files are safe; free some space and run again"
     where = f": {error.filename}" if error.filename else ""
     return f"{error.strerror or type(error).__name__}{where}; check the path and its permissions"
 

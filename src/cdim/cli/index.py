@@ -18,7 +18,7 @@ from cdim.errors import CdimError, UsageError
 if TYPE_CHECKING:
     from cdim.find.index.indexing import Summary
 
-STOPPED = "stopped; what was indexed stays; the same command goes on from there"
+STOPPED = "stopped; indexed items are safe; the same command continues from there"
 SHOWN = 20  # unreadable files that are named
 
 
@@ -29,14 +29,17 @@ SHOWN = 20  # unreadable files that are named
 )
 @click.option("--model", metavar="BUNDLE", help="A bundle's folder or name; for a new gallery.")
 @click.option(
-    "--metadata", type=options.PATH, metavar="CSV", help="More of each image: see docs/gallery.md."
+    "--metadata", type=options.PATH, metavar="CSV", help="A table of metadata; see docs/gallery.md."
 )
-@click.option("--domain", help="What the images are [default: what the model's galleries hold].")
+@click.option("--domain", help="Domain of the images [default: that of the model's galleries].")
 @click.option(
-    "--prefix", default="", metavar="NAME", help="Put NAME/ before every id: a second folder."
+    "--prefix",
+    default="",
+    metavar="NAME",
+    help="Put NAME/ before every id. Use it for a second folder.",
 )
 @options.data_root
-@click.option("--keep", is_flag=True, help="Keep items whose file is gone.")
+@click.option("--keep", is_flag=True, help="Keep items whose file no longer exists.")
 @click.option("--watch", is_flag=True, help="Keep running, and index what changes in the folder.")
 @options.as_json
 def index(
@@ -51,13 +54,14 @@ def index(
     watch: bool,
     as_json: bool,
 ) -> None:
-    """Make a gallery of SOURCE, or bring it up to date.
+    """Make a gallery of SOURCE, or update it.
 
-    SOURCE is a folder of images, or a dataset: one of `cdim data list`, a .csv or a zip. Its
-    gallery images are indexed, or all where none has a role. Only what is new or changed is
-    embedded; what is gone is removed. Images that cannot be read are named at the end.
+    SOURCE is a folder of images, or a dataset: one of `cdim data list`, a .csv or a zip. Of a
+    dataset, `cdim index` uses the images of role gallery, or all where none has a role. It embeds
+    new and changed images, removes items whose file no longer exists, and names unreadable images
+    at the end.
 
-    Ctrl-C leaves a whole gallery; the same command goes on.
+    Ctrl-C loses no finished item; the same command continues.
 
     \b
     cdim index photos/ -o gallery --model default

@@ -34,7 +34,7 @@ split = click.option(
     type=click.Choice(["train", "val", "test"]),
     default="test",
     show_default=True,
-    help="Which part of the dataset.",
+    help="The part of the dataset.",
 )
 
 
@@ -78,7 +78,7 @@ def judging(command: Callable[..., None]) -> Callable[..., None]:
             multiple=True,
             metavar="TAP",
             help="Join a middle map to the model's embedding: fusion after training. Repeatable; "
-            "what it is compared with stays as it is.",
+            "the model of --compare stays as it is.",
         ),
         click.option(
             "--rerank", is_flag=True, help="Re-rank by k-reciprocal neighbours (k1 20, k2 6)."

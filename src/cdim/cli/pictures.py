@@ -1,7 +1,7 @@
 """Pictures in a terminal: by the protocols of kitty and iTerm2, else as coloured half blocks.
 
-Which one is told by what terminals say of themselves in the environment: asking the terminal would
-mean to wait for an answer, and to take it from what is typed.
+The environment says which one: a question to the terminal would mean to wait for an answer, and
+to read it from the user's keyboard input.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 
 ROWS = 8
 """Lines of text that a picture is high."""
-_CHUNK = 4096  # most characters that kitty takes at a time
+_CHUNK = 4096  # most characters that kitty accepts at a time
 _CUBE = (0, 95, 135, 175, 215, 255)  # the levels of the 256 colours' cube
 
 
@@ -25,7 +25,7 @@ def picture(thumbnail: bytes, environment: Mapping[str, str] = os.environ) -> st
 
     Args:
         thumbnail: content of an image file.
-        environment: what the terminal says of itself.
+        environment: the variables that describe the terminal.
     """
     with Image.open(io.BytesIO(thumbnail)) as opened:
         image = opened.convert("RGB")

@@ -26,7 +26,11 @@ QUICK = RUNS / "quick"
 @click.command(cls=Verb)
 @click.argument("table")
 @click.option(
-    "--row", "names", multiple=True, metavar="NAME", help="This row of the table alone. Repeatable."
+    "--row",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Make only this row of the table. Repeatable.",
 )
 @click.option(
     "--quick",
@@ -39,7 +43,7 @@ QUICK = RUNS / "quick"
     type=options.PATH,
     default=Path("docs", "reproduce.toml"),
     show_default=True,
-    help="What the rows are.",
+    help="The list of rows to make.",
 )
 @file
 @options.data_root
@@ -53,10 +57,10 @@ def reproduce(
     data: Path | None,
     device: str,
 ) -> None:
-    """Make the rows of a TABLE of the paper, or of all: train what is missing, judge, compare.
+    """Make the rows of a TABLE of the paper, or of all: train missing models, judge, compare.
 
-    What was trained before is kept, and gone on with where it was stopped. Rows that need what not
-    every machine has are made when --row names them.
+    Finished models are kept, stopped ones resumed. Some rows need what not every machine has; they
+    are made only when --row names them.
 
     \b
     cdim reproduce 9

@@ -43,7 +43,7 @@ def results(ctx: click.Context, file: Path) -> None:
 @click.option("--recipe", required=True, help="The recipe they were trained by.")
 @click.option(
     "--command",
-    help="What to type to get the row [default, for runs: train and eval each seed].",
+    help="The command that makes the row [default, for runs: train and eval each seed].",
 )
 @file
 @options.data_root
@@ -65,7 +65,7 @@ def add(
 ) -> None:
     """Judge MODELs, runs or bundles, one a training seed, and write them as one row.
 
-    A row of the same name, table, dataset and model is replaced.
+    Replaces a row of the same name, table, dataset and model.
 
     \b
     cdim results add qmul-shoe runs/strong-fusion-0 runs/strong-fusion-1 \\

@@ -46,9 +46,9 @@ def _weights(
     "--weights",
     callback=_weights,
     metavar="W,W",
-    help="How much each query counts, those of --like last [default: all alike].",
+    help="Weight of each query, those of --like last [default: equal].",
 )
-@click.option("--domain", metavar="NAME", help="What the QUERY images are [default: found out].")
+@click.option("--domain", metavar="NAME", help="Domain of the QUERY images [default: recognised].")
 @click.option(
     "--where",
     multiple=True,
@@ -56,7 +56,9 @@ def _weights(
     help="Search only items with this metadata: category=shoe, category=shoe,bag, price=10..50, "
     "date=2024-01-01..2024-06-30. Repeatable.",
 )
-@click.option("-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits.")
+@click.option(
+    "-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="Number of hits."
+)
 @click.option("--rerank", is_flag=True, help="Re-rank the nearest 200 by k-reciprocal neighbours.")
 @click.option(
     "--expand",
@@ -69,7 +71,8 @@ def _weights(
     "--false-match-rate",
     type=click.FloatRange(0, 1),
     metavar="R",
-    help="Only hits so sure that a query whose target is absent gets one in a share R of searches.",
+    help="Return only hits above the threshold at which at most a fraction R of searches for an "
+    "absent object return a match.",
 )
 @options.as_json
 @click.option("--html", type=options.PATH, metavar="FILE", help="Write a page with the pictures.")
@@ -91,10 +94,10 @@ def search(
     model: Path | None,
     **options: Any,
 ) -> None:
-    """Find in GALLERY what the QUERY files show, nearest first.
+    """Search GALLERY with the QUERY files, nearest hits first.
 
     A QUERY is an image, an SVG, or strokes as JSON. Several are views of one thing and are pooled,
-    unless --each is given.
+    unless you give --each.
 
     \b
     cdim search gallery/ sketch.png

@@ -24,14 +24,15 @@ from cdim.cli.failures import Verb
     "--token",
     envvar="CDIM_TOKEN",
     metavar="TOKEN",
-    help="What changes need, and on addresses other machines reach everything. Better set "
-    "CDIM_TOKEN: other users see command lines. [default: a new one, on this machine only]",
+    help="Token required to change the gallery, and for every request when the server can be "
+    "reached from other machines. Prefer the variable CDIM_TOKEN: other users can see command "
+    "lines. [default: a new one, on this machine only]",
 )
 @click.option(
     "--model", type=options.PATH, metavar="BUNDLE", help="The bundle, for a gallery at a URL."
 )
 def serve(gallery: str, host: str, port: int, token: str | None, model: Path | None) -> None:
-    """Open GALLERY to a browser: a page to draw, find and add on, and a REST API.
+    """Serve GALLERY to browsers, as a page to draw on, and to programs, as a REST API.
 
     \b
     cdim serve gallery/

@@ -35,16 +35,20 @@ def show() -> None:
 @click.argument("images", nargs=-1, required=True)
 @click.option("--layer", required=True, help="A layer by name: pool5, blocks.4, layer4.1, ...")
 @click.option(
-    "--filters", metavar="N,N,...", help="Show these, from 0 [default: the --top best ranked]."
+    "--filters",
+    metavar="N,N,...",
+    help="Show these filters, counted from 0 [default: the --top best].",
 )
-@click.option("--top", type=click.IntRange(min=1), default=6, show_default=True, help="How many.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=6, show_default=True, help="Number of filters."
+)
 @click.option(
     "--pairs",
     "shown",
     type=click.IntRange(min=1),
     default=4,
     show_default=True,
-    help="Show so many.",
+    help="Number of pairs to show.",
 )
 @click.option(
     "--edges", is_flag=True, help="Turn the second image of each pair into an edge map first."
@@ -159,7 +163,7 @@ def _manifest(images: tuple[str, ...], data: Path | None, split: str, edges: boo
 
 
 def _label(number: int, margin: Estimate) -> str:
-    """What stands beside a filter's heat maps."""
+    """The text beside a filter's heat maps."""
     interval = f"[{margin.low:+.2f}, {margin.high:+.2f}]"
     return f"filter {number}\nmargin {margin.value:+.2f}\n{interval}"
 

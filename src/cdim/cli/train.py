@@ -13,14 +13,20 @@ from cdim.errors import training_extra
 
 @click.command(cls=Verb)
 @click.argument("recipe", type=options.PATH)
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change the recipe.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the recipe. Repeatable.",
+)
 @options.data_root
 @click.option(
     "--out", type=options.PATH, metavar="DIR", help="The run's folder [default: in runs/]."
 )
 @options.device
 @click.option("--seed", type=click.IntRange(min=0), help="Replace the recipe's seed.")
-@click.option("--resume", is_flag=True, help="Go on with the run that was stopped.")
+@click.option("--resume", is_flag=True, help="Continue a stopped run.")
 def train(
     recipe: Path,
     overrides: tuple[str, ...],
@@ -32,7 +38,7 @@ def train(
 ) -> None:
     """Train a model by RECIPE, a TOML file.
 
-    Ctrl-C leaves a state that --resume goes on from.
+    Ctrl-C stops the training; --resume continues it exactly where it was.
 
     \b
     cdim train recipes/strong-fusion.toml --seed 1

@@ -1,1 +1,1 @@
-"""The paper's tables: what is to be measured, what was, and whether it agrees."""
+"""The paper's tables: the list of rows, the measured numbers, and whether they agree."""

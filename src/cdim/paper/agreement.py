@@ -1,4 +1,4 @@
-"""What of the paper holds here: its differences beside ours, paired over the same queries."""
+"""Which differences of the paper hold here: beside ours, paired over the same queries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Agreement:
     """One difference between two rows.
 
     Args:
-        table, dataset, metric: what was compared.
+        table, dataset, metric: the comparison.
         row, against: which rows.
         multi_query: how views were pooled, None for single query.
         difference, low, high: mean of row minus against, shares, with its 95 % interval.
@@ -60,7 +60,7 @@ class Agreement:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether what was published holds: an interval without zero, on the published side."""
+        """Whether the published difference holds: its interval is without zero, on its side."""
         if self.published is None:
             return "unpublished"
         if self.low <= 0 <= self.high:
@@ -182,7 +182,7 @@ def notes(
 
     Args:
         rows: all rows of results.
-        plan: what is to be measured.
+        plan: the list of rows.
         found: all agreements.
     """
     return {table: _notes(table, rows, plan, found) for table in plan.tables}

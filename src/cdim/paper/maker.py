@@ -31,7 +31,7 @@ class Maker:
     Args:
         plan: what to make.
         runs: the folder of runs; reports are kept in its folder `reports`.
-        data: where datasets are; None asks the environment (CDIM_DATA).
+        data: where datasets are; None reads CDIM_DATA.
         device: as for `cdim train`.
         few: whether to judge on `FEW` instances alone.
     """
@@ -52,7 +52,7 @@ class Maker:
         return [report for report, _ in kept], kept[0][1]
 
     def kept(self, row: Row, dataset: str) -> list[Report] | None:
-        """The reports that were made before, None where one is missing or out of date."""
+        """The earlier reports, None where one is missing or out of date."""
         seeds = self.plan.seeds(row)
         found = [self._kept(row, dataset, seed) for seed in seeds]
         return [one[0] for one in found if one] if all(found) else None
@@ -165,7 +165,7 @@ class Maker:
 
 
 def about(model: TrainedModel, how: EvalOptions) -> dict[str, Any]:
-    """What a row says of a model. A graph's constants are not counted as parameters."""
+    """A row's fields about a model. A graph's constants do not count as parameters."""
     from cdim.bundles.encoder import Encoder
 
     if isinstance(model, Encoder):
@@ -182,12 +182,12 @@ def about(model: TrainedModel, how: EvalOptions) -> dict[str, Any]:
 
 
 def _note(stem: Path) -> Path:
-    """What is kept beside a report: the model's recipe, and what a row says of it."""
+    """The note beside a report: the model's recipe, and a row's fields about it."""
     return stem.with_name(f"{stem.name}.model.json")
 
 
 def _whole(described: dict[str, Any]) -> dict[str, Any]:
-    """What was noted of a model, keys younger than the note at their defaults."""
+    """The note of a model; keys younger than the note have their defaults."""
     with training_extra():
         from cdim.learn.recipes.recipe import parse_recipe
     given = described["recipe"]

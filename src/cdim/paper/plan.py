@@ -31,7 +31,7 @@ QUICK = ", quick"
 
 @dataclass(frozen=True)
 class Model:
-    """[models.NAME]: what is trained; a run of each seed is `<NAME>-<seed>`.
+    """[models.NAME]: a recipe to train; a run of each seed is `<NAME>-<seed>`.
 
     Args:
         seeds: training seeds.
@@ -87,7 +87,7 @@ class Row:
 
     @property
     def command(self) -> str:
-        """What to type to get the row."""
+        """The command that makes the row."""
         name, quick = self.row.removesuffix(QUICK), self.row.endswith(QUICK)
         words = f"cdim reproduce {self.table} --row {shlex.quote(name)}"
         return f"{words} --quick" if quick else words
