@@ -7,17 +7,7 @@ from numpy.random import Generator
 
 from cdim.data.synthetic.colours import GOLD, HIDE, SILVER, Colour, shade
 from cdim.data.synthetic.product import FINE, USUAL, Product
-from cdim.data.synthetic.shapes import (
-    Points,
-    arch,
-    curve,
-    cut,
-    ellipse,
-    mirrored,
-    shifted,
-    shrunk,
-    softened,
-)
+from cdim.data.synthetic.shapes import Points, arch, ellipse, mirrored, shifted, shrunk, softened
 
 
 class Tote(Product):
@@ -44,7 +34,7 @@ class Tote(Product):
         body = self.blob([*side, (0, 0)], main, (0, 2, 4, 6), puff=0.6, grain=0.8)
         if self.chance(0.4):
             y = h * self.size(0.18, 0.4)
-            self.part(cut(body, (300, y), (-300, y)), trim, puff=0.4, lift=0.15)
+            self.patch(body, (300, y), (-300, y), trim, puff=0.4, lift=0.15)
         self._front(w, h, flare, sag, trim, metal)
         low = h - self.size(14, 0.5 * h)
         self.cord(handle(0, h + tall, low), wide, trim, puff=0.7, gloss=0.3, lift=0.35)
@@ -122,23 +112,24 @@ class Satchel(Product):
     def _flap(self, w: float, h: float, pinch: float, soft: float) -> float:
         """Returns the height of its lower edge in the middle."""
         kind, low = self.number(0, 4), h * self.size(0.3, 0.68)
-        x, top = w - pinch + 2, h + 3
+        main, (x, top) = self.main, (w - pinch + 2, h + 3)
+        look = {"puff": 0.6, "gloss": 0.25, "lift": 0.45, "grain": 0.6}
         if kind == 0:  # straight
-            shape = softened(mirrored((x, top), (x + pinch * 0.5, low)), max(8, soft * 0.8))
+            corners = mirrored((x, top), (x + pinch * 0.5, low))
+            shape = self.panel(corners, max(8, soft * 0.8), main, **look)
         elif kind == 1:  # one curve
             side, edge = low + (h - low) * self.size(0.35, 0.7), (w * 0.6, low + 7)
             around = [*arch((x, side), (x, top)), *arch(edge, (0, low))[::-1]]
-            shape = curve(around, closed=True, sharp=(0, 1, 2, 3))
+            shape = self.blob(around, main, (0, 1, 2, 3), **look)
         elif kind == 2:  # pointed
             side = low + (h - low) * self.size(0.5, 0.8)
-            shape = softened(mirrored((x, top), (x, side), (0, low - 6)), 7)
+            shape = self.panel(mirrored((x, top), (x, side), (0, low - 6)), 7, main, **look)
         else:  # stepped tongue
             side = low + (h - low) * 0.5
             tongue = (w * 0.42, side - 4), (w * 0.34, low)
-            shape = softened(mirrored((x, top), (x, side), *tongue), 9)
-        self.part(shape, self.main, puff=0.6, gloss=0.25, lift=0.45, grain=0.6)
+            shape = self.panel(mirrored((x, top), (x, side), *tongue), 9, main, **look)
         if self.chance(0.6):
-            self.line(shrunk(shape, (0.95, 0.9)), shade(self.main, 0.5), dash=3, detail=FINE)
+            self.line(shrunk(shape, (0.95, 0.9)), shade(main, 0.5), dash=3, detail=FINE)
         return low
 
     def _fastening(self, w: float, h: float, low: float, trim: Colour, metal: Colour) -> None:
@@ -197,8 +188,7 @@ class Backpack(Product):
         around = [*arch(*belly), (0, 0)]
         body = self.blob(around, main, (0, 8), puff=0.8, gloss=0.15, grain=0.9)
         if self.chance(0.4):
-            low = cut(body, (300, h * 0.14), (-300, h * 0.14))
-            self.part(low, trim, puff=0.4, lift=0.1)
+            self.patch(body, (300, h * 0.14), (-300, h * 0.14), trim, puff=0.4, lift=0.1)
         if self.chance(0.45):
             self._lid(w, h, dome, trim)
         else:

@@ -10,78 +10,15 @@ import numpy as np
 from numpy.random import Generator
 
 from cdim.data.synthetic.colours import DARK, FABRIC, STEEL, WOOD, Colour, shade
-from cdim.data.synthetic.product import FINE, UNDRAWN, USUAL, Product
-from cdim.data.synthetic.shapes import (
-    Points,
-    arch,
-    ellipse,
-    mirrored,
-    shifted,
-    shrunk,
-    softened,
-)
+from cdim.data.synthetic.product import FINE, USUAL, Product
+from cdim.data.synthetic.shapes import arch, ellipse, mirrored, shifted, shrunk, softened
+from cdim.data.synthetic.solids import Solid, around
 
 Place = Callable[[float, float], tuple[float, float, float]]
 """Where a spot of a back is in space, from its place across (-1 to 1) and upwards (0 to 1)."""
 
 
-def _around(turn: Any, radius: float, height: float) -> Points:
-    """Places on a level circle."""
-    places = radius * np.cos(turn), height, radius * np.sin(turn)
-    return np.stack(np.broadcast_arrays(*places), axis=-1)
-
-
-class Chair(Product):
-    """A thing with depth: x to the right, y up, z towards the viewer, in parallel projection.
-
-    Args:
-        rng: what builds it.
-        yaw: by how much it is turned, in radians.
-        pitch: from how far above it is seen, in radians.
-    """
-
-    def __init__(self, rng: Generator, yaw: float, pitch: float) -> None:
-        super().__init__(rng)
-        self.yaw, self.pitch = yaw, pitch
-        self.near = -1 if yaw > 0 else 1  # which side is seen: 1 the right, -1 the left
-        self.sides = (-self.near, self.near)
-
-    def seen(self, points: Any) -> Points:
-        """Points in space (k, 3) as they are seen, (k, 2), or one; those of the picture stay."""
-        given = super().seen(points)
-        if given.shape[-1] == 2:
-            return given
-        x, y, z = np.moveaxis(given, -1, 0)
-        near = z * np.cos(self.yaw) - x * np.sin(self.yaw)
-        across = x * np.cos(self.yaw) + z * np.sin(self.yaw)
-        return np.stack([across, y * np.cos(self.pitch) - near * np.sin(self.pitch)], axis=-1)
-
-    def block(self, low: Any, high: Any, colour: Colour, soft: float = 2, **look: Any) -> None:
-        """A box from corner `low` to corner `high`: its silhouette, then side, front and top."""
-        (x0, y0, z0), (x1, y1, z1) = low, high
-        x, far = (x1, x0) if self.near > 0 else (x0, x1)
-        rim = [(x, y0, z0), (x, y0, z1), (far, y0, z1), (far, y1, z1), (far, y1, z0), (x, y1, z0)]
-        corners = np.array([*rim, (x, y1, z1)])
-        look = {"puff": 0.35, "gloss": 0.1, "lift": 0.15, **look}
-        self.panel(rim, soft, shade(colour, 0.85), **look)
-        look |= {"lift": 0, "detail": UNDRAWN}
-        for face, light in (([0, 1, 6, 5], 0.74), ([1, 2, 3, 6], 0.92), ([5, 4, 3, 6], 1.06)):
-            self.panel(corners[face], soft, shade(colour, light), **look)
-        for end in (1, 3, 5):
-            edge = corners[6] + (corners[end] - corners[6]) * np.array([[0.0], [0.96]])
-            self.line(edge, shade(colour, 0.62), width=0.7)
-
-    def leg(
-        self, top: Any, foot: Any, colour: Colour, wide: float, slim: float, bow: float = 0.0
-    ) -> None:
-        """A round leg from `top` to `foot`, tapered; a bow goes outwards above, inwards below."""
-        a, b = np.asarray(top, dtype=np.float64), np.asarray(foot, dtype=np.float64)
-        out = np.array([np.sign(a[0]) * bow, 0, np.sign(a[2]) * bow * 0.6])
-        path = [a, a * 0.65 + b * 0.35 + out, a * 0.25 + b * 0.75 - out * 0.6, b]
-        self.cord(path, wide, colour, slim, puff=0.8, gloss=0.3, lift=0.1)
-
-
-class _Framed(Chair):
+class _Framed(Solid):
     """A chair of wood, in the share `wooden` of the cases, else of steel."""
 
     palette, wooden = WOOD, 0.0
@@ -94,6 +31,8 @@ class Dining(_Framed):
     """Four legs, a seat and one of seven backs; arms and stretchers on some."""
 
     kind, wooden = "dining chair", 0.8
+    thick: float
+    cloth: Colour
 
     def _build(self) -> None:
         wood = self.main
@@ -113,7 +52,8 @@ class Dining(_Framed):
         if self.chance(0.45):
             self._stretchers(w - 4, d - 4, h, splay)
         legs(1, wood)
-        self._back(w, d, seat, back, rake, thick, cloth)
+        self.thick, self.cloth = thick, cloth
+        self._back(w, d, seat, back, rake)
         self.block((-w, h - 7, -d), (w, h, d), wood)
         grow = self.size(-3, 3)
         low, high = (-w - grow, h, -d), (w + grow, seat, d + grow)
@@ -136,59 +76,53 @@ class Dining(_Framed):
         for bar in bars:
             self.rod(bar, 5, shade(self.main, 0.9), puff=0.7, lift=0.1)
 
-    def _back(
-        self, w: float, d: float, low: float, tall: float, rake: float, thick: float, cloth: Colour
-    ) -> None:
+    def _back(self, w: float, d: float, low: float, tall: float, rake: float) -> None:
         lean = self.size(-5, 6)
 
         def at(u: float, v: float) -> tuple[float, float, float]:
             return (u * (w - 4 + lean * v), low + v * tall, -d + 4 - rake * v * v)
 
         kind = self.number(0, 7)
-        if kind == 0:
-            self._padded(at, thick, cloth)
-        elif kind == 1:
-            self._medallion(at, thick, cloth)
-        elif kind == 2:
-            self._hoop(at, thick)
+        if kind < 3:
+            (self._padded, self._medallion, self._hoop)[kind](at)
         else:
-            self._posts(at, 1.0, thick)
-            self._filling(at, kind, thick, cloth)
+            self._posts(at, 1.0)
+            self._filling(at, kind)
 
-    def _posts(self, at: Place, high: float, thick: float) -> None:
+    def _posts(self, at: Place, high: float) -> None:
         for u in (-1, 1):
             post = [at(u, 0), at(u, high / 2), at(u, high)]
-            self.rod(post, thick, self.main, puff=0.8, gloss=0.3, lift=0.1)
+            self.rod(post, self.thick, self.main, puff=0.8, gloss=0.3, lift=0.1)
 
-    def _padded(self, at: Place, thick: float, cloth: Colour) -> None:
+    def _padded(self, at: Place) -> None:
         low, crown = self.sizes((0.0, 0.3), (1.0, 1.1))
-        self._posts(at, low + 0.08, thick)
+        self._posts(at, low + 0.08)
         face = self.seen(mirrored(at(1, low), at(1, 0.96), at(0, crown)))
-        self.panel(shifted(face, self.near * -4, 4), 12, shade(cloth, 0.7), puff=0.4)
-        self.panel(face, 14, cloth, puff=0.6, grain=0.6, lift=0.2)
+        self.panel(shifted(face, self.near * -4, 4), 12, shade(self.cloth, 0.7), puff=0.4)
+        self.panel(face, 14, self.cloth, puff=0.6, grain=0.6, lift=0.2)
         if self.chance(0.6):
             for u in np.linspace(-0.6, 0.6, self.number(2, 5)):
                 for v in (0.5, 0.78):
                     look = {"puff": 0.2, "lift": 0, "detail": USUAL}
-                    self.oval(at(u, v), 2.4, 2.4, shade(cloth, 0.5), 10, **look)
+                    self.oval(at(u, v), 2.4, 2.4, shade(self.cloth, 0.5), 10, **look)
 
-    def _medallion(self, at: Place, thick: float, cloth: Colour) -> None:
+    def _medallion(self, at: Place) -> None:
         for u in (-1, 1):
-            self.rod([at(u, 0), at(u * 0.7, 0.3)], thick, self.main, puff=0.8, lift=0.1)
+            self.rod([at(u, 0), at(u * 0.7, 0.3)], self.thick, self.main, puff=0.8, lift=0.1)
         turns = np.linspace(0, 2 * np.pi, 28)[:-1]
         rim = [at(0.92 * np.cos(t), 0.6 + 0.42 * np.sin(t)) for t in turns]
         frame = self.part(rim, self.main, puff=0.6, gloss=0.3)
-        self.part(shrunk(frame, 0.8), cloth, puff=0.7, grain=0.6, lift=0.2)
+        self.part(shrunk(frame, 0.8), self.cloth, puff=0.7, grain=0.6, lift=0.2)
 
-    def _hoop(self, at: Place, thick: float) -> None:
+    def _hoop(self, at: Place) -> None:
         look = {"puff": 0.8, "gloss": 0.3, "lift": 0.1}
         for u in np.linspace(-0.72, 0.72, self.number(4, 9)):
             rod = [at(u * 0.85, 0), at(u, 1.02 - 0.22 * u * u - 0.1 * abs(u))]
             self.rod(rod, 3.6, shade(self.main, 0.9), **look)
         hoop = arch(at(1, 0), at(0.98, 0.5), at(0.62, 0.93), at(0, 1.05))
-        self.cord(hoop, thick, self.main, **look)
+        self.cord(hoop, self.thick, self.main, **look)
 
-    def _filling(self, at: Place, kind: int, thick: float, cloth: Colour) -> None:
+    def _filling(self, at: Place, kind: int) -> None:
         wood, wooden = self.main, {"puff": 0.6, "gloss": 0.3, "lift": 0.1, "grain": 0.2}
         low, rail, crown = self.sizes((0.1, 0.3), (0.1, 0.2), (0, 0.09))
 
@@ -213,13 +147,13 @@ class Dining(_Framed):
             self.blob(vase, shade(wood, 0.94), (0, 1, 3, 4), **wooden)
         if kind in (3, 5):
             board(low - 0.06, low + 0.02, 0, wood)
-        board(1 - rail, 1.0, crown, wood if self.chance(0.7) else cloth, lift=0.2)
+        board(1 - rail, 1.0, crown, wood if self.chance(0.7) else self.cloth, lift=0.2)
         for u in (-1, 1):
             if self.chance(0.35) and kind != 5:
-                self.oval(at(u, 1.04), thick * 0.7, thick * 0.8, wood, 18, puff=0.8)
+                self.oval(at(u, 1.04), self.thick * 0.7, self.thick * 0.8, wood, 18, puff=0.8)
 
 
-class Office(Chair):
+class Office(Solid):
     """On castors, with a column, a cushion, a curved back and perhaps arms and a headrest."""
 
     kind, palette = "office chair", (*FABRIC, DARK, DARK)
@@ -230,8 +164,8 @@ class Office(Chair):
         n, reach, start = int(self.rng.choice([4, 5, 5])), self.size(48, 58), self.size(0, 1.2)
         spokes = start + np.arange(n) * 2 * np.pi / n
         for t in sorted(spokes, key=lambda t: float(np.sin(t - self.yaw))):
-            self.oval(_around(t, reach, 6), 6, 7, DARK, 18, puff=0.7, gloss=0.6)
-            self.rod([(0, 24, 0), _around(t, reach, 13)], 10, metal, 6, puff=0.8, gloss=0.6)
+            self.oval(around(t, reach, 6), 6, 7, DARK, 18, puff=0.7, gloss=0.6)
+            self.rod([(0, 24, 0), around(t, reach, 13)], 10, metal, 6, puff=0.8, gloss=0.6)
         for low, wide, light in ((20, 11, 0.8), (h * 0.6, 16, 0.9)):
             self.rod([(0, low, 0), (0, h, 0)], wide, shade(metal, light), puff=0.9, gloss=0.8)
         tall, lift, waist, crown = self.sizes((86, 124), (8, 26), (0.72, 1.05), (0.6, 1.0))
@@ -279,7 +213,7 @@ class Office(Chair):
             arm(self.near)
 
 
-class Armchair(Chair):
+class Armchair(Solid):
     """Upholstered, with thick arms, a loose cushion and short legs."""
 
     kind, palette = "armchair", FABRIC
@@ -366,14 +300,14 @@ class Stool(_Framed):
 
         def legs(turns: list[float]) -> None:
             for t in turns:
-                leg = [_around(t, top, h), _around(t, top + splay, 0)]
+                leg = [around(t, top, h), around(t, top + splay, 0)]
                 self.rod(leg, thick, wood, thick * 0.75, puff=0.8, gloss=0.4, lift=0.1)
 
         legs(back_first[: n // 2])
         curved = self.chance(0.5)
         for share in rings:
             t = np.linspace(0, 2 * np.pi, 40) if curved else np.array([*turns, turns[0]])
-            ring = self.seen(_around(t, top + splay * (1 - share), h * share))
+            ring = self.seen(around(t, top + splay * (1 - share), h * share))
             if curved:
                 self.line(ring, shade(wood, 0.8), width=2.4, detail=0)
             for bar in () if curved else pairwise(ring):

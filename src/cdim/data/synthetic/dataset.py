@@ -35,7 +35,8 @@ CATEGORIES = {"shoe": shoe, "chair": chair, "bag": bag}
 """Each makes a product that knows its kind and its main colour, and can draw itself."""
 _NUMBER = r"(0|[1-9]\d{0,8})"
 _LOCATOR = re.compile(
-    rf"synthetic:([a-z]+)/{_NUMBER}/{_NUMBER}/(?:photo|sketch/{_NUMBER}/{_NUMBER})"
+    rf"synthetic:({'|'.join(CATEGORIES)})/{_NUMBER}/{_NUMBER}/"
+    rf"(?:photo|sketch/([0-{LEVELS - 1}])/{_NUMBER})"
 )
 _PRODUCT, _SKETCH = 1, 2  # keep the random numbers of product and sketches apart
 
@@ -62,9 +63,8 @@ def manifest(
 ) -> Manifest:
     """A dataset of made-up products: one photo (gallery) and some sketches (queries) each.
 
-    Two thirds of the instances are for training, one third for testing. The categories
-    take turns, the levels of the sketches too. The metadata are the `level` of a sketch and
-    the `title` of the product, such as "red boot 017".
+    Two thirds of the instances are for training, one third for testing. The categories take
+    turns, the levels of the sketches too. Metadata: `level`, and a `title` as "red boot 017".
 
     Args:
         instances: how many products altogether, at least 1.
@@ -83,7 +83,11 @@ def manifest(
             )
     for name in categories or [""]:
         if name not in CATEGORIES:
-            raise _unknown(DataError, name, "of the dataset")
+            raise DataError(
+                f"synthetic category {name!r}",
+                f"there are {', '.join(CATEGORIES)}",
+                nearest(name, CATEGORIES),
+            )
     rows: list[tuple[str, ...]] = []
     for number in range(instances):
         index, which = divmod(number, len(categories))
@@ -153,28 +157,12 @@ def parse(locator: str) -> Wanted:
     if match is None:
         raise ImageError(
             f"no synthetic image {locator!r}",
-            "they are called synthetic:<category>/<seed>/<index>/photo or .../sketch/<level>/<k>",
+            "they are called synthetic:<category>/<seed>/<index>/photo or .../sketch/<level>/<k>; "
+            f"the categories are {', '.join(CATEGORIES)}, the levels 0 to {LEVELS - 1}",
             "for example synthetic:shoe/0/0/sketch/1/0",
         )
     category, *numbers = match.groups()
-    if category not in CATEGORIES:
-        raise _unknown(ImageError, category, f"of {locator!r}")
-    wanted = Wanted(category, *(int(number) for number in numbers if number))
-    if wanted.level is not None and wanted.level >= LEVELS:
-        raise ImageError(
-            f"level {wanted.level} of {locator!r}",
-            f"levels are 0 (careful) to {LEVELS - 1} (very rough)",
-            f"use a level below {LEVELS}",
-        )
-    return wanted
-
-
-def _unknown(kind: type[DataError | ImageError], category: str, where: str) -> Exception:
-    return kind(
-        f"synthetic category {category!r} {where}",
-        f"there are {', '.join(CATEGORIES)}",
-        nearest(category, CATEGORIES),
-    )
+    return Wanted(category, *(int(number) for number in numbers if number))
 
 
 def product(wanted: Wanted) -> Product:

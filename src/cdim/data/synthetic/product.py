@@ -2,7 +2,8 @@
 
 A kind of product is a class whose `_build` makes its items with random numbers, y upwards, in
 units of its own; `draw` then moves them to the canvas, y downwards. The photo and the sketches
-are made from the same items, which is why a sketch belongs to exactly one photo.
+are made from the same items, which is why a sketch belongs to exactly one photo. A new kind
+needs its class and its place in `shoe`, `chair` or `bag`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ import numpy as np
 from numpy.random import Generator
 
 from cdim.data.synthetic.colours import NAMES, Colour
-from cdim.data.synthetic.shapes import Points, band, curve, ellipse, rounded, softened
+from cdim.data.synthetic.shapes import Points, band, curve, cut, ellipse, rounded, softened
 
 CANVAS = 256
 ESSENTIAL, USUAL, FINE, UNDRAWN = 0, 1, 2, 3
 """How soon a person leaves something out: never, in a rough sketch, in a quick one, always."""
-
 Look = dict[str, Any]
 
 
@@ -121,6 +121,12 @@ class Product(ABC):
     def seam(self, points: Any, colour: Colour, **look: Any) -> None:
         """A smooth line."""
         self.line(curve(self.seen(points)), colour, **look)
+
+    def patch(
+        self, outline: Points, start: Any, end: Any, colour: Colour, bulge: float = 0, **look: Any
+    ) -> None:
+        """The part of an outline to the left of a line, as in `cut`."""
+        self.part(cut(outline, start, end, bulge), colour, **look)
 
     def panel(self, corners: Any, radius: float, colour: Colour, **look: Any) -> Points:
         """A polygon with softened corners."""

@@ -118,19 +118,14 @@ def cut(outline: Points, start: Any, end: Any, bulge: float = 0.0) -> Points:
     a, b = np.asarray(start, dtype=np.float64), np.asarray(end, dtype=np.float64)
     along = b - a
     side = (outline - a) @ np.array([-along[1], along[0]])
-    kept: list[Points] = []
-    ends: list[int] = []
-    for i in range(len(outline)):
-        j = (i + 1) % len(outline)
-        if side[i] >= 0:
-            kept.append(outline[i])
-        if (side[i] >= 0) != (side[j] >= 0):
-            ends.append(len(kept))
-            kept.append(outline[i] + side[i] / (side[i] - side[j]) * (outline[j] - outline[i]))
-    made = np.array(kept)
-    if len(ends) != 2 or not bulge:
+    left, ahead = side >= 0, np.roll(outline, -1, axis=0) - outline
+    crossed = left != np.roll(left, -1)
+    share = np.divide(side, side - np.roll(side, -1), out=np.zeros_like(side), where=crossed)
+    kept = np.stack([left, crossed], axis=1).ravel()
+    made: Points = np.stack([outline, outline + share[:, None] * ahead], 1).reshape(-1, 2)[kept]
+    if crossed.sum() != 2 or not bulge:
         return made
-    leave = ends[0] if side[0] >= 0 else ends[1]  # where the walk leaves the kept side
+    leave = np.cumsum(kept)[1::2][crossed][0 if left[0] else 1] - 1  # the kept side's last point
     turned = np.roll(made, -(leave + 1) % len(made), axis=0)
     back, out = turned[0], turned[-1]
     chord = back - out

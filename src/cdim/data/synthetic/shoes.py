@@ -5,15 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from cdim.data.synthetic.colours import (
-    BLACK,
-    CLOTH,
-    LEATHER,
-    METAL,
-    WHITE,
-    Colour,
-    shade,
-)
+from cdim.data.synthetic.colours import BLACK, CLOTH, LEATHER, METAL, WHITE, Colour, shade
 from cdim.data.synthetic.product import FINE, USUAL, Look, Product
 from cdim.data.synthetic.shapes import Points, arch, curve, cut, shifted
 
@@ -55,14 +47,13 @@ class Sneaker(Product):
     def _panels(self, upper: Points, trim: Colour, s0: float, box: float) -> None:
         kind = self.number(0, 3)
         if kind == 0:  # round rubber toe
-            cap = cut(upper, (self.size(28, 44), 0), (self.size(30, 44), 90), 0.25)
-            self.part(cap, trim, puff=0.7, gloss=0.3, grain=0.1, lift=0.2)
+            look = {"puff": 0.7, "gloss": 0.3, "grain": 0.1, "lift": 0.2}
+            self.patch(upper, (self.size(28, 44), 0), (self.size(30, 44), 90), trim, 0.25, **look)
         elif kind == 1:  # mudguard along the front
-            x = self.size(70, 105)
-            guard = cut(upper, (x, s0), (0, s0 + box * self.size(0.7, 1.05)), -0.12)
-            self.part(guard, trim, lift=0.2, grain=0.2)
+            x, up = self.size(70, 105), s0 + box * self.size(0.7, 1.05)
+            self.patch(upper, (x, s0), (0, up), trim, -0.12, lift=0.2, grain=0.2)
         else:  # creases
-            for x in range(30, 30 + 12 * self.number(1, 4), 12):
+            for x in np.arange(self.number(1, 4)) * 12.0 + 30:
                 crease = [(x, s0 + box + 6), (x + 5, s0 + box - 8)]
                 self.line(crease, shade(self.main, 0.5), detail=FINE)
         if self.chance(0.7):
@@ -187,8 +178,8 @@ class Boot(_Heeled):
         self.blob(inner, shade(main, 0.45), (0, 2), puff=0.1)
         upper = self.blob(around, main, corners, puff=0.9, gloss=self.size(0.2, 0.6), grain=0.3)
         if self.chance(0.4):
-            cap = cut(upper, (self.size(36, 50), 0), (self.size(34, 46), 90), 0.15)
-            self.part(cap, shade(main, 0.8), puff=0.8, gloss=0.5, lift=0.15)
+            ends = (self.size(36, 50), 0), (self.size(34, 46), 90)
+            self.patch(upper, *ends, shade(main, 0.8), 0.15, puff=0.8, gloss=0.5, lift=0.15)
         for _ in range(2):
             x, y = bend + self.sizes((2, 22), (2, 22)) * np.array([1, -1])
             self.seam([(x, y), (x + 16, y - 4), (x + 30, y + 4)], shade(main, 0.6), detail=FINE)
@@ -205,9 +196,8 @@ class Boot(_Heeled):
         elif kind == 2:
             self._straps(x0, x1, tall, floor, bend)
         else:  # zip
-            zipper = curve(
-                [(x + 8, tall - 6), (x + 12, (tall + floor) / 2 + 10), (176, floor + 18)]
-            )
+            middle = (x + 12, (tall + floor) / 2 + 10)
+            zipper = curve([(x + 8, tall - 6), middle, (176, floor + 18)])
             self.line(zipper, (206, 200, 180), width=3.0)
             self.line(zipper, (70, 66, 60), width=1.2, dash=2, detail=FINE)
             left, top = zipper[0]
@@ -274,7 +264,7 @@ class Heel(_Heeled):
             look = {"puff": 0.9, "gloss": 0.6, "grain": 0.1}
             if kind == 2:  # open back
                 ends = (self.size(128, 150), 0), (self.size(118, 140), 200)
-                self.part(cut(shell, *ends, -0.1), main, **look)
+                self.patch(shell, *ends, main, -0.1, **look)
                 self.cord([(132, instep + low - 5), (176, back - 22), (214, back - 8)], 7, main)
             else:
                 self.part(shell, main, **look)
@@ -299,8 +289,9 @@ class Heel(_Heeled):
             self.plate(x - 12, y - 12, x + 12, y + 8, 3, METAL, puff=0.4, gloss=0.9)
             self.plate(x - 6, y - 7, x + 6, y + 3, 2, main, puff=0.3, lift=0)
         elif kind == 2:  # cap
-            cap = cut(shell, (self.size(22, 34), 0), (self.size(24, 34), 90), 0.1)
-            self.part(cap, BLACK if sum(main) > 250 else WHITE, puff=0.9, gloss=0.6, lift=0.1)
+            ends = (self.size(22, 34), 0), (self.size(24, 34), 90)
+            colour = BLACK if sum(main) > 250 else WHITE
+            self.patch(shell, *ends, colour, 0.1, puff=0.9, gloss=0.6, lift=0.1)
         elif kind == 3:  # studs
             for i in range(3):
                 stud = (x - 13 * i, y - 2 - 3.5 * i)
