@@ -29,7 +29,7 @@ def test_it_says_what_was_chosen_and_where_to_look(atlas):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--tap", "conv9"], "--tap 'conv9'.*did you mean 'conv"),
+        (["--tap", "conv9"], r"tap 'conv9'.*did you mean 'conv.*--tap"),
         (["--treatment", "l1"], "known are none, l2, root, centred, pairs"),
         (["--regularisation", "0"], "lambda is above 0"),
         (["--budget", "0"], "--budget"),

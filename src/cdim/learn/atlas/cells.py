@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cdim.errors import RecipeError, nearest
 from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.fusion import GRIDS, build_pool
-from cdim.learn.networks.taps import Tap
+from cdim.learn.networks.taps import Tap, check_tap
 
 POOLS = ("average", "gem", "max", "grid2", "grid3", "grid4", "grid8", "flatten")
 """From one value a channel to the whole map."""
@@ -45,14 +44,7 @@ def cells_of(backbone: Backbone, taps: Sequence[str] = ()) -> tuple[Cell, ...]:
         RecipeError: a tap that the network does not have.
     """
     for tap in taps:
-        if tap not in backbone.taps:
-            raise RecipeError(
-                f"the tap {tap!r}",
-                "a tap is a module that runs once an image and gives a map, such as "
-                f"{', '.join(backbone.blocks[-2:])}",
-                nearest(tap, backbone.taps),
-                argument="taps",
-            )
+        check_tap(tap, backbone.taps)
     wanted = set(taps or backbone.blocks) - {backbone.final}
     ordered = [tap for tap in backbone.taps if tap in wanted] + [backbone.final]
     return tuple(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cdim.errors import RecipeError, nearest
 from cdim.learn.networks.attention import Attention
-from cdim.learn.networks.taps import Tap
+from cdim.learn.networks.taps import Tap, check_tap
 from cdim.learn.recipes.parts import Pool
 
 
@@ -95,12 +95,7 @@ class Fusion(nn.Module):
     ) -> None:
         super().__init__()
         for name in taps:
-            if name not in layout:
-                raise RecipeError(
-                    f"fusion tap {name!r}",
-                    f"the backbone's taps are {', '.join(layout)}",
-                    nearest(name, layout),
-                )
+            check_tap(name, layout)
         if project and not taps:
             raise RecipeError(
                 f"fusion.project = {project} without taps",

@@ -8,7 +8,7 @@ the positions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import log
@@ -52,6 +52,22 @@ class Tap:
         return ordered.reshape(ordered.shape[0], self.channels, *self.size)
 
 
+def check_tap(name: str, taps: Mapping[str, Tap]) -> None:
+    """Refuses a tap that a network does not have.
+
+    Raises:
+        RecipeError: names the nearest.
+    """
+    if name not in taps:
+        raise RecipeError(
+            f"fusion tap {name!r}",
+            "a tap is a module, by dotted name, that runs once an image and gives one map or "
+            f"vector, such as {', '.join(list(taps)[-4:-1])}",
+            nearest(name, taps),
+            argument="taps",
+        )
+
+
 class TappedNetwork(nn.Module):
     """A network whose `forward` gives its own output and the wanted taps.
 
@@ -78,16 +94,8 @@ class TappedNetwork(nn.Module):
         Raises:
             RecipeError: a tap that is no module, or gives no map.
         """
-        modules = dict(self.model.named_modules())
         for tap in taps:
-            if tap not in self.layouts:
-                near = "name the block around it" if tap in modules else nearest(tap, self.layouts)
-                raise RecipeError(
-                    f"fusion tap {tap!r}",
-                    "a tap is a module, by dotted name, that runs once an image and gives one map "
-                    f"or vector, such as {', '.join(list(self.layouts)[-4:-1])}",
-                    near,
-                )
+            check_tap(tap, self.layouts)
         wanted = [tap for tap in (*self.taps, *taps) if tap != FINAL]
         self.taps = tuple(dict.fromkeys(wanted))
 
