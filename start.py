@@ -28,7 +28,7 @@ COMMANDS = {
 
 
 class SetupError(Exception):
-    """Setting up cannot go on; the message is the line to print."""
+    """Setting up failed; the message is the line to print."""
 
 
 def check_python():
@@ -108,7 +108,7 @@ def main(arguments):
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; run the same command again to go on", file=sys.stderr)
+        print("stopped; run the same command again to continue", file=sys.stderr)
         return 130
 
 

@@ -102,7 +102,7 @@ def test_the_card_says_what_the_bundle_is(tmp_path: Path) -> None:
         "3 channels; stretched to 256 x 256 pixels, the middle 225 x 225 taken",
         "mean 1.0, 2.0, 3.0 subtracted, divided by 4.0, 5.0, 6.0",
         "photo images become edge maps",
-        "the graph is told which",
+        "the domain is an input of the graph",
         "| seed | 7 |",
         FULL.fingerprint,
         "- quickdraw: CC BY 4.0",

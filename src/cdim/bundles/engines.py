@@ -25,7 +25,7 @@ def start(bundle: Bundle, engine: str) -> tuple[str, Run]:
 
     Raises:
         UsageError: an unknown engine.
-        MissingExtra: OpenVINO was asked for and is not installed.
+        MissingExtra: OpenVINO is chosen and not installed.
         ModelError: a graph that cannot be loaded.
     """
     if engine not in ENGINES:

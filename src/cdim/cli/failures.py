@@ -16,7 +16,7 @@ import click
 from cdim.errors import CdimError
 
 STOPPED = "stopped"
-RESUMABLE = "stopped; to go on where it was, run the same command with --resume"
+RESUMABLE = "stopped; to continue, run the same command with --resume"
 
 
 class Verb(click.Command):

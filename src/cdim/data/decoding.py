@@ -18,7 +18,7 @@ def decoded(read: Callable[[Job], Result], jobs: Iterable[Job], ahead: int) -> I
     Args:
         read: runs in several threads at a time.
         jobs: taken one by one, from the caller's thread.
-        ahead: jobs that are begun before the caller has asked for them, at most; bounds the memory.
+        ahead: most jobs that start before the caller needs them; bounds the memory.
 
     Raises:
         What `read` raises, at that job's turn; jobs not begun by then never are.

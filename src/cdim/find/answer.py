@@ -32,7 +32,7 @@ class VectorSearch:
         without: ids that are no hits: the items that were searched with.
         expand: how many of the nearest the query is averaged with before it searches again.
         rerank: whether the nearest are re-ranked by k-reciprocal encoding.
-        false_match_rate: how often a hit may be wrong where what was asked for is absent; hits
+        false_match_rate: the fraction of searches for an absent object that may return a hit; hits
             that are less sure are left out. None for all hits.
         domains: the domains of the query's images.
     """

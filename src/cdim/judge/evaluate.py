@@ -236,7 +236,7 @@ def _rows(matrix: NDArray[Any]) -> Distances:
 def _triplet_hits(
     matrix: ArrayLike | None, query: Manifest, gallery: Manifest, triplets: Triplets | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Agreed-with and asked triplets (q,) of each query."""
+    """Triplets (q,) of each query: those that the distances agree with, and all."""
     if triplets is None:
         none = np.zeros(len(query), dtype=np.int64)
         return none, none

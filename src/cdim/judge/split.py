@@ -22,7 +22,7 @@ from cdim.judge.options import PLAIN, EvalOptions
 from cdim.judge.report import Report
 
 Progress = Callable[[str, int, int], None]
-"""Is told what is embedded, how many images are done, and of how many."""
+"""Called with what is embedded, how many images are done, and of how many."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 _WIDTH = 512  # about so many vectors' distances to all earlier ones are in memory at a time
 _GROUP = 32  # distances that share one minimum while the nearest are looked for
-_SPARE = 5  # neighbours beyond the k asked for
+_SPARE = 5  # neighbours beyond k
 _PAIRS = 1 << 17  # numbers of single pairs in memory at a time: what a processor's cache holds
 _NAME = (1 << 31) - 1  # the bits of a key that hold the name
 _FAR = int(np.float32(np.inf).view(np.int32)) << 32 | _NAME  # the key of no vector

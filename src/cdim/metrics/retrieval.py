@@ -20,7 +20,7 @@ from cdim.metrics.ranking import correct_ranks
 Distances = Callable[[slice], NDArray[np.float32]]
 """Distances (r, g) of the r queries of a slice to the whole gallery."""
 
-_COMPUTED = 1 << 24  # distances asked for at a time: a large matrix product is a fast one
+_COMPUTED = 1 << 24  # distances computed at a time: a large matrix product is a fast one
 _RANKED = 1 << 21  # distances ranked at a time: what is made of them stays near the processor
 
 

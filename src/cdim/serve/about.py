@@ -22,7 +22,7 @@ router = APIRouter()
 VALUES = 100
 """Most values of a field that are told."""
 SAMPLE = 200
-"""Items looked at to learn what the fields of too many values hold."""
+"""Sampled items that show the kind of fields with too many values."""
 
 
 @router.get("/v1/gallery", response_model=GalleryAnswer, tags=["gallery"], summary="What it is")

@@ -16,7 +16,7 @@ from cdim.serve.access import Access
 from cdim.serve.app import PUBLIC, build
 
 PATIENCE = 30
-"""Seconds that running requests have to finish in once the server is told to stop."""
+"""Seconds that running requests have to finish once the server stops."""
 
 
 def serve(

@@ -78,7 +78,7 @@ def _answers(split: str, counts: Counts) -> Iterator[Problem]:
             "triplets-repeat",
             f"{plural(counts.repeats, 'triplet')} {of_all} "
             f"{'repeats' if counts.repeats == 1 else 'repeat'} an earlier one.",
-            "Several people were asked the same; counts of triplets include repeats or not.",
+            "Several people answered the same question; counts of triplets include repeats or not.",
             "Say which you count. Triplets.agreed() gives each question once.",
             count=counts.repeats,
         )

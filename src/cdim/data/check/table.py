@@ -237,7 +237,7 @@ def _matches(part: Manifest, place: str) -> Iterator[Problem]:
             "info",
             "gallery-without-query",
             f"{plural(len(unasked), 'gallery image')} of {place} "
-            f"{'is' if len(unasked) == 1 else 'are'} of an instance that no query asks for.",
+            f"{'is' if len(unasked) == 1 else 'are'} of an instance without a query.",
             "They are distractors: they make the search harder, which may be wanted.",
             "Nothing, if they are meant to be there.",
             names(gallery, unasked),

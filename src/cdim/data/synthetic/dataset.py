@@ -1,6 +1,6 @@
 """A made-up dataset: products as shaded photos, and sketches of them by an unsteady hand.
 
-Every image has a locator and is made when it is asked for, always the same:
+Every image has a locator and is drawn when it is read, always the same:
 
     synthetic:<category>/<seed>/<index>/photo
     synthetic:<category>/<seed>/<index>/sketch/<level>/<k>

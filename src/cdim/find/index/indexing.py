@@ -36,7 +36,7 @@ BY_ITSELF = (
 
 GRAPH = "search graph (Ctrl-C waits for it)"
 Progress = Callable[[str, int, int], None]
-"""Is told what is done, and how many of how many."""
+"""Called with what is done, and how many of how many."""
 
 
 @dataclass

@@ -74,7 +74,7 @@ def survey(
     Args:
         model: a run's folder, or a recipe whose weights are used as they are.
         datasets: as for `cdim train`; their train splits are divided into folds, and nothing else
-            of them is looked at.
+            of them is read.
         folder: where `atlas.json`, `atlas.html`, `atlas.svg` and `recipe.toml` go; new or empty.
         options: the rest.
         data: where datasets are; None reads CDIM_DATA.

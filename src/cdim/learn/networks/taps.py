@@ -108,7 +108,7 @@ class TappedNetwork(nn.Module):
             kept[name] = self.layouts[name].as_map(output.clone())
 
         # Hooks live for one call only: a deep copy of the network, such as the average of its
-        # weights, would go on feeding the original's.
+        # weights, would still feed the original's.
         hooks = [
             self.model.get_submodule(tap).register_forward_hook(partial(keep, tap))
             for tap in self.taps

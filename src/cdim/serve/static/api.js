@@ -60,7 +60,7 @@ export async function send(path, options) {
   return response.status === 204 ? null : response.json();
 }
 
-// Pictures come by fetch, not by <img src>: only so can they be asked for with the token.
+// Pictures come by fetch, not by <img src>: only so can the request carry the token.
 const thumbnails = new Map();
 const MOST = 600;
 

@@ -1,4 +1,4 @@
-// The page: what is asked goes to the server stroke by stroke, what it answers is shown.
+// The page: sends the query to the server stroke by stroke and shows the answers.
 
 import { get, send, setToken, takeToken } from "./api.js";
 import { Adding } from "./adding.js";
