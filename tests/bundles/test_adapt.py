@@ -132,9 +132,8 @@ def test_few_pairs_only_and_the_same_draw_twice(tmp_path):
     assert 0 < max(row.queries for row in first.bundle.metrics) <= 10
 
 
-def test_a_bundle_that_knew_the_pairs_says_so(tmp_path):
-    once = adapt("default", [PAIRS], tmp_path / "once")
-    twice = adapt(once.bundle, [PAIRS], tmp_path / "twice", dim=32)
+def test_a_bundle_that_knew_the_pairs_says_so(adapted, tmp_path):
+    twice = adapt(adapted[0].bundle, [PAIRS], tmp_path / "twice", dim=32)
     assert twice.seen == (PAIRS,)
     assert twice.bundle.calibration is None
     assert "had been trained on these images" in twice.bundle.metrics[0].note
