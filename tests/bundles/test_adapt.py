@@ -50,7 +50,7 @@ def test_the_new_bundle_is_whole_and_says_what_it_is(adapted):
     # A model that has seen none of the pairs can be calibrated on them.
     assert done.seen == ()
     assert made.calibration is not None
-    vectors = cdim.load(folder).encode_query(np.full((50, 50), 255, dtype=np.uint8))
+    vectors = cdim.load(folder).encode_query(np.full((50, 50), 255, dtype=np.uint8)).vectors
     assert vectors.shape == (1, 64)
     assert np.linalg.norm(vectors) == pytest.approx(1, abs=1e-5)
 

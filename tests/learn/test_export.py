@@ -167,7 +167,7 @@ def test_in_eight_bits_embeddings_keep_their_length(runs, tmp_path, monkeypatch)
     folds, head = [runs / "fold-0"], Head("csls", 1.0)
     made = export(runs / "all", tmp_path / "b", folds=folds, dim=16, head=head, precision="int8")
     photos = [images.read(f"synthetic:shoe/0/{k}/photo") for k in range(4)]
-    lengths = np.linalg.norm(Encoder(made).encode(photos, "photo"), axis=1)
+    lengths = np.linalg.norm(Encoder(made).encode(photos, "photo").vectors, axis=1)
     assert lengths == pytest.approx(np.ones(4), abs=1e-5)
 
 
@@ -179,7 +179,7 @@ def test_eight_bits_are_accepted_where_they_cost_little(plain, runs, tmp_path, m
     assert made.model.stat().st_size < 0.5 * plain.model.stat().st_size
     assert [m.note for m in made.metrics if m.metric == "acc@1"] == ["", "as trained, fp32"]
     photo = images.read("synthetic:shoe/0/1/photo")
-    one, other = (Encoder(m).encode(photo, "photo")[0] for m in (made, plain))
+    one, other = (Encoder(m).encode(photo, "photo").vectors[0] for m in (made, plain))
     assert 0.95 < one @ other / 2 < 0.999999
 
 
@@ -208,7 +208,7 @@ def test_weights_in_16_bits_halve_the_file_and_change_no_vector(headed, runs, tm
     assert half.fingerprint != whole.fingerprint
     assert half.model.stat().st_size < 0.6 * whole.model.stat().st_size
     photos = [images.read(f"synthetic:shoe/0/{k}/photo") for k in range(4)]
-    ours, theirs = (Encoder(made).encode(photos, "photo") for made in (half, whole))
+    ours, theirs = (Encoder(made).encode(photos, "photo").vectors for made in (half, whole))
     assert (ours * theirs).sum(1).min() > 0.9999
     assert not np.array_equal(ours, theirs)
 
