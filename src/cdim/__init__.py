@@ -30,7 +30,16 @@ from cdim.errors import (
 from cdim.version import __version__
 
 if TYPE_CHECKING:
-    from cdim.api import load
+    from cdim.api import (
+        adapt,
+        compare,
+        evaluate,
+        export,
+        list_datasets,
+        list_models,
+        load,
+        train,
+    )
     from cdim.bundles.encoder import Encoder
     from cdim.data.manifest import Manifest
     from cdim.data.sets.catalogue import open_dataset
@@ -44,8 +53,11 @@ _ROOMS = {
     "Like": "cdim.find.items",
     "Manifest": "cdim.data.manifest",
     "Report": "cdim.judge.report",
-    "load": "cdim.api",
     "open_dataset": "cdim.data.sets.catalogue",
+    **dict.fromkeys(
+        ("adapt", "compare", "evaluate", "export", "list_datasets", "list_models", "load", "train"),
+        "cdim.api",
+    ),
 }
 """Where the names are that take time to import."""
 
@@ -65,8 +77,15 @@ __all__ = [
     "TrainingError",
     "UsageError",
     "__version__",
+    "adapt",
+    "compare",
+    "evaluate",
+    "export",
+    "list_datasets",
+    "list_models",
     "load",
     "open_dataset",
+    "train",
 ]
 
 

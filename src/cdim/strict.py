@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from types import UnionType
+from pathlib import Path
+from types import SimpleNamespace, UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cdim.errors import CdimError, UsageError, nearest
@@ -134,7 +136,8 @@ def checked(function: F) -> F:
 
     @functools.cache
     def hints() -> dict[str, Any]:
-        return get_type_hints(function)
+        given = {k: v for k, v in function.__annotations__.items() if k != "return"}
+        return get_type_hints(SimpleNamespace(__annotations__=given), function.__globals__)
 
     @functools.wraps(function)
     def call(*args: Any, **named: Any) -> Any:
@@ -169,7 +172,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is Any:
         return True
     if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in arguments)
+        named = Path not in arguments or not isinstance(value, str | Path) or _can_be_path(value)
+        return named and any(_fits(value, one) for one in arguments)
     if origin is Literal:
         return any(type(value) is type(one) and value == one for one in arguments)
     if hint in (int, float):
@@ -181,6 +185,15 @@ def _fits(value: Any, hint: Any) -> bool:
     return not isinstance(value, str | bytes) and all(_fits(one, arguments[0]) for one in value)
 
 
+def _can_be_path(value: str | Path) -> bool:
+    """Whether some file may have this name: systems raise errors of their own where none can."""
+    try:
+        longest = max(map(len, os.fsencode(value).split(b"/")))
+    except UnicodeEncodeError:
+        return False
+    return longest < 256 and "\0" not in str(value)
+
+
 def _words(hint: Any) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
@@ -189,4 +202,6 @@ def _words(hint: Any) -> str:
         return ", ".join(map(repr, arguments))
     if origin in (Sequence, tuple, list):
         return f"a list, each {_words(arguments[0])}"
+    if hint is Path:
+        return "a path"
     return _WORDS.get(hint, getattr(origin or hint, "__name__", str(hint)))

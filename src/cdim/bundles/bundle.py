@@ -72,7 +72,7 @@ class Measured:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """What bundle.json says.
 
@@ -126,6 +126,10 @@ class Bundle:
     seed: int | None = None
     fingerprint: str = ""
     folder: Path = field(default_factory=Path, compare=False)
+
+    def __repr__(self) -> str:
+        way = f"{self.query} to {self.gallery}, {self.dim} dimensions, {self.precision}"
+        return f"<Bundle {self.name!r}: {way}>"
 
     @property
     def model(self) -> Path:

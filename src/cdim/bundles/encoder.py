@@ -19,7 +19,7 @@ from cdim.bundles.queries import QueryImage, listed, read_query
 from cdim.data import images
 from cdim.data.decoding import decoded
 from cdim.data.manifest import Manifest, Source
-from cdim.errors import UsageError
+from cdim.strict import checked
 
 BATCH = 32
 AHEAD = 3 * BATCH  # images that are decoded while a batch is in the network
@@ -46,6 +46,7 @@ class Encoder:
         UsageError: an unknown engine.
     """
 
+    @checked
     def __init__(self, bundle: str | Path | Bundle, engine: str = "auto") -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         check_whole(self.bundle)
@@ -60,6 +61,7 @@ class Encoder:
         domains = ", ".join(self.bundle.domains)
         return f"<Encoder {self.bundle.name!r}: {domains} to {self.bundle.dim} dimensions>"
 
+    @checked
     def encode(
         self,
         source: Any,
@@ -89,10 +91,6 @@ class Encoder:
             ModelError: a domain the model does not know.
             UsageError: no image, or something that is none.
         """
-        if output not in ("embedding", "features"):
-            raise UsageError(
-                f"output {output!r}", "it is embedding or features", "choose one of them"
-            )
         if domain is not None:
             self.bundle.taken_as(domain)
         if progress is True:

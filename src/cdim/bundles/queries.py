@@ -89,16 +89,23 @@ def read_query(
     """
     if isinstance(source, QueryImage):
         source, domain = source.pixels, source.domain
-    drawing = _drawing(source)
-    if drawing is not None:
-        domain = DRAWING if domain is None else domain
-        pixels = strokes.draw(drawing)
-    else:
-        with ExitStack() as closing:
-            pixels = pixels_of(source, opened or images.Files(closing))
-        domain = _guess(pixels, bundle) if domain is None else domain
+    with ExitStack() as closing:
+        pixels, drawn = read_pixels(source, opened or images.Files(closing))
+    if domain is None:
+        domain = DRAWING if drawn else _guess(pixels, bundle)
     bundle.taken_as(domain)
     return QueryImage(pixels, domain)
+
+
+def read_pixels(source: Any, opened: images.Files) -> tuple[NDArray[np.uint8], bool]:
+    """The pixels of what `read_query` takes, and whether it is a drawing of strokes.
+
+    Raises:
+        ImageError: it cannot be read.
+        UsageError: it is no image.
+    """
+    drawing = _drawing(source)
+    return (pixels_of(source, opened), False) if drawing is None else (strokes.draw(drawing), True)
 
 
 def is_drawing(pixels: NDArray[np.uint8]) -> bool:

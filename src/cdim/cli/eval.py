@@ -16,7 +16,7 @@ from cdim.errors import UsageError
 from cdim.judge.options import EvalOptions
 
 if TYPE_CHECKING:
-    from cdim.metrics.significance import Paired
+    pass
 
 
 @click.command("eval", cls=Verb)
@@ -80,18 +80,10 @@ def evaluate(
         found = paired(report, other)
         tests = {name: asdict(test) for name, test in found.items()}
         printed["compare"] = {"run": str(compare), "metrics": tests}
-        lines += [f"minus {compare}, on the same queries:", *paired_lines(found)]
+        lines += [f"minus {compare}, on the same queries:", str(found)]
     click.echo(json.dumps(printed, indent=2) if as_json else "\n".join(lines))
     if html is not None:
         from cdim.judge.page import write_page
 
         write_page(report, test.query, test.gallery, html)
         click.echo(f"ranked lists: {html}", err=as_json)
-
-
-def paired_lines(tests: dict[str, Paired]) -> list[str]:
-    """Paired tests as lines of text: the difference, its 95 % interval, p."""
-    return [
-        f"{name:<18}{t.difference:>+8.3f}  [{t.low:+.3f}, {t.high:+.3f}]  p = {t.p:.3g}"
-        for name, t in tests.items()
-    ]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cdim.cli import options
-from cdim.cli.eval import paired_lines
 from cdim.cli.failures import VerbGroup
 from cdim.errors import UsageError
 
@@ -144,11 +143,11 @@ def paired(
         judged.append((ours, theirs))
         one = ours[0]
         click.echo(f"{opened.name}, {one.queries} queries, split {split}, {one.conditions}")
-        click.echo("\n".join(paired_lines(compare(ours, theirs))))
+        click.echo(compare(ours, theirs))
     if len(judged) > 1:
         total = sum(ours[0].queries for ours, _ in judged)
         click.echo(f"all {total} queries together")
-        click.echo("\n".join(paired_lines(compare_sets(judged))))
+        click.echo(compare_sets(judged))
 
 
 def _command(

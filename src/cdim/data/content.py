@@ -103,6 +103,8 @@ def pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
         locator: Source = os.fspath(source)
         return opened.read(locator, Path())
     if hasattr(source, "getexif"):  # a PIL image, without importing PIL to ask
+        if not source.width * source.height:
+            raise UsageError("a PIL image without pixels", "an image has some", "give another")
         try:
             return images.plain(source)
         except ValueError as error:

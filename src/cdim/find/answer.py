@@ -76,7 +76,10 @@ def pooled(
     Raises:
         UsageError: other weights.
     """
-    shares = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
+    try:
+        shares = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
+    except OverflowError:
+        shares = np.full(len(vectors), np.inf)
     right = shares.shape == (len(vectors),) and np.isfinite(shares).all() and (shares >= 0).all()
     if not right or not shares.any():
         raise UsageError(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import uuid
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from cdim.find import answer, filters
 from cdim.find.items import Item, Like, SearchResult, Value, Where
 from cdim.find.stores.store import MAX_FIELDS, Store, Stored
 from cdim.strict import checked
+
+if TYPE_CHECKING:
+    from cdim.find.index.indexing import Summary
 
 CHUNK = 64  # images in memory at a time
 MOST_VALUES = 300
@@ -132,6 +136,48 @@ class Gallery:
             return self._encoder
 
     @checked
+    def index(
+        self,
+        source: str | Path,
+        *,
+        metadata: str | Path | None = None,
+        domain: str | None = None,
+        prefix: str = "",
+        data: str | Path | None = None,
+        keep: bool = False,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Summary:
+        """Brings the gallery in step with a folder or a dataset, as `cdim index` does.
+
+        New and changed images are embedded, and items whose file is gone are removed.
+
+        Args:
+            source: a folder of images, or a dataset as `cdim.open_dataset` takes it; its gallery
+                images are indexed, or all where none has a role.
+            metadata: a CSV file with more of each image.
+            domain: what all images are; None for what a dataset says, or what the model's
+                galleries hold.
+            prefix: put before every id, with a slash between them.
+            data: the folder of the known datasets; None asks the environment (CDIM_DATA).
+            keep: keep items whose file is gone.
+            progress: is told of images, and of the search graph of a large gallery.
+
+        Returns:
+            What was done, and which images could not be read.
+
+        Raises:
+            DataError: no such source, no images in it, or no table of metadata.
+            GalleryError: an id belongs to another source.
+            ModelError: images of a domain that the model does not know.
+        """
+        from cdim.find.index import indexing
+        from cdim.find.index.sources import Source
+
+        table, root = (None if path is None else Path(path) for path in (metadata, data))
+        listing = Source(str(source), table, domain, prefix, root).listed(self.bundle)
+        return indexing.index(self, listing, keep=keep, progress=progress)
+
+    @checked
     def add(
         self,
         images: Any,
@@ -159,7 +205,7 @@ class Gallery:
         """
         given = listed(images)
         names = [name for name, _ in given] if ids is None else list(ids)
-        if ids is None and not (isinstance(images, str | Path) and Path(images).is_dir()):
+        if ids is None and not (isinstance(images, str | Path) and os.path.isdir(images)):
             names = [Path(n).name if isinstance(i, str | Path) else "" for n, i in given]
         tables = [filters.check_metadata(m) for m in metadata or [{}] * len(given)]
         known = [name for name in names if name or ids is not None]

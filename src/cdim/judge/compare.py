@@ -12,7 +12,17 @@ from cdim.judge.report import Report
 from cdim.metrics.significance import Paired, paired_test
 
 
-def compare(a: Report | Sequence[Report], b: Report | Sequence[Report]) -> dict[str, Paired]:
+class Comparison(dict[str, Paired]):
+    """Paired tests by metric. Printed, each is a line: the difference, its 95 % interval, p."""
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{name:<18}{t.difference:>+8.3f}  [{t.low:+.3f}, {t.high:+.3f}]  p = {t.p:.3g}"
+            for name, t in self.items()
+        )
+
+
+def compare(a: Report | Sequence[Report], b: Report | Sequence[Report]) -> Comparison:
     """Paired tests of model a against model b on the same queries.
 
     Args:
@@ -31,15 +41,15 @@ def compare(a: Report | Sequence[Report], b: Report | Sequence[Report]) -> dict[
         raise UsageError("no reports", "each side has at least one", "evaluate both models")
     check_same_queries([*left, *right])
     names = [k for k in left[0].metrics if k in right[0].metrics and k != "median_rank"]
-    return {
-        name: paired_test([r.per_query(name) for r in left], [r.per_query(name) for r in right])
+    return Comparison(
+        (name, paired_test([r.per_query(name) for r in left], [r.per_query(name) for r in right]))
         for name in names
-    }
+    )
 
 
 def compare_sets(
     sets: Sequence[tuple[Sequence[Report], Sequence[Report]]],
-) -> dict[str, Paired]:
+) -> Comparison:
     """Paired tests over several datasets at once; every query weighs alike.
 
     Args:
@@ -60,7 +70,7 @@ def compare_sets(
         parts = [np.mean([r.per_query(name) for r in pair[side]], axis=0) for pair in sets]
         return np.concatenate(parts)
 
-    return {name: paired_test(joined(0, name), joined(1, name)) for name in names}
+    return Comparison((name, paired_test(joined(0, name), joined(1, name))) for name in names)
 
 
 def check_same_queries(reports: Sequence[Report]) -> None:

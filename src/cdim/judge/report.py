@@ -29,7 +29,7 @@ _ARRAYS = (
 _NAMED = 5  # left-out queries that the table names; the JSON names all
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """The results of one model on one test set.
 
@@ -87,6 +87,13 @@ class Report:
     triplet_counts: NDArray[np.int64]
     correct_ranks: NDArray[np.int64]
     correct_counts: NDArray[np.int64]
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def __repr__(self) -> str:
+        name, first = next(iter(self.metrics.items()))
+        return f"<Report on {self.dataset}: {name} {first.value:.4g} of {self.queries} queries>"
 
     @property
     def queries(self) -> int:

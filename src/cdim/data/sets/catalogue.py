@@ -14,6 +14,7 @@ from cdim.data.sets import chairv2, folder, market1501, msmt17, qmul, quickdraw
 from cdim.data.tree import Tree
 from cdim.data.triplets import Triplets
 from cdim.errors import DataError, nearest
+from cdim.strict import checked
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,8 @@ KNOWN: dict[str, Card] = {
 }
 
 
-def open_dataset(name_or_path: str, data: Path | None = None) -> Dataset:
+@checked
+def open_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Dataset:
     """Opens a known dataset, a CSV file or a folder of images.
 
     Args:
@@ -222,6 +224,7 @@ def open_dataset(name_or_path: str, data: Path | None = None) -> Dataset:
     Raises:
         DataError: no such name or path, no data root, or files missing or wrong.
     """
+    name_or_path = str(name_or_path)
     if name_or_path == "synthetic" or name_or_path.startswith("synthetic:"):
         return _synthetic(name_or_path, *_numbers(name_or_path))
     if name_or_path in KNOWN:
@@ -247,7 +250,7 @@ def _numbers(name: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _root(name: str, data: Path | None) -> Path:
+def _root(name: str, data: str | Path | None) -> Path:
     given = data or os.environ.get("CDIM_DATA")
     if not given:
         raise DataError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cdim.bundles.embeddings import Embeddings, similarity
+from cdim.bundles.queries import listed, read_pixels
 from cdim.data import images
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
@@ -135,6 +139,29 @@ class Embedder(nn.Module):
             found[done : done + len(stack)] = self.embed_stack(stack)
             done += len(stack)
         return found
+
+    def encode(self, source: Any) -> Embeddings:
+        """Embeddings (n, dim) of images, as they are: a run knows no domains.
+
+        Args:
+            source: what `cdim.bundles.encoder.Encoder.encode` takes.
+
+        Raises:
+            DataError: a folder without images.
+            ImageError: an image cannot be read.
+            UsageError: no image, or something that is none.
+        """
+        given = listed(source)
+        found = np.empty((len(given), self.dim), dtype=np.float32)
+        with ExitStack() as closing:
+            opened = images.Files(closing)
+            for start in range(0, len(given), BATCH):
+                rows = slice(start, start + BATCH)
+                pixels = [read_pixels(one, opened)[0] for _, one in given[rows]]
+                found[rows] = self.embed_stack(np.stack([self.preprocess.load(p) for p in pixels]))
+        return Embeddings(found, tuple(name for name, _ in given))
+
+    similarity = staticmethod(similarity)
 
     def embed_stack(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings (n, dim) of images (n, *resize, channels) that are loaded already.
