@@ -115,8 +115,10 @@ class Anything:
     """What is of no use anywhere."""
 
 
+# Without slashes and dots: indexing the folder above, or the disk, is right but takes its time.
+TEXT = st.text(st.characters(blacklist_characters="/.", blacklist_categories=()), max_size=8)
 PLAIN = st.one_of(
-    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    *(st.none(), st.booleans(), st.integers(), st.floats(), TEXT),
     *(st.binary(max_size=8), st.complex_numbers()),
 )
 ODD = [
@@ -289,7 +291,7 @@ def calls(encoder, gallery):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(value=VALUES)
 def test_wrong_input_of_any_kind_is_an_error_of_cdim(world, value, monkeypatch):

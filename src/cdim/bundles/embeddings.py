@@ -74,5 +74,5 @@ def _unit(given: Any) -> NDArray[np.float32]:
             "embeddings are what `encode` gives, or an array (n, d) of finite numbers",
             "encode images first",
         )
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)

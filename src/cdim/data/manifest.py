@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cdim.data import foreign
 from cdim.disk import write_whole
 from cdim.errors import DataError, MissingExtra, nearest
+from cdim.strict import checked
 
 Source = str | NDArray[np.uint8]
 """Where an image is: a locator (see `cdim.data.images`), or pixels, uint8 (h, w) or (h, w, 3)."""
@@ -280,7 +281,8 @@ class Manifest:
         write_whole(target, text.getvalue().encode())
 
     @classmethod
-    def from_csv(cls, path: str | os.PathLike[str]) -> Manifest:
+    @checked
+    def from_csv(cls, path: str | Path) -> Manifest:
         """Reads a CSV with a header; OML's and wildlife-datasets' column names are understood.
 
         Raises:

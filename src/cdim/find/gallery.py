@@ -379,7 +379,7 @@ class Gallery:
             UsageError: one of them is not there.
         """
         found = self._stored(ids, vectors=True)
-        return np.array([f.vector for f in found], dtype=np.float32).reshape(len(ids), -1)
+        return np.array([f.vector for f in found], dtype=np.float32).reshape(-1, self.bundle.dim)
 
     @checked
     def count(self, where: Where | None = None) -> int:

@@ -20,6 +20,7 @@ from cdim.errors import DataError, UsageError
 from cdim.metrics.ranking import per_query
 from cdim.metrics.retrieval import CameraPairs
 from cdim.metrics.significance import LEVEL, RESAMPLES, Estimate
+from cdim.strict import checked
 
 _SAID = ("dataset", "protocol", "multi_query", "rerank", "gallery", "junk", "seed")
 _ARRAYS = (
@@ -87,13 +88,6 @@ class Report:
     triplet_counts: NDArray[np.int64]
     correct_ranks: NDArray[np.int64]
     correct_counts: NDArray[np.int64]
-
-    def __str__(self) -> str:
-        return self.table()
-
-    def __repr__(self) -> str:
-        name, first = next(iter(self.metrics.items()))
-        return f"<Report on {self.dataset}: {name} {first.value:.4g} of {self.queries} queries>"
 
     @property
     def queries(self) -> int:
@@ -190,7 +184,8 @@ class Report:
                 lines.append(f"{f'camera {camera}':<18}" + "".join(f"{cell:>8}" for cell in cells))
         return "\n".join(lines)
 
-    def save(self, stem: str | os.PathLike[str]) -> None:
+    @checked
+    def save(self, stem: str | Path) -> None:
         """Writes `<stem>.json` (the numbers) and `<stem>.npz` (what `compare` and pages need).
 
         Raises:
@@ -203,7 +198,8 @@ class Report:
             write_whole(Path(f"{os.fspath(stem)}{suffix}"), content)
 
     @classmethod
-    def load(cls, stem: str | os.PathLike[str]) -> Report:
+    @checked
+    def load(cls, stem: str | Path) -> Report:
         """Reads what `save` wrote.
 
         Raises:
