@@ -88,6 +88,15 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"did you mean {match[0]!r}?" if match else f"use one of: {', '.join(names)}"
 
 
+def first_line(error: Exception) -> str:
+    r"""What another library's error says, in one line.
+
+    >>> first_line(ValueError("too many values\nat line 3")), first_line(KeyError())
+    ('too many values', 'KeyError')
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
 def training_extra() -> Iterator[None]:
     """Turns a missing PyTorch, or a part of its family, into the line that installs it.

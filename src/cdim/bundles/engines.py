@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.bundles.bundle import Bundle
-from cdim.errors import MissingExtra, ModelError, UsageError, nearest
+from cdim.errors import MissingExtra, ModelError, UsageError, first_line, nearest
 
 ENGINES = ("auto", "onnxruntime", "openvino")
 
@@ -86,7 +86,7 @@ def _openvino(bundle: Bundle) -> Run:
 
 
 def _damaged(bundle: Bundle, error: Exception) -> ModelError:
-    said = (str(error).splitlines() or [type(error).__name__])[0]
+    said = first_line(error)
     return ModelError(
         f"cannot load {bundle.model} ({said})",
         "it is the graph that an export wrote",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cdim.bundles.heads import hubness
 from cdim.bundles.heads.projection import Projection
-from cdim.errors import ModelError, RecipeError
+from cdim.errors import ModelError, RecipeError, first_line
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.fusion import GRIDS, Fusion, rooted, unit
 
@@ -126,8 +126,7 @@ def write(graph: Graph, path: Path) -> None:
             )
     except (RuntimeError, ValueError, TypeError, torch.onnx.errors.OnnxExporterError) as error:
         raise ModelError(
-            f"cannot export {graph.embedder.recipe.model.backbone} "
-            f"({(str(error).splitlines() or ['no reason given'])[0]})",
+            f"cannot export {graph.embedder.recipe.model.backbone} ({first_line(error)})",
             "every operation of the network must exist in ONNX",
             "use another backbone, or a newer torch",
         ) from None

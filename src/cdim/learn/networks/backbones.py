@@ -87,7 +87,7 @@ def build_backbone(
         channels: of the input image.
         crop: (height, width) of the input in pixels.
         taps: what `forward` is to give besides the final feature (Sketch-a-Net gives all).
-        last_stride: 1 or 2; see `cdim.learn.recipes.recipe.ModelPart`.
+        last_stride: 1 or 2; see `cdim.learn.recipes.parts.ModelPart`.
 
     Raises:
         RecipeError: an unknown name or tap, or an input too small for the network.

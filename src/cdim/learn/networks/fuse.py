@@ -8,14 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cdim.errors import UsageError
+from cdim.errors import UsageError, first_line
 from cdim.learn.networks.fusion import Fusion
 from cdim.learn.networks.taps import (
     FINAL,
     MOST_PREFIX,
     Shape,
     TappedNetwork,
-    first_line,
     measure_taps,
     output_shapes,
 )

@@ -187,11 +187,6 @@ def output_shapes(
     return once, failure
 
 
-def first_line(error: Exception) -> str:
-    """An error in one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 def _tap(own: Shape, tall: Shape, wide: Shape, crop: tuple[int, int]) -> Tap | None:
     """What the axes of an output mean; None where it is neither map nor vector."""
     if len(own) < 2 or own[0] != 1 or not len(own) == len(tall) == len(wide):

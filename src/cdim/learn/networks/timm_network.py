@@ -13,11 +13,10 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from cdim.errors import RecipeError, nearest
+from cdim.errors import RecipeError, first_line, nearest
 from cdim.learn.networks.taps import (
     Shape,
     TappedNetwork,
-    first_line,
     measure_taps,
     output_shapes,
 )
@@ -45,7 +44,7 @@ class TimmNetwork(TappedNetwork):
         channels: of the input image.
         crop: (height, width) of the input in pixels.
         taps: dotted names of modules, such as "layer4.0".
-        last_stride: 1 or 2; see `cdim.learn.recipes.recipe.ModelPart`.
+        last_stride: 1 or 2; see `cdim.learn.recipes.parts.ModelPart`.
 
     Raises:
         RecipeError: an unknown name, a tap that is no module or gives no map, an input size or

