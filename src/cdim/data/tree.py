@@ -13,6 +13,25 @@ from cdim.data import files
 from cdim.errors import DataError
 
 
+def located(root: Path, candidates: Iterable[str], what: str) -> Path:
+    """The first candidate that exists below `root`.
+
+    Raises:
+        DataError: none exists.
+    """
+    names = list(candidates)
+    for name in names:
+        if (root / name).exists():
+            return root / name
+    raise DataError(
+        f"{what} is not in {root}",
+        f"one of {', '.join(names)} is needed there",
+        "see the list of datasets for where to get it, then name its folder by the environment "
+        "variable CDIM_DATA, or give it",
+        argument="data",
+    )
+
+
 @dataclass(frozen=True)
 class Tree:
     """Files of a folder or a zip, by their names below it.
@@ -61,17 +80,7 @@ class Tree:
         Raises:
             DataError: none exists.
         """
-        names = list(candidates)
-        for name in names:
-            if (root / name).exists():
-                return cls.open(root / name)
-        raise DataError(
-            f"{what} is not in {root}",
-            f"one of {', '.join(names)} is needed there",
-            "see the list of datasets for where to get it, then name its folder by the environment "
-            "variable CDIM_DATA, or give it",
-            argument="data",
-        )
+        return cls.open(located(root, candidates, what))
 
     @cached_property
     def is_folder(self) -> bool:

@@ -252,19 +252,11 @@ def _numbers(name: str) -> list[int]:
 
 def _root(name: str, data: str | Path | None) -> Path:
     given = data or os.environ.get("CDIM_DATA")
-    if not given:
-        raise DataError(
-            f"no data root for {name!r}",
-            "known datasets lie in one folder",
-            "name it by the environment variable CDIM_DATA, or give it",
-            argument="data",
-        )
-    root = Path(given)
-    if not root.is_dir():
-        raise DataError(
-            f"the data root {root} is no folder",
-            "known datasets lie in one folder",
-            "name it by the environment variable CDIM_DATA, or give it",
-            argument="data",
-        )
-    return root
+    if given and Path(given).is_dir():
+        return Path(given)
+    raise DataError(
+        f"the data root {given} is no folder" if given else f"no data root for {name!r}",
+        "known datasets lie in one folder",
+        "name it by the environment variable CDIM_DATA, or give it",
+        argument="data",
+    )

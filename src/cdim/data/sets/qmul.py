@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from cdim.data import files, triplets
 from cdim.data.manifest import Manifest
-from cdim.data.tree import Tree
+from cdim.data.tree import Tree, located
 from cdim.data.triplets import Triplets
 from cdim.errors import DataError
 
@@ -164,7 +164,7 @@ def _names(category: str, split: str, count: int) -> list[str]:
 
 def _mat_folder(root: Path, category: str) -> Path:
     places = [place.format(FOLDERS[category]) for place in _MAT_PLACES]
-    return Tree.find(root, places, f"qmul-{category}").path
+    return located(root, places, f"qmul-{category}")
 
 
 def _rows(file: Path) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cdim.data import files, strokes
 from cdim.data.manifest import Manifest
-from cdim.errors import DataError
+from cdim.data.tree import located
 
 FILE = "quickdraw_345x200_strokes.npz"
 
@@ -23,16 +23,7 @@ def manifest(root: Path) -> Manifest:
     Raises:
         DataError: no such file, or not the released layout.
     """
-    places = [root / "quickdraw" / FILE, root / FILE]
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        raise DataError(
-            f"quickdraw is not in {root}",
-            f"quickdraw/{FILE} or {FILE} is needed there",
-            "see the list of datasets for where to get it, then name its folder by the environment "
-            "variable CDIM_DATA, or give it",
-            argument="data",
-        )
+    file = located(root, (f"quickdraw/{FILE}", FILE), "quickdraw")
     drawings = strokes.open_file(files.read_bytes(file), str(file))
     keys = list(drawings.rows)
     return Manifest.build(
