@@ -126,6 +126,7 @@ def test_python_of_the_readme_runs_and_prints_what_it_shows(tmp_path, monkeypatc
         exec(compile(script, "README.md", "exec"), {})
         printed.append(capsys.readouterr().out)
     assert form(printed[0]) == form(shown)
+    assert "acc@1" in printed[-1]
 
 
 def form(table):
