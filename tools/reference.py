@@ -45,21 +45,24 @@ def cli_page() -> str:
 def prose(thing: object) -> str:
     """A docstring in Markdown: sections become lists, examples become code."""
     lines: list[str] = []
-    fenced = False
+    fenced = listed = False
     for line in (inspect.getdoc(thing) or "").splitlines():
         code = line.lstrip().startswith((">>>", "...")) or (fenced and bool(line.strip()))
         if code != fenced:
-            lines += ["```pycon"] if code else ["```", ""]
+            lines += ["```pycon"] if code else ["```"]
             fenced = code
         if code:
             lines.append(line.strip())
         elif SECTION.fullmatch(line):
             lines += [f"*{line}*", ""]
-        elif re.match(r"    \w[\w.]*: ", line):
+            listed = True
+        elif listed and re.match(r"    \w[\w.,* ]*: ", line):
             name, _, rest = line.strip().partition(": ")
             lines.append(f"- `{name}`: {rest}")
+        elif listed and line.startswith("    "):
+            lines.append(f"  {line.strip()}" if line.startswith("        ") else line.strip())
         else:
-            lines.append(line.strip() if line.startswith("    ") else line)
+            lines.append(line)
     return "\n".join([*lines, "```"] if fenced else lines)
 
 
@@ -69,7 +72,11 @@ def signature(name: str, thing: object) -> str:
         shape = str(inspect.signature(thing))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         shape = ""
-    shape = re.sub(r"'([^']*)'", r"\1", shape).replace("(self, ", "(").replace("(self)", "()")
+    shape = (
+        re.sub(r"""(: |-> )(?:'([^']*)'|"([^"]*)")""", r"\1\2\3", shape)
+        .replace("(self, ", "(")
+        .replace("(self)", "()")
+    )
     return f"```python\n{name}{shape}\n```\n"
 
 
@@ -83,27 +90,36 @@ def members(kind: type) -> Iterator[tuple[str, object]]:
             yield name, member
 
 
+def is_error(thing: object) -> bool:
+    """Whether it is a class of errors."""
+    return isinstance(thing, type) and issubclass(thing, BaseException)
+
+
 def entry(name: str) -> str:
-    """One public name: signature, docstring, and for a class its methods."""
+    """A function or a class: signature, docstring, and of a class its methods."""
     thing = getattr(cdim, name)
-    text = [f"\n## `{name}`\n\n"]
-    error = isinstance(thing, type) and issubclass(thing, BaseException)
-    if callable(thing) and not error:
-        text.append(signature(name, thing) + "\n")
-    text.append(prose(thing) + "\n")
-    if isinstance(thing, type) and not error:
-        for called, member in members(thing):
-            text.append(f"\n### `{name}.{called}`\n\n")
-            if not isinstance(member, property):
-                text.append(signature(called, getattr(thing, called)) + "\n")
-            text.append(prose(member) + "\n")
+    text = [f"\n## `{name}`\n\n{signature(name, thing)}\n{prose(thing)}\n"]
+    for called, member in members(thing) if isinstance(thing, type) else ():
+        text.append(f"\n### `{name}.{called}`\n\n")
+        if not isinstance(member, property):
+            text.append(signature(called, getattr(thing, called)) + "\n")
+        text.append(prose(member) + "\n")
     return "".join(text)
 
 
 def api_page() -> str:
-    """What `import cdim` gives, in the order of `cdim.__all__`."""
+    """What `import cdim` gives: functions, classes, errors."""
     names = [name for name in cdim.__all__ if not name.startswith("__")]
-    return f"# Python\n\n{NOTE}" + "".join(map(entry, names))
+    things = {name: getattr(cdim, name) for name in names}
+    shown = sorted(
+        (name for name in names if not is_error(things[name])),
+        key=lambda name: (isinstance(things[name], type), name),
+    )
+    return (
+        f"# Python\n\n{NOTE}"
+        + "".join(map(entry, shown))
+        + f"\n## Errors\n\n```text\n{inspect.getdoc(cdim.errors)}\n```\n"
+    )
 
 
 def main(options: list[str]) -> int:
