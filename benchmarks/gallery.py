@@ -122,8 +122,8 @@ def main() -> None:
     parser.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.fill:
-        store = EdgeStore(given.fill, given.dim, create=True)
         vectors = np.load(given.vectors)
+        store = EdgeStore(given.fill, vectors.shape[1], create=True)
         print(f"put {len(vectors)} in {seconds(lambda: fill(store, vectors)):.1f} s", flush=True)
         time.sleep(600)
     elif given.vectors:
