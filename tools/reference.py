@@ -56,7 +56,7 @@ def prose(thing: object) -> str:
         elif SECTION.fullmatch(line):
             lines += [f"*{line}*", ""]
             listed = True
-        elif listed and re.match(r"    \w[\w.,* ]*: ", line):
+        elif listed and re.match(r"    \w[\w.]*(, \*{0,2}\w+)*: ", line):
             name, _, rest = line.strip().partition(": ")
             lines.append(f"- `{name}`: {rest}")
         elif listed and line.startswith("    "):

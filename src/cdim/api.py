@@ -145,12 +145,12 @@ def evaluate(
     (6, 'instance')
 
     Args:
-        model: what `load` takes, or what it gives.
+        model: a name, a bundle, a run, or a loaded model.
         dataset: a name of `list_datasets`, or a CSV file, a folder or a zip.
-        data: the folder of the known datasets; None asks the environment (CDIM_DATA).
+        data: the folder of the known datasets; None reads CDIM_DATA.
         split: which part of the dataset.
         device: where a run's network computes.
-        progress: is told what is embedded, and how many of how many images are done.
+        progress: called with what is embedded, and how many of how many images are done.
         how: fields of `EvalOptions`, such as `protocol="cross-camera"` or `rerank=True`.
 
     Returns:
@@ -159,7 +159,7 @@ def evaluate(
     Raises:
         ModelError: no such model.
         DataError: no such dataset, or a split without queries or gallery.
-        UsageError: the split has not what `how` asks for.
+        UsageError: the split lacks what `how` needs.
     """
     test = _opened(dataset, data, split, how)
     return judge(_judged(model, device, test.how), test, progress)
@@ -183,7 +183,7 @@ def compare(
     0.0
 
     Args:
-        a: what `load` takes, or what it gives.
+        a: a name, a bundle, a run, or a loaded model.
         b: likewise.
         dataset, data, split, device, progress, how: as for `evaluate`.
 
@@ -224,7 +224,7 @@ def adapt(
     tests: Sequence[str] = (),
     data: str | Path | None = None,
 ) -> Bundle:
-    """Fits a bundle to pairs: a head, solved for in closed form, becomes part of a new bundle.
+    """Fits a bundle to pairs: writes a new bundle with a head solved for in closed form.
 
         mine = cdim.adapt("default", "my-pairs.csv", "mine")
         cdim.Gallery.open("gallery", model=mine, create=True)
@@ -238,10 +238,10 @@ def adapt(
         most: use this many instances only, drawn by `seed`; None for all.
         seed: of that draw and of the folds.
         tests: datasets whose test split is measured with the new bundle.
-        data: the folder of the known datasets; None asks the environment (CDIM_DATA).
+        data: the folder of the known datasets; None reads CDIM_DATA.
 
     Returns:
-        The new bundle. Its `metrics` say what held-out pairs were found before and after.
+        The new bundle. Its `metrics` hold the searches of held-out pairs, before and after.
 
     Raises:
         UsageError: a folder that holds something, too few pairs, or a number out of range.
@@ -283,7 +283,7 @@ def train(
         seed: replaces the recipe's.
         out: the run's folder; None for `runs/<name>-<seed>`.
         overrides: "part.key=value" each, such as "loss.margin=0.2".
-        data: the folder of the known datasets; None asks the environment (CDIM_DATA).
+        data: the folder of the known datasets; None reads CDIM_DATA.
         device: where the network is trained.
         resume: resume the run in that folder.
 
@@ -292,7 +292,7 @@ def train(
 
     Raises:
         RecipeError: a wrong recipe.
-        TrainingError: training cannot go on.
+        TrainingError: training cannot continue.
         MissingExtra: `cdim[train]` is not installed.
     """
     with training_extra():
@@ -319,13 +319,13 @@ def export(
         run: the run's folder.
         out: the bundle's folder; new or empty.
         folds: runs of the same recipe that held out parts of the training data; without them,
-            the run's own held-out part is taken.
+            the run's own held-out part serves.
         dim: makes the embedding this short by a closed-form head; None leaves it as trained.
         head: which one, such as "csls:1" or "pairs:0.3"; None for the best on held-out searches.
         precision: "fp16" keeps weights in 16 bits; "int8" quantises weights and activations, and
             is accepted only if held-out searches stay as good.
         tests: datasets whose test split is measured with the bundle.
-        data: the folder of the known datasets; None asks the environment (CDIM_DATA).
+        data: the folder of the known datasets; None reads CDIM_DATA.
 
     Returns:
         The bundle.
