@@ -76,12 +76,25 @@ def test_a_command_that_does_not_exist_is_noticed():
 
 
 def test_the_page_of_results_is_up_to_date():
-    from cdim.paper import agreement, plan, results
+    from cdim.paper.agreement import notes, read_agreements
+    from cdim.paper.plan import read_plan
+    from cdim.paper.results import read_results, render
 
-    rows = results.read(ROOT / "docs" / "results.json")
-    plan = plan.read_plan(ROOT / "docs" / "reproduce.toml")
-    notes = agreement.notes(rows, plan, agreement.read(ROOT / "docs" / "agreement.json"))
-    assert (ROOT / "docs" / "results.md").read_text("utf-8") == results.render(rows, notes)
+    rows = read_results(ROOT / "docs" / "results.json")
+    plan = read_plan(ROOT / "docs" / "reproduce.toml")
+    below = notes(rows, plan, read_agreements(ROOT / "docs" / "agreement.json"))
+    assert (ROOT / "docs" / "results.md").read_text("utf-8") == render(rows, below)
+
+
+@pytest.mark.parametrize("name", ["results.json", "agreement.json"])
+def test_written_files_of_results_are_the_files_that_were_read(name, tmp_path):
+    from cdim.paper.agreement import read_agreements
+    from cdim.paper.results import read_results
+    from cdim.paper.row import write_list
+
+    read = read_results if name == "results.json" else read_agreements
+    write_list(tmp_path / name, read(ROOT / "docs" / name))
+    assert (tmp_path / name).read_bytes() == (ROOT / "docs" / name).read_bytes()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)

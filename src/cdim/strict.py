@@ -81,9 +81,10 @@ def _value(hint: Any, value: Any, document: Document, name: str) -> Any:
     if origin in (Union, UnionType):
         if value is None and type(None) in arguments:
             return None
+        kinds = [a for a in arguments if a is not type(None)]
         listed = isinstance(value, list | tuple)
-        fit = [a for a in arguments if (get_origin(a) is tuple) == listed]
-        return _value((fit or arguments)[0], value, document, name)
+        fit = [a for a in kinds if (get_origin(a) is tuple) == listed]
+        return _value((fit or kinds)[0], value, document, name)
     if origin is Literal:
         if value not in arguments:
             raise document.error(

@@ -97,7 +97,10 @@ def test_modes_are_rows_of_their_own(call, tiny_run, people, tmp_path):
         (["people", "--protocol", "cross"], ["cross", "cross-camera"]),
         (["people", "--multi-query", "median"], ["median", "average", "maximum"]),
         (["people", "--expand", "0"], ["--expand", "0"]),
-        (["synthetic:18", "--multi-query", "average"], ["gt_bbox", "leave --multi-query out"]),
+        (
+            ["synthetic:18", "--multi-query", "average"],
+            ["gt_bbox", "queries (--multi-query)"],
+        ),
         (["synthetic:18", "--protocol", "cross-camera"], ["no camera", "any-camera"]),
         (["synthetic:18", "--cameras"], ["instance", "leave --cameras out"]),
         (["synthetic:18", "--cameras", "--protocol", "any-camera"], ["fill the column camera"]),

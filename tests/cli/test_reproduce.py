@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
-from cdim.paper import results
+from cdim.paper.results import read_results
 
 PLAN = """
 [models.fused]
@@ -92,7 +93,7 @@ def few(monkeypatch):
 def test_a_table_is_trained_judged_compared_and_written(place, call, few):
     done = call("reproduce", "7", *OPTIONS)
     assert done.exit_code == 0, done.output
-    rows = {row.row: row for row in results.read("results.json") if row.source == "measured"}
+    rows = {row.row: row for row in read_results(Path("results.json")) if row.source == "measured"}
     assert set(rows) == {"Ours", "Vanilla", "HOG"}
     assert rows["Ours"].seeds == (0, 1)
     assert rows["Ours"].command == "cdim reproduce 7 --row Ours"
@@ -124,11 +125,11 @@ def test_a_table_is_trained_judged_compared_and_written(place, call, few):
 
 def test_a_model_that_is_newer_than_its_report_is_judged_again(place, call):
     from cdim.paper.maker import Maker
-    from cdim.paper.plan import read
+    from cdim.paper.plan import read_plan
 
     call("reproduce", "7", "--row", "Vanilla", *OPTIONS)
-    row = read(place / "plan.toml").of("7", ["Vanilla"])[0]
-    maker = Maker(read(place / "plan.toml"), place / "runs", None, "cpu")
+    row = read_plan(place / "plan.toml").of("7", ["Vanilla"])[0]
+    maker = Maker(read_plan(place / "plan.toml"), place / "runs", None, "cpu")
     noted = place / "runs" / "reports" / "plain-0" / "products.csv.model.json"
     before = noted.stat().st_mtime_ns
     maker.reports(row, "products.csv")
@@ -142,12 +143,12 @@ def test_a_model_that_is_newer_than_its_report_is_judged_again(place, call):
 
 def test_reports_outlive_their_runs_but_not_their_recipe(place, call):
     from cdim.paper.maker import Maker
-    from cdim.paper.plan import read
+    from cdim.paper.plan import read_plan
 
     call("reproduce", "7", "--row", "Vanilla", *OPTIONS)
     for run in place.glob("runs/plain-*"):
         shutil.rmtree(run)
-    plan = read(place / "plan.toml")
+    plan = read_plan(place / "plan.toml")
     row = plan.of("7", ["Vanilla"])[0]
     assert Maker(plan, place / "runs", None, "cpu").kept(row, "products.csv") is not None
     recipe = (place / "tiny.toml").read_text("utf-8")
@@ -157,14 +158,14 @@ def test_reports_outlive_their_runs_but_not_their_recipe(place, call):
 
 def test_a_report_is_kept_when_recipes_have_a_key_more(place, call):
     from cdim.paper.maker import Maker
-    from cdim.paper.plan import read
+    from cdim.paper.plan import read_plan
 
     call("reproduce", "7", "--row", "Vanilla", *OPTIONS)
     noted = place / "runs" / "reports" / "plain-0" / "products.csv.model.json"
     note = json.loads(noted.read_text())
     del note["model"]["recipe"]["fusion"]["mirror"]
     noted.write_text(json.dumps(note))
-    plan = read(place / "plan.toml")
+    plan = read_plan(place / "plan.toml")
     maker = Maker(plan, place / "runs", None, "cpu")
     assert maker.kept(plan.of("7", ["Vanilla"])[0], "products.csv") is not None
 
@@ -174,7 +175,7 @@ def test_a_quick_look_touches_nothing_but_its_own_folder(place, call, few):
     done = call("reproduce", "all", "--quick", *OPTIONS)
     assert done.exit_code == 0, done.output
     assert {p.name: p.read_bytes() for p in place.iterdir() if p.is_file()} == before
-    rows = results.read(place / "runs" / "quick" / "results.json")
+    rows = read_results(place / "runs" / "quick" / "results.json")
     ours = {row.row: row for row in rows if row.source == "measured"}
     assert set(ours) == {"Ours, quick", "Vanilla, quick", "HOG, quick"}
     assert ours["Ours, quick"].seeds == (0,)
@@ -186,7 +187,7 @@ def test_a_quick_look_touches_nothing_but_its_own_folder(place, call, few):
     ("arguments", "words"),
     [
         (["9", *OPTIONS], ["table '9'", "tables 7"]),
-        (["7", "--row", "Our", *OPTIONS], ["--row 'Our'", "did you mean 'Ours'"]),
+        (["7", "--row", "Our", *OPTIONS], ["the row 'Our'", "--row", "did you mean 'Ours'"]),
         (["all", "--row", "Ours", *OPTIONS], ["table 'all'"]),
         (["7", "--list", "no.toml", "--file", "results.json"], ["no.toml", "--list"]),
         (["7", "--row", "Far", *OPTIONS], ["nowhere.toml"]),

@@ -134,7 +134,7 @@ def test_bundles_make_rows_and_are_paired_as_runs_do(call, tmp_path):
     arguments = ("synthetic:18", "default", "--row", "Shipped", "--recipe", "demo.toml")
     done = call("results", "add", *arguments, "--file", file)
     assert done.exit_code == 2
-    assert "by --command" in done.stderr
+    assert "(--command)" in done.stderr
     done = call("results", "add", *arguments, "--file", file, "--command", "cdim eval demo x")
     assert done.exit_code == 0, done.output
     (row,) = json.loads(file.read_text())

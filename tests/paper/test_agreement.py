@@ -6,15 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.paper.test_results import published
+from tests.paper.test_results import built, published
 
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError
 from cdim.judge.evaluate import evaluate
-from cdim.paper import agreement
-from cdim.paper.agreement import Agreement
+from cdim.paper.agreement import WORDS, Agreement, between, merge_agreements, notes, read_agreements
 from cdim.paper.plan import LeftOut, Model, Plan, Row
 from cdim.paper.results import pool
+from cdim.paper.row import write_list
 
 ONE = Agreement(
     *("7", "qmul-shoe", "acc@1", "conv5", "conv3", None),
@@ -38,7 +38,7 @@ def test_a_verdict_follows_from_the_interval_and_the_papers_sign(low, high, pape
     middle = (low + high) / 2
     one = dataclasses.replace(ONE, difference=middle, low=low, high=high, published=paper)
     assert one.verdict == verdict
-    assert one.sentence.endswith(f"{agreement.WORDS[verdict]}.")
+    assert one.sentence.endswith(f"{WORDS[verdict]}.")
 
 
 def test_a_sentence_has_the_numbers_of_both():
@@ -66,15 +66,13 @@ ROWS = [Row("7", name, "m", ("qmul-shoe",)) for name in ("conv5", "conv3")]
 
 
 def rows_of(*papers):
-    from cdim.paper.results import ResultRow
-
-    return [ResultRow.from_json(one) for one in papers]
+    return [built(one) for one in papers]
 
 
 def test_differences_are_the_paired_ones_beside_the_papers():
     sides = [report(s, 0.3) for s in (0, 1)], [report(s, 2.0) for s in (2,)]
     papers = rows_of(paper("conv5", 0.64), paper("conv3", 0.60), paper("conv3", 0.1, table="9"))
-    (found,) = agreement.between(*ROWS, sides, papers)
+    (found,) = between(*ROWS, sides, papers)
     values = [np.mean([r.per_query("acc@1") for r in side]) for side in sides]
     assert found.difference == pytest.approx(values[0] - values[1])
     assert (found.metric, found.queries) == ("acc@1", 40)
@@ -88,25 +86,25 @@ def test_differences_are_the_paired_ones_beside_the_papers():
 )
 def test_a_difference_the_paper_lacks_is_unpublished(papers):
     sides = [report(0, 0.3)], [report(0, 2.0)]
-    (found,) = agreement.between(*ROWS, sides, rows_of(*papers))
+    (found,) = between(*ROWS, sides, rows_of(*papers))
     assert found.verdict == "unpublished"
 
 
 def test_two_rows_that_stand_for_the_same_have_no_published_difference():
     same = [dataclasses.replace(row, paper="conv5") for row in ROWS]
     papers = rows_of(paper("conv5", 0.64), paper("conv5", 0.60, backbone="other"))
-    (found,) = agreement.between(*same, ([report(0, 0.3)], [report(0, 2.0)]), papers)
+    (found,) = between(*same, ([report(0, 0.3)], [report(0, 2.0)]), papers)
     assert found.published is None
 
 
 def test_what_was_written_is_read_and_newer_replaces_older(tmp_path):
     path = tmp_path / "agreement.json"
-    assert agreement.read(path) == []
-    agreement.write(path, [ONE])
-    assert agreement.read(path) == [ONE]
+    assert read_agreements(path) == []
+    write_list(path, [ONE])
+    assert read_agreements(path) == [ONE]
     newer = dataclasses.replace(ONE, difference=0.06)
     other = dataclasses.replace(ONE, table="3")
-    assert agreement.merge([ONE], [newer, other]) == [other, newer]
+    assert merge_agreements([ONE], [newer, other]) == [other, newer]
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '[{"table": "7"}]'])
@@ -114,7 +112,7 @@ def test_a_damaged_file_is_refused(tmp_path, text):
     path = tmp_path / "agreement.json"
     path.write_text(text)
     with pytest.raises(DataError):
-        agreement.read(path)
+        read_agreements(path)
 
 
 def measured(row, noise=1.0):
@@ -132,7 +130,7 @@ def test_the_notes_say_what_agrees_what_waits_and_what_is_left_out():
     low, high = (ours.metrics["acc@1"][k] for k in ("low", "high"))
     assert 0 < low < high < 1
     papers = rows_of(paper("conv5", (low + high) / 2), paper("conv3", 0.6))
-    lines = agreement.notes([ours, *papers], plan, [ONE])["7"]
+    lines = notes([ours, *papers], plan, [ONE])["7"]
     text = "\n".join(lines)
     assert text.startswith("**What agrees.** Of 1 differences")
     assert "1 hold here" in text
@@ -148,4 +146,4 @@ def test_the_notes_say_what_agrees_what_waits_and_what_is_left_out():
 def test_levels_say_on_which_side_the_paper_is(value, word):
     rows = [measured("conv5"), *rows_of(paper("conv5", value))]
     plan = Plan({"m": Model((0,), "r.toml")}, (ROWS[0],))
-    assert f"{word} it for conv5" in "\n".join(agreement.notes(rows, plan, [])["7"])
+    assert f"{word} it for conv5" in "\n".join(notes(rows, plan, [])["7"])

@@ -12,11 +12,12 @@ from cdim.data.sets.catalogue import KNOWN
 from cdim.errors import UsageError
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.recipes.recipe import read_recipe
-from cdim.paper import plan, results
+from cdim.paper import plan
+from cdim.paper.results import read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = plan.read_plan(ROOT / "docs" / "reproduce.toml")
-PUBLISHED = [r for r in results.read(ROOT / "docs" / "results.json") if r.source == "published"]
+PUBLISHED = [r for r in read_results(ROOT / "docs" / "results.json") if r.source == "published"]
 LEAST = """
 [models.one]
 recipe = "recipes/one.toml"

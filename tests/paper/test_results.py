@@ -9,12 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cdim import strict
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, UsageError
 from cdim.judge.evaluate import evaluate
 from cdim.judge.report import Report
-from cdim.paper import results
-from cdim.paper.results import ResultRow, merge, pool, render
+from cdim.paper.results import (
+    merge_results,
+    pool,
+    read_results,
+    render,
+    write_results,
+)
+from cdim.paper.row import DOCUMENT, ResultRow
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -42,6 +49,11 @@ def plain(**changes: Any) -> dict[str, Any]:
         "command": "cdim eval runs/shoe-fusion qmul-shoe",
     }
     return row | changes
+
+
+def built(row: Any) -> ResultRow:
+    made: ResultRow = strict.build(ResultRow, row, DOCUMENT)
+    return made
 
 
 def published(**changes: Any) -> dict[str, Any]:
@@ -78,30 +90,30 @@ ABOUT: dict[str, Any] = {
 
 def test_a_row_comes_back_as_it_was() -> None:
     for row in (plain(), published(), plain(fusion=None, seeds=[4], seed=4)):
-        assert ResultRow.from_json(row).to_json() == row
+        assert strict.plain(built(row)) == row
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ([], "no object"),
         (plain(datset="x"), "did you mean 'dataset'"),
-        ({k: v for k, v in plain().items() if k != "dim"}, "lacks dim"),
-        (plain(metrics={}), "no metrics"),
+        ({k: v for k, v in plain().items() if k != "dim"}, "no dim in the row"),
+        (plain(metrics={}), "without metrics"),
         (plain(metrics={"acc1": {}}), "did you mean 'acc@1'"),
         (plain(metrics={"acc@1": {"value": 0.5}}), "exactly value, low and high"),
         (plain(metrics={"acc@1": {"value": 50, "low": 40, "high": 60}}), "divide percentages"),
         (plain(metrics={"acc@1": {"value": 0.3, "low": 0.4, "high": 0.6}}), "low <= value"),
         (plain(metrics={"acc@1": {"value": 0.3, "low": None, "high": None}}), "only published"),
         (plain(metrics={"acc@1": {"value": float("nan"), "low": 0, "high": 1}}), "shares"),
-        (plain(metrics={"acc@1": {"value": True, "low": 0, "high": 1}}), "shares"),
-        (plain(source="guessed"), "measured or published"),
-        (plain(row=" "), "row is the row's name"),
-        (plain(queries=0), "whole number from 1"),
-        (plain(queries=True), "whole number from 1"),
-        (plain(table=3), "a table of the paper"),
-        (plain(fusion=[1]), "list of taps"),
-        (plain(seeds=[0, 0]), "list of whole numbers"),
+        (plain(metrics={"acc@1": {"value": True, "low": 0, "high": 1}}), "it is a number"),
+        (plain(source="guessed"), "'measured', 'published'"),
+        (plain(row=" "), "row = ' '"),
+        (plain(queries=0), "queries = 0; .*from 1"),
+        (plain(queries=True), "queries = True; it is a whole number"),
+        (plain(table=3), "table = 3; it is a string"),
+        (plain(fusion=[1]), r"fusion\[0\] = 1; it is a string"),
+        (plain(fusion="pool5"), "fusion = 'pool5'; it is a list"),
+        (plain(seeds=[0, 0]), "seeds .*each is there once"),
         (plain(seed=1), "seed is the only one"),
         (plain(seeds=[1]), "seed is the only one"),
         (plain(command=None), "lacks command"),
@@ -110,33 +122,34 @@ def test_a_row_comes_back_as_it_was() -> None:
 )
 def test_wrong_rows_are_refused(row: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        ResultRow.from_json(row)
+        built(row)
 
 
 def test_files_come_back_and_wrong_ones_are_named(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
-    rows = [ResultRow.from_json(row) for row in (published(), plain())]
-    results.write(path, rows)
-    assert results.read(path) == rows
+    rows = [built(row) for row in (published(), plain())]
+    write_results(path, rows)
+    assert read_results(path) == rows
     for text, message in (
         ("{", "cannot read"),
         ("{}", "no list"),
+        ("[[]]", "no object"),
         (json.dumps([plain(), plain()]), "rows 0 and 1 .* are the same row"),
-        (json.dumps([plain(), published(dim=0)]), "row 1 of .*results.json has dim 0"),
+        (json.dumps([plain(), published(dim=0)]), "row 1 of .*results.json: dim = 0"),
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=message):
-            results.read(path)
+            read_results(path)
     with pytest.raises(DataError, match="cannot read"):
-        results.read(tmp_path / "none.json")
+        read_results(tmp_path / "none.json")
 
 
 def test_merge_replaces_the_row_it_renews() -> None:
-    rows = [ResultRow.from_json(row) for row in (published(), plain(), plain(row="Vanilla"))]
-    better = ResultRow.from_json(plain(seeds=[7], seed=7))
-    assert merge(rows, better) == [rows[0], better, rows[2]]
-    other = ResultRow.from_json(plain(recipe="recipes/strong.toml"))
-    assert merge(rows, other) == [*rows, other]
+    rows = [built(row) for row in (published(), plain(), plain(row="Vanilla"))]
+    better = built(plain(seeds=[7], seed=7))
+    assert merge_results(rows, better) == [rows[0], better, rows[2]]
+    other = built(plain(recipe="recipes/strong.toml"))
+    assert merge_results(rows, other) == [*rows, other]
 
 
 def test_pooling_averages_over_seeds() -> None:
@@ -160,7 +173,7 @@ def test_pooling_averages_over_seeds() -> None:
 def test_pooling_refuses() -> None:
     with pytest.raises(DataError, match="no reports"):
         pool([], **ABOUT)
-    with pytest.raises(DataError, match="list of whole numbers"):
+    with pytest.raises(DataError, match=r"seeds .*each is there once"):
         pool(some_reports([1, 1]), **ABOUT)
     with pytest.raises(DataError, match="without a seed"):
         pool(some_reports([1, None]), **ABOUT)
@@ -175,7 +188,7 @@ def test_the_page_puts_published_beside_measured() -> None:
         *(published(), plain(), plain(recipe="strong.toml", row="Strong | best", fusion=[])),
         plain(table=None, row="extra", dataset="chairv2"),
     ]
-    text = render([ResultRow.from_json(row) for row in rows])
+    text = render([built(row) for row in rows])
     assert "| row | acc@1 paper | acc@1 cdim |" in text
     assert "| Ours | 64.35 | 50.00 [40.0, 60.0] | sketch-a-net | pool5 | 12,800 |" in text
     assert "| Strong \\| best | – | 50.00 [40.0, 60.0] | sketch-a-net | none (vanilla) |" in text
@@ -188,20 +201,20 @@ def test_the_page_puts_published_beside_measured() -> None:
 
 
 def test_tables_stand_in_the_papers_order() -> None:
-    text = render([ResultRow.from_json(published(table=t)) for t in ("11", None, "3", "7")])
+    text = render([built(published(table=t)) for t in ("11", None, "3", "7")])
     places = [text.index(f"## {t}") for t in ("Table 3", "Table 7", "Table 11", "Beyond")]
     assert places == sorted(places)
 
 
 def test_notes_stand_below_their_tables_heading() -> None:
-    row = ResultRow.from_json(published(table="7"))
+    row = built(published(table="7"))
     text = render([row], {"7": ["What agrees: all."], "9": ["Not shown."]})
     assert "## Table 7: which layers are fused\n\nWhat agrees: all.\n\n### qmul-shoe" in text
     assert "Not shown." not in text
 
 
 def test_the_repositorys_results_are_valid() -> None:
-    rows = results.read(DOCS / "results.json")
+    rows = read_results(DOCS / "results.json")
     ours = {
         row.dataset: (row.metrics["acc@1"]["value"], row.metrics["acc@10"]["value"])
         for row in rows
@@ -246,8 +259,8 @@ def test_ways_to_search_are_told_apart() -> None:
     assert set(plain_row.metrics) == {
         *("rank-1", "rank-5", "rank-10", "rank-20", "mAP_step", "mAP_trapezoid", "mINP")
     }
-    pooled = ResultRow.from_json({**plain_row.to_json(), "multi_query": "average"})
-    rows = merge(merge([plain_row], reranked), pooled)
+    pooled = built({**strict.plain(plain_row), "multi_query": "average"})
+    rows = merge_results(merge_results([plain_row], reranked), pooled)
     assert len({row.identity for row in rows}) == len(rows) == 3
     text = render(rows)
     name = plain_row.row

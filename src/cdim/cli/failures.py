@@ -16,7 +16,6 @@ import click
 from cdim.errors import CdimError
 
 STOPPED = "stopped"
-RESUMABLE = "stopped; to continue, run the same command with --resume"
 
 
 class Verb(click.Command):
@@ -70,12 +69,12 @@ def one_line() -> Iterator[None]:
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
-    """Ctrl-C inside says how to continue."""
+def stoppable(words: str) -> Iterator[None]:
+    """Ctrl-C inside says what is safe, and how to continue."""
     try:
         yield
     except KeyboardInterrupt:
-        raise click.Abort(RESUMABLE) from None
+        raise click.Abort(f"{STOPPED}; {words}") from None
 
 
 def _system_message(error: OSError) -> str:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from cdim.cli import options
-from cdim.cli.failures import Verb
+from cdim.cli.failures import Verb, stoppable
 from cdim.cli.progress import progress_bars
 from cdim.errors import CdimError, UsageError
 
 if TYPE_CHECKING:
     from cdim.find.index.indexing import Summary
 
-STOPPED = "stopped; indexed items are safe; the same command continues from there"
+STOPPED = "indexed items are safe; the same command continues from there"
 SHOWN = 20  # unreadable files that are named
 
 
@@ -79,7 +79,7 @@ def index(
         raise UsageError(f"--watch for {source!r}", "a folder is watched", "leave --watch out")
     given = None if model is None else load_bundle(model)
     wanted = Source(source, metadata, domain, prefix, data)
-    try:
+    with stoppable(STOPPED):
         # A mistake in the source leaves no new gallery behind.
         listing = None if given is None else wanted.listed(given)
         with Gallery.open(place, given, create=True) as gallery:
@@ -87,8 +87,6 @@ def index(
             with progress_bars() as progress:
                 last = indexing.index(gallery, listing, keep=keep, progress=progress)
             name, encoder = gallery.place, gallery.encoder if watch else None
-    except KeyboardInterrupt:
-        raise click.Abort(STOPPED) from None
     _report(last, name, as_json)
     if encoder is None:
         return

@@ -36,6 +36,13 @@ split = click.option(
     show_default=True,
     help="The part of the dataset.",
 )
+results = click.option(
+    "--file",
+    type=PATH,
+    default=Path("docs", "results.json"),
+    show_default=True,
+    help="The list of rows; the page is written beside it.",
+)
 
 
 def judging(command: Callable[..., None]) -> Callable[..., None]:

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from cdim.cli import options
 from cdim.cli.failures import VerbGroup
-from cdim.errors import UsageError
-
-if TYPE_CHECKING:
-    from cdim.judge.options import EvalOptions
-    from cdim.judge.split import TrainedModel
-    from cdim.paper.plan import Plan
-
-file = click.option(
-    "--file",
-    type=options.PATH,
-    default=Path("docs", "results.json"),
-    show_default=True,
-    help="The list of rows; the page is written beside it.",
-)
+from cdim.judge.options import EvalOptions
 
 
 @click.group(cls=VerbGroup, invoke_without_command=True)
-@file
+@options.results
 @click.pass_context
 def results(ctx: click.Context, file: Path) -> None:
     """Make docs/results.md from docs/results.json."""
     if ctx.invoked_subcommand is None:
-        write_page(file)
+        from cdim.paper.results import write_page
+
+        click.echo(f"the page: {write_page(file)}")
 
 
 @results.command()
@@ -44,7 +32,7 @@ def results(ctx: click.Context, file: Path) -> None:
     "--command",
     help="The command that makes the row [default, for runs: train and eval each seed].",
 )
-@file
+@options.results
 @options.data_root
 @options.split
 @options.device
@@ -70,28 +58,22 @@ def add(
     cdim results add qmul-shoe runs/strong-fusion-0 runs/strong-fusion-1 \\
         --row strong-fusion --recipe recipes/strong-fusion.toml
     """  # noqa: D301 - click wants the character
-    from cdim.api import load
-    from cdim.data.sets.catalogue import open_dataset
-    from cdim.judge.split import judge, open_test
-    from cdim.paper import results as book
-    from cdim.paper.maker import about
+    from cdim.paper.maker import add_row
 
-    opened = open_dataset(dataset, data)
-    test = open_test(opened, split, how)
-    loaded = [load(model, device, how) for model in models]
-    if command is None:
-        command = _command(recipe, models[0], loaded, dataset, split, how)
-    new = book.pool(
-        [judge(each, test) for each in loaded],
+    page = add_row(
+        file,
+        dataset,
+        models,
         row=row,
         table=table,
-        split=split,
         recipe=recipe,
         command=command,
-        **about(loaded[0], how),
+        data=data,
+        split=split,
+        device=device,
+        how=how,
     )
-    book.write(file, book.merge(book.read(file), new))
-    write_page(file)
+    click.echo(f"the page: {page}")
 
 
 @results.command()
@@ -127,7 +109,6 @@ def paired(
         --run runs/strong-fusion-1 --against runs/strong-vanilla-0
     """  # noqa: D301 - click wants the character
     from cdim.api import load
-    from cdim.data.sets.catalogue import open_dataset
     from cdim.judge.compare import compare, compare_sets
     from cdim.judge.split import judge, open_test
 
@@ -137,54 +118,13 @@ def paired(
     ]
     judged = []
     for name in datasets:
-        opened = open_dataset(name, data)
-        test = open_test(opened, split, how)
+        test = open_test(name, split, how, data)
         ours, theirs = ([judge(model, test) for model in side] for side in sides)
         judged.append((ours, theirs))
         one = ours[0]
-        click.echo(f"{opened.name}, {one.queries} queries, split {split}, {one.conditions}")
+        click.echo(f"{test.dataset}, {one.queries} queries, split {split}, {one.conditions}")
         click.echo(compare(ours, theirs))
     if len(judged) > 1:
         total = sum(ours[0].queries for ours, _ in judged)
         click.echo(f"all {total} queries together")
         click.echo(compare_sets(judged))
-
-
-def _command(
-    recipe: str, place: Path, models: list[TrainedModel], dataset: str, split: str, how: EvalOptions
-) -> str:
-    """What trains and judges each seed's run."""
-    first: Any = models[0]
-    if not hasattr(first, "recipe"):
-        raise UsageError(
-            f"the bundle {place} without --command",
-            "a bundle does not tell how it was made",
-            "say by --command what to type to get it and to judge it",
-        )
-    seeds = " ".join(str(model.seed) for model in models)
-    run = f"runs/{first.recipe.name}-$seed"
-    words = [f"--split {split}"] if split != "test" else []
-    judged = " ".join([f"cdim eval {run} {dataset}", *words, *([str(how)] if str(how) else [])])
-    return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
-
-
-def write_page(file: Path, plan: Plan | None = None) -> None:
-    """Writes the page of a file of results beside it.
-
-    Args:
-        file: the rows; `agreement.json` beside them is read too, if there is one.
-        plan: what is to be measured; None reads `reproduce.toml` beside the file, if there is one.
-    """
-    from cdim.disk import write_whole
-    from cdim.paper import agreement
-    from cdim.paper import results as book
-    from cdim.paper.plan import read_plan
-
-    rows, listed, notes = book.read(file), file.with_name("reproduce.toml"), None
-    if plan is None and listed.is_file():
-        plan = read_plan(listed)
-    if plan is not None:
-        notes = agreement.notes(rows, plan, agreement.read(file.with_name("agreement.json")))
-    page = file.with_suffix(".md")
-    write_whole(page, book.render(rows, notes).encode())
-    click.echo(f"{page}: {len(rows)} rows")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cdim.cli import options
-from cdim.cli.failures import Verb, resumable
+from cdim.cli.failures import Verb, stoppable
 from cdim.errors import training_extra
 
 
@@ -46,7 +46,7 @@ def train(
     """  # noqa: D301 - click wants the character
     with training_extra():
         from cdim.learn.training import run
-    with resumable():
+    with stoppable("to continue, run the same command with --resume"):
         folder = run.train(
             recipe, overrides, data=data, out=out, device=device, resume=resume, seed=seed
         )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cdim import strict
-from cdim.disk import write_whole
 from cdim.errors import DataError
 from cdim.judge.compare import compare
 from cdim.judge.report import Report
 from cdim.paper.plan import Plan, Row
-from cdim.paper.row import ResultRow
+from cdim.paper.row import ResultRow, read_list
 
 DOCUMENT = strict.Document("list of agreements", DataError)
 PAPER = {"acc@1": "acc@1", "mAP_step": "mAP", "rank-1": "rank-1"}
@@ -134,36 +132,17 @@ def _published(
     return round(values[0] - values[1], 6)
 
 
-def read(path: Path) -> list[Agreement]:
-    """Reads what `write` wrote; none where there is no file.
+def read_agreements(path: Path) -> list[Agreement]:
+    """Reads what `write_list` wrote of agreements; none where there is no file.
 
     Raises:
         DataError: no JSON list, or an entry that cannot be.
     """
-    if not path.is_file():
-        return []
-    try:
-        given = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(
-            f"cannot read {path} ({error})", "a JSON list is needed", "reproduce the table again"
-        ) from None
-    if not isinstance(given, list):
-        raise DataError(f"{path} is no list", "a JSON list is needed", "reproduce the table again")
-    return [strict.build(Agreement, one, DOCUMENT) for one in given]
+    rows = read_list(path) if path.is_file() else []
+    return [strict.build(Agreement, one, DOCUMENT) for one in rows]
 
 
-def write(path: Path, found: Iterable[Agreement]) -> None:
-    """Writes agreements as `read` reads them.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    plain = [strict.plain(one) for one in found]
-    write_whole(path, (json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def merge(old: Sequence[Agreement], new: Sequence[Agreement]) -> list[Agreement]:
+def merge_agreements(old: Sequence[Agreement], new: Sequence[Agreement]) -> list[Agreement]:
     """The old ones without those that new ones are about, then the new ones, by table."""
     about = {_about(one) for one in new}
     return sorted(

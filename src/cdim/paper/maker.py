@@ -1,27 +1,153 @@
-"""Models of `cdim reproduce`: trained if they are missing, judged once, and kept."""
+"""Rows of results from models: trained if they are missing, judged once, and kept."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from cdim.api import load
 from cdim.errors import UsageError, training_extra
-from cdim.judge.options import EvalOptions
+from cdim.judge.options import PLAIN, EvalOptions
+from cdim.judge.report import Report
 from cdim.judge.split import judge, open_test
+from cdim.paper.agreement import Agreement, between, merge_agreements, read_agreements
+from cdim.paper.plan import Plan, Row, quick_row, read_plan
+from cdim.paper.results import merge_results, pool, read_results, write_page, write_results
+from cdim.paper.row import ResultRow, write_list
 
 if TYPE_CHECKING:
-    from cdim.judge.report import Report
     from cdim.judge.split import EvalSplit, TrainedModel
     from cdim.learn.rivals.rivals import Name
-    from cdim.paper.plan import Plan, Row
 
 FEW = 40
 """Instances that a quick look judges."""
+RUNS = Path("runs")
+ALL = "all"
+Told = Callable[[str], None]
+
+
+def _silent(_line: str) -> None:
+    pass
+
+
+def reproduce(
+    table: str,
+    names: Sequence[str] = (),
+    *,
+    quick: bool = False,
+    listed: Path = Path("docs", "reproduce.toml"),
+    file: Path = Path("docs", "results.json"),
+    data: Path | None = None,
+    device: str = "auto",
+    told: Told = _silent,
+) -> Path:
+    """Makes rows of the paper's tables: trains what is missing, judges, compares, writes.
+
+    Args:
+        table: its number, or "all".
+        names: these rows of the table alone; () for all but those with needs of their own.
+        quick: two steps, one seed, few images, in a folder of their own: does all of it run?
+        listed: the list of rows, see `cdim.paper.plan`.
+        file: the rows of results; agreements and the page are written beside it.
+        data, device, told: as for `Maker`.
+
+    Returns:
+        The page.
+
+    Raises:
+        CdimError: a wrong list or file of results, or what `Maker.row` raises.
+    """
+    plan, rows = read_plan(listed), read_results(file)
+    runs, found = RUNS, read_agreements(file.with_name("agreement.json"))
+    tables = plan.tables if table == ALL and not names else [table]
+    wanted = [row for each in tables for row in plan.of(each, names)]
+    if quick:
+        wanted = [quick_row(row) for row in wanted]
+        plan, runs, file = plan.quick(), RUNS / "quick", RUNS / "quick" / "results.json"
+        rows, found = [row for row in rows if row.source == "published"], []
+        runs.mkdir(parents=True, exist_ok=True)
+    maker = Maker(plan, runs, data, device, quick, told)
+    for row in wanted:
+        needs = plan.models[row.model].needs
+        if needs and not names:
+            told(f"left out: {row.row}, which needs {needs}: {row.command}")
+            continue
+        for dataset in row.datasets:
+            rows = merge_results(rows, maker.row(row, dataset))
+            write_results(file, rows)
+    for each in dict.fromkeys(row.table for row in wanted):
+        found = merge_agreements(found, maker.agreements(each, rows))
+    write_list(file.with_name("agreement.json"), found)
+    return write_page(file, plan)
+
+
+def add_row(
+    file: Path,
+    dataset: str,
+    models: Sequence[Path],
+    *,
+    row: str,
+    recipe: str,
+    table: str | None = None,
+    command: str | None = None,
+    data: Path | None = None,
+    split: str = "test",
+    device: str = "auto",
+    how: EvalOptions = PLAIN,
+) -> Path:
+    """Judges runs or bundles, one a training seed, and writes them as one row of results.
+
+    Args:
+        file: the rows; one of the same name, table, dataset and model is replaced.
+        dataset: a name or a path.
+        models: runs or bundles.
+        row, table, recipe: what the row says of them.
+        command: what to type to get the row; None for training and judging each run.
+        data, split, device, how: as for `cdim.judge.split.open_test` and `cdim.api.load`.
+
+    Returns:
+        The page, which is written anew.
+
+    Raises:
+        UsageError: bundles without `command`: they do not tell how they were made.
+        CdimError: a model, a dataset or the file cannot be used.
+    """
+    test = open_test(dataset, split, how, data)
+    loaded = [load(model, device, how) for model in models]
+    if command is None:
+        command = _command(recipe, models[0], loaded, dataset, split, how)
+    new = pool(
+        [judge(each, test) for each in loaded],
+        row=row,
+        table=table,
+        split=split,
+        recipe=recipe,
+        command=command,
+        **about(loaded[0], how),
+    )
+    write_results(file, merge_results(read_results(file), new))
+    return write_page(file)
+
+
+def _command(
+    recipe: str, place: Path, models: list[Any], dataset: str, split: str, how: EvalOptions
+) -> str:
+    """What trains and judges each seed's run."""
+    if not hasattr(models[0], "recipe"):
+        raise UsageError(
+            f"the bundle {place} without a command",
+            "a bundle does not tell how it was made",
+            "say what to type to get it and to judge it",
+            argument="command",
+        )
+    seeds = " ".join(str(model.seed) for model in models)
+    run = f"runs/{models[0].recipe.name}-$seed"
+    words = [f"--split {split}"] if split != "test" else []
+    judged = " ".join([f"cdim eval {run} {dataset}", *words, *([str(how)] if str(how) else [])])
+    return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
 
 
 @dataclass(frozen=True)
@@ -34,6 +160,7 @@ class Maker:
         data: where datasets are; None reads CDIM_DATA.
         device: as for `cdim train`.
         few: whether to judge on `FEW` instances alone.
+        told: is told in a line what is made.
     """
 
     plan: Plan
@@ -41,6 +168,40 @@ class Maker:
     data: Path | None
     device: str
     few: bool = False
+    told: Told = _silent
+
+    def row(self, row: Row, dataset: str) -> ResultRow:
+        """The row of results on a dataset: trained where it is missing, and judged.
+
+        Raises:
+            CdimError: a dataset or weights are missing, or a run of that name is of another recipe.
+        """
+        reports, about = self.reports(row, dataset)
+        return pool(
+            reports,
+            row=row.row,
+            table=row.table,
+            split="test",
+            recipe=self.plan.models[row.model].recipe or None,
+            command=row.command,
+            **about,
+        )
+
+    def agreements(self, table: str, rows: Sequence[ResultRow]) -> list[Agreement]:
+        """The table's comparisons of rows that have been made, now or before."""
+        made: dict[tuple[str, str, str], tuple[Row, list[Report]]] = {}
+        for row in self.plan.of(table):
+            for dataset in row.datasets:
+                reports = self.kept(row, dataset)
+                if reports is not None:
+                    made[row.row, dataset, row.multi_query] = (row, reports)
+        found = []
+        for pair in (pair for pair in self.plan.comparisons if pair.table == table):
+            for (name, dataset, views), (row, reports) in made.items():
+                other = made.get((pair.against, dataset, views))
+                if name == pair.row and other is not None:
+                    found += between(row, other[0], (reports, other[1]), rows)
+        return found
 
     def reports(self, row: Row, dataset: str) -> tuple[list[Report], dict[str, Any]]:
         """The reports of a row on a dataset, one a seed, and what a row of results says of it.
@@ -64,8 +225,6 @@ class Maker:
 
     def _kept(self, row: Row, dataset: str, seed: int) -> tuple[Report, dict[str, Any]] | None:
         """A report of the same recipe, of a run that is not newer or not here any more."""
-        from cdim.judge.report import Report
-
         stem = self._stem(row, dataset, seed)
         noted = _note(stem)
         if not noted.is_file() or _made(self._folder(row, seed)) > noted.stat().st_mtime:
@@ -84,7 +243,7 @@ class Maker:
         test = open_test(open_dataset(dataset, self.data), "test", how)
         test = _few(test) if self.few else test
         model, place = self.plan.models[row.model], self._make(row, seed)
-        click.echo(f"{row.model}-{seed} on {dataset}", err=True)
+        self.told(f"{row.model}-{seed} on {dataset}")
         if model.rival:
             report, told = self._rival(model.rival, test, seed, place)
         else:
@@ -127,7 +286,7 @@ class Maker:
             triplets=test.triplets,
             seed=seed,
         )
-        click.echo(f"  triplets of {rival.teacher}, C = {rival.cost:g}", err=True)
+        self.told(f"  triplets of {rival.teacher}, C = {rival.cost:g}")
         about = {"backbone": rival.backbone, "dim": rival.dim, "fusion": None, "params": None}
         return report, about
 

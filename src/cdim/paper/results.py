@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -12,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from cdim import strict
 from cdim.disk import write_whole
 from cdim.errors import DataError, UsageError
 from cdim.judge.compare import check_same_queries
 from cdim.judge.report import Report
 from cdim.metrics.significance import bootstrap
-from cdim.paper.row import METRICS, ResultRow
+from cdim.paper.agreement import notes, read_agreements
+from cdim.paper.plan import Plan, read_plan
+from cdim.paper.row import DOCUMENT, METRICS, ResultRow, read_list, write_list
 
 TITLES = {
     "3": "sketch to photo",
@@ -32,43 +33,40 @@ TITLES = {
 }
 
 
-def read(path: str | os.PathLike[str]) -> list[ResultRow]:
+def read_results(path: Path) -> list[ResultRow]:
     """Reads and checks `docs/results.json`.
 
     Raises:
         DataError: no such file, no JSON list, a wrong row, or the same row twice.
     """
-    try:
-        given = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"cannot read {path} ({error})", "a JSON list of rows is needed", "check the file"
-        ) from None
-    if not isinstance(given, list):
-        raise DataError(f"{path} is no list", "a JSON list of rows is needed", "check the file")
-    rows = [ResultRow.from_json(row, f"row {number} of {path}") for number, row in enumerate(given)]
+    rows = []
     seen: dict[tuple[object, ...], int] = {}
-    for number, row in enumerate(rows):
+    for number, given in enumerate(read_list(path)):
+        try:
+            row: ResultRow = strict.build(ResultRow, given, DOCUMENT)
+        except DataError as error:
+            found = f"row {number} of {path}: {error.given}"
+            raise DataError(found, error.allowed, error.todo) from None
         if seen.setdefault(row.identity, number) != number:
             raise DataError(
                 f"rows {seen[row.identity]} and {number} of {path} are the same row ({row.row!r})",
                 "a row is reported once",
                 "remove one",
             )
+        rows.append(row)
     return rows
 
 
-def write(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
-    """Writes rows as `read` reads them; all or nothing.
+def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
+    """Writes rows as `read_results` reads them; all or nothing.
 
     Raises:
         DataError: the file cannot be written.
     """
-    plain = [row.to_json() for row in rows]
-    write_whole(Path(path), (json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode())
+    write_list(path, rows)
 
 
-def merge(rows: Sequence[ResultRow], new: ResultRow) -> list[ResultRow]:
+def merge_results(rows: Sequence[ResultRow], new: ResultRow) -> list[ResultRow]:
     """The rows with a new one: in place of the row of the same identity, else at the end."""
     if any(row.identity == new.identity for row in rows):
         return [new if row.identity == new.identity else row for row in rows]
@@ -123,14 +121,38 @@ def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
         "seeds": seeds,
         "source": "measured",
     }
-    return ResultRow.from_json({**row, **about})
+    made: ResultRow = strict.build(ResultRow, {**row, **about}, DOCUMENT)
+    return made
+
+
+def write_page(file: Path, plan: Plan | None = None) -> Path:
+    """Writes the page of a file of results beside it.
+
+    Args:
+        file: the rows; `agreement.json` beside them is read too, if there is one.
+        plan: what is to be measured; None reads `reproduce.toml` beside the file, if there is one.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        CdimError: one of the files is wrong, or the page cannot be written.
+    """
+    rows, listed, lines = read_results(file), file.with_name("reproduce.toml"), None
+    if plan is None and listed.is_file():
+        plan = read_plan(listed)
+    if plan is not None:
+        lines = notes(rows, plan, read_agreements(file.with_name("agreement.json")))
+    page = file.with_suffix(".md")
+    write_whole(page, render(rows, lines).encode())
+    return page
 
 
 def render(rows: Sequence[ResultRow], notes: Mapping[str, Sequence[str]] | None = None) -> str:
     """`docs/results.md`: the rows by table and dataset, published beside measured.
 
     Args:
-        rows: what `read` returns.
+        rows: what `read_results` returns.
         notes: by table, lines of Markdown below its heading, such as `cdim.paper.agreement` writes.
 
     Returns:

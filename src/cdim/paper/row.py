@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
+from cdim import strict
+from cdim.disk import write_whole
 from cdim.errors import DataError, nearest
 
 METRICS = (
@@ -15,33 +19,10 @@ METRICS = (
 )
 _UNSTATED = "mAP"
 """Average precision of a convention nobody stated: of published rows only."""
-SOURCES = ("measured", "published")
 _ESTIMATE = {"value", "low", "high"}
-
-# What each key of a row may hold, besides null where the last column says so.
-_KINDS: dict[str, tuple[type, str, bool]] = {
-    "dataset": (str, "a name", False),
-    "protocol": (str, "a name", False),
-    "metrics": (dict, "an object of metrics", False),
-    "queries": (int, "a whole number from 1", True),
-    "gallery": (int, "a whole number from 1", True),
-    "seed": (int, "a whole number", True),
-    "table": (str, 'a table of the paper, such as "3"', True),
-    "row": (str, "the row's name", False),
-    "source": (str, "measured or published", False),
-    "split": (str, "a name", False),
-    "multi_query": (str, "a way to pool the views of a query", True),
-    "rerank": (str, "a method", True),
-    "backbone": (str, "a name", True),
-    "params": (int, "a whole number from 1", True),
-    "dim": (int, "a whole number from 1", True),
-    "fusion": (list, "a list of taps, [] for vanilla", True),
-    "recipe": (str, "a file", True),
-    "seeds": (list, "a list of whole numbers", False),
-    "command": (str, "a command line", True),
-}
 _FROM_ONE = ("queries", "gallery", "params", "dim")
 _MEASURED_NEEDS = ("queries", "gallery", "backbone", "dim", "command")
+DOCUMENT = strict.Document("row of results", DataError)
 
 
 @dataclass(frozen=True)
@@ -79,7 +60,7 @@ class ResultRow:
     seed: int | None
     table: str | None
     row: str
-    source: str
+    source: Literal["measured", "published"]
     split: str
     multi_query: str | None
     rerank: str | None
@@ -91,52 +72,31 @@ class ResultRow:
     seeds: tuple[int, ...]
     command: str | None
 
-    @classmethod
-    def from_json(cls, given: object, where: str = "the row") -> ResultRow:
-        """Reads and checks one row.
-
-        Args:
-            given: the parsed JSON object.
-            where: how error messages call it.
-
-        Raises:
-            DataError: a key missing or unknown, or a value that cannot be.
-        """
-        if not isinstance(given, dict):
-            raise DataError(
-                f"{where} is no object", "a row is a JSON object", "see docs/results.json"
-            )
-        for key in given:
-            if key not in _KINDS:
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            empty = isinstance(value, str) and not value.strip()
+            if empty or (key in _FROM_ONE and value is not None and value < 1):
                 raise DataError(
-                    f"{where} has the key {key!r}",
-                    "rows have fixed keys",
-                    nearest(str(key), _KINDS),
+                    f"{key} = {value!r}", "names are not empty, sizes are from 1", "correct the row"
                 )
-        missing = [key for key in _KINDS if key not in given]
-        if missing:
+        for key in ("fusion", "seeds"):
+            listed = getattr(self, key) or ()
+            if len(set(listed)) < len(listed):
+                raise DataError(f"{key} = {list(listed)}", "each is there once", "correct the row")
+        _check_metrics(self.metrics, self.source)
+        if self.seed != (self.seeds[0] if len(self.seeds) == 1 else None):
             raise DataError(
-                f"{where} lacks {', '.join(missing)}", "a row has every key", "null means unknown"
+                f"seed {self.seed} and seeds {list(self.seeds)}",
+                "seed is the only one of seeds, or null where there are none or several",
+                "correct the row",
             )
-        for key in _KINDS:
-            _check_kind(key, given[key], where)
-        _check_metrics(given["metrics"], given["source"], where)
-        _check_together(given, where)
-        fusion = given["fusion"]
-        return cls(
-            **{
-                **given,
-                "fusion": None if fusion is None else tuple(fusion),
-                "seeds": tuple(given["seeds"]),
-            }
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as plain values; `from_json` reads them back."""
-        plain = asdict(self)
-        plain["fusion"] = None if self.fusion is None else list(self.fusion)
-        plain["seeds"] = list(self.seeds)
-        return plain
+        lacking = [key for key in _MEASURED_NEEDS if getattr(self, key) is None]
+        if self.source == "measured" and lacking:
+            raise DataError(
+                f"a measured row lacks {', '.join(lacking)}",
+                "who measures a row knows these",
+                "fill them in",
+            )
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -147,75 +107,63 @@ class ResultRow:
         )
 
 
-def _check_kind(key: str, value: object, where: str) -> None:
-    kind, words, may_be_null = _KINDS[key]
-    if value is None and may_be_null:
-        return
-    good = isinstance(value, kind) and not isinstance(value, bool)
-    if isinstance(value, str):
-        good = good and value.strip() != ""
-    if key in _FROM_ONE and isinstance(value, int):
-        good = good and value >= 1
-    if isinstance(value, list):
-        inner = str if key == "fusion" else int
-        good = good and all(type(x) is inner for x in value) and len(set(value)) == len(value)
-    if key == "source":
-        good = value in SOURCES
-    if not good:
-        raise DataError(
-            f"{where} has {key} {value!r}",
-            f"{key} is {words}" + (" or null" if may_be_null else ""),
-            "correct the row",
-        )
-
-
-def _check_metrics(metrics: Mapping[str, object], source: str, where: str) -> None:
+def _check_metrics(metrics: Mapping[str, Mapping[str, float | None]], source: str) -> None:
     if not metrics:
-        raise DataError(f"{where} has no metrics", "a row reports at least one", "add it")
+        raise DataError("a row without metrics", "a row reports at least one", "add it")
     for name, found in metrics.items():
         if name not in METRICS:
             raise DataError(
-                f"{where} has the metric {name!r}",
+                f"the metric {name!r}",
                 f"known are {', '.join(METRICS)}",
                 nearest(name, METRICS),
             )
         if name == _UNSTATED and source != "published":
             raise DataError(
-                f"{where} is measured and has {name!r}",
+                f"a measured row with {name!r}",
                 "who measures knows the convention: mAP_step or mAP_trapezoid",
                 "name it",
             )
-        if not isinstance(found, dict) or set(found) != _ESTIMATE:
+        if set(found) != _ESTIMATE:
             raise DataError(
-                f"{where} has {name} {found!r}",
+                f"{name} = {dict(found)}",
                 "a metric is an object with exactly value, low and high",
                 "correct the row",
             )
         bounds = [found["low"], found["value"], found["high"]]
         if source == "published" and bounds[0] is None and bounds[2] is None:
             bounds = bounds[1:2]
-        numbers = [round(x, 9) for x in bounds if type(x) in (int, float) and 0 <= x <= 1]
+        numbers = [round(x, 9) for x in bounds if x is not None and 0 <= x <= 1]
         if len(numbers) < len(bounds) or numbers != sorted(numbers):
             raise DataError(
-                f"{where} has {name} {found!r}",
+                f"{name} = {dict(found)}",
                 "shares are 0 to 1, low <= value <= high; only published rows lack an interval",
                 "divide percentages by 100",
             )
 
 
-def _check_together(given: Mapping[str, Any], where: str) -> None:
-    """Rules between keys."""
-    seeds = given["seeds"]
-    if given["seed"] != (seeds[0] if len(seeds) == 1 else None):
-        raise DataError(
-            f"{where} has seed {given['seed']} and seeds {seeds}",
-            "seed is the only one of seeds, or null where there are none or several",
-            "correct the row",
-        )
-    lacking = [key for key in _MEASURED_NEEDS if given[key] is None]
-    if given["source"] == "measured" and lacking:
-        raise DataError(
-            f"{where} is measured and lacks {', '.join(lacking)}",
-            "who measures a row knows these",
-            "fill them in",
-        )
+def read_list(path: Path) -> list[Mapping[str, Any]]:
+    """Reads a JSON list of objects.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+        wrong = "" if isinstance(given, list) else "it is no list"
+        wrong = wrong or next((f"{x!r} is no object" for x in given if not isinstance(x, dict)), "")
+    except (OSError, ValueError) as error:
+        wrong = str(error)
+    if wrong:
+        raise DataError(f"cannot read {path} ({wrong})", "it is a JSON list of objects", "check it")
+    rows: list[Mapping[str, Any]] = given
+    return rows
+
+
+def write_list(path: Path, rows: Iterable[object]) -> None:
+    """Writes dataclasses as `read_list` reads them; all or nothing.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    plain = [strict.plain(row) for row in rows]
+    write_whole(path, (json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode())
