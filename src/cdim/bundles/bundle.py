@@ -1,4 +1,4 @@
-"""The artefact between training and use: a folder that says how images become vectors.
+"""The artefact between training and use: a folder that holds all to turn images into vectors.
 
     model.onnx    the graph: `images` (and `domain`, where it matters) -> `features`, `embedding`
     bundle.json   everything else; every key is a field of `Bundle` below
@@ -51,7 +51,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number and what it was measured on.
+    """A number, and the data and form that it belongs to.
 
     Args:
         dataset: its name, with the split, such as "qmul-shoe test" or "validation, 5 folds".
@@ -74,7 +74,7 @@ class Measured:
 
 @dataclass(frozen=True, repr=False)
 class Bundle:
-    """What bundle.json says.
+    """The content of bundle.json.
 
     Args:
         name: the model's.
@@ -158,7 +158,7 @@ class Bundle:
 
 
 def _check(bundle: Bundle) -> None:
-    """What is said fits together."""
+    """Whether the fields fit together."""
     said, taken = bundle.domains, set(bundle.domains.values())
     numbers = list(vars(bundle.calibration).values()) if bundle.calibration else []
     flat = [n for number in numbers for n in (number if isinstance(number, tuple) else [number])]

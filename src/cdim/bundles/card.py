@@ -45,7 +45,7 @@ def write(bundle: Bundle, folder: Path, reliability: Reliability | None = None) 
     """Writes the card.
 
     Args:
-        bundle: what it is about.
+        bundle: the bundle.
         folder: where; an older card there is replaced.
         reliability: how far its probabilities can be trusted, from searches they were not fitted
             to. Without it there is no diagram.
@@ -126,5 +126,5 @@ def _percent(share: float, digits: int = 1) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that can neither break a table nor be taken for markup."""
+    """Text that neither breaks a table nor counts as markup."""
     return re.sub(r"([\\|<>`*_\[\]#])", r"\\\1", " ".join(str(text).split()))

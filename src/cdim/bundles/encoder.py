@@ -38,11 +38,11 @@ class Encoder:
     Args:
         bundle: what to run: a bundle's folder, the name of one that comes with cdim, or the bundle.
         engine: "onnxruntime", "openvino" (extra `cdim[openvino]`), or
-            "auto": OpenVINO where it is installed. `Encoder.engine` says which.
+            "auto": OpenVINO where it is installed. `Encoder.engine` names it.
 
     Raises:
         ModelError: no bundle there, or a damaged one.
-        MissingExtra: OpenVINO was asked for and is not installed.
+        MissingExtra: OpenVINO is chosen and not installed.
         UsageError: an unknown engine.
     """
 
@@ -89,7 +89,7 @@ class Encoder:
             DataError: a folder without images.
             ImageError: an image cannot be read; names it.
             ModelError: a domain the model does not know.
-            UsageError: no image, or something that is none.
+            UsageError: no image.
         """
         if domain is not None:
             self.bundle.taken_as(domain)
@@ -147,7 +147,7 @@ class Encoder:
             return self._encode(self._jobs(manifest, closing), output, progress)
 
     def inputs(self, manifest: Manifest) -> dict[str, NDArray[Any]]:
-        """All of a manifest's images as the graph takes them: "images", and maybe "domain"."""
+        """A manifest's images as inputs of the graph: "images", and maybe "domain"."""
         with ExitStack() as closing:
             parts = list(self._inputs(self._jobs(manifest, closing)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

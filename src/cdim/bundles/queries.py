@@ -77,8 +77,8 @@ def read_query(
         source: a path or locator, bytes of an image file, a PIL image or a uint8 array. A file
             that ends in .svg or .json, text and bytes that begin as an SVG does, and strokes are
             drawings, see `cdim.data.drawings`.
-        domain: what it is; None to find out: drawings are sketches, and an image is one if it
-            looks like one (`is_drawing`).
+        domain: its domain; None to recognise it: drawings are sketches, and so is an image
+            of thin lines on white (`is_drawing`).
         bundle: the model.
         opened: reads locators; it keeps archives open.
 
