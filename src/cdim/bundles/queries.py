@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 
 from cdim.bundles.bundle import Bundle
 from cdim.data import drawings, files, images, strokes
-from cdim.data.content import pixels as pixels_of
+from cdim.data.content import image_pixels
 from cdim.errors import UsageError
 
 DRAWING = "sketch"
@@ -105,7 +105,9 @@ def read_pixels(source: Any, opened: images.Files) -> tuple[NDArray[np.uint8], b
         UsageError: it is no image.
     """
     drawing = _drawing(source)
-    return (pixels_of(source, opened), False) if drawing is None else (strokes.draw(drawing), True)
+    if drawing is None:
+        return image_pixels(source, opened), False
+    return strokes.draw(drawing), True
 
 
 def is_drawing(pixels: NDArray[np.uint8]) -> bool:

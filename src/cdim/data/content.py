@@ -54,7 +54,7 @@ def read(image: Any, opened: images.Files) -> Content:
         data = image if isinstance(image, bytes) else b""
     if data:
         return Content(images.decode(data, source or "the image"), digest(data), source, data)
-    own = pixels(image, opened)
+    own = image_pixels(image, opened)
     return Content(own, digest_of_pixels(own), source)
 
 
@@ -73,7 +73,7 @@ def digest_of_pixels(pixels: NDArray[np.uint8]) -> str:
     return digest(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
 
 
-def pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
+def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
     """The pixels of one image, uint8 (h, w) or (h, w, 3).
 
     Args:
