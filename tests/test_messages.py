@@ -14,7 +14,10 @@ import cdim
 from cdim.cli import cdim as group
 
 ROOT = Path(cdim.__file__).parent
-COMMANDS = {"judge/options.py", "learn/atlas/configuration.py", "paper/plan.py", "paper/results.py"}
+COMMANDS = {
+    *("judge/options.py", "learn/atlas/configuration.py"),
+    *("paper/maker.py", "paper/plan.py", "paper/results.py"),
+}
 """Modules that write command lines: those of a row of results, and of an atlas's recipe."""
 LIBRARY = [
     path
