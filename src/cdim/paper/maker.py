@@ -44,7 +44,7 @@ def reproduce(
     device: str = "auto",
     told: Told = _silent,
 ) -> Path:
-    """Makes rows of the paper's tables: trains what is missing, judges, compares, writes.
+    """Makes rows of the paper's tables: trains missing models, judges, compares, writes.
 
     Args:
         table: its number, or "all".
@@ -104,7 +104,7 @@ def add_row(
         file: the rows; one of the same name, table, dataset and model is replaced.
         dataset: a name or a path.
         models: runs or bundles.
-        row, table, recipe: what the row says of them.
+        row, table, recipe: the row's fields.
         command: what to type to get the row; None for training and judging each run.
         data, split, device, how: as for `cdim.judge.split.open_test` and `cdim.api.load`.
 
@@ -160,7 +160,7 @@ class Maker:
         data: where datasets are; None reads CDIM_DATA.
         device: as for `cdim train`.
         few: whether to judge on `FEW` instances alone.
-        told: is told in a line what is made.
+        told: called with a line for each model in the making.
     """
 
     plan: Plan
@@ -204,7 +204,7 @@ class Maker:
         return found
 
     def reports(self, row: Row, dataset: str) -> tuple[list[Report], dict[str, Any]]:
-        """The reports of a row on a dataset, one a seed, and what a row of results says of it.
+        """The reports of a row on a dataset, one a seed, and the fields of its row of results.
 
         Raises:
             CdimError: a dataset or weights are missing, or a run of that name is of another recipe.

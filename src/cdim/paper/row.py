@@ -42,7 +42,7 @@ class ResultRow:
         split: the split judged on.
         multi_query: how the views of a query were pooled, such as "average"; None for single
             query.
-        rerank: what was done at search time, such as "k-reciprocal"; None for nothing.
+        rerank: the change at search time, such as "k-reciprocal"; None for nothing.
         backbone: the network, or None.
         params: its number of parameters.
         dim: length of the embedding.
