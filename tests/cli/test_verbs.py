@@ -89,7 +89,7 @@ def test_a_stopped_training_is_resumed_from_the_shell(call, tiny_recipe, tmp_pat
 
 
 def test_the_demo_end_to_end_with_fewer_products(tmp_path, monkeypatch, call):
-    from cdim.cli import demo
+    from cdim.find import demo
 
     monkeypatch.setattr(demo, "PRODUCTS", "synthetic:30:1")
     monkeypatch.setattr(demo, "SKETCHES", 12)

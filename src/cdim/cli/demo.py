@@ -10,13 +10,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb
-from cdim.cli.progress import progress_bar, progress_bars
-
-MODEL = "default"
-PRODUCTS = "synthetic:1000:1"
-"""Made-up products, none of which the model was trained on."""
-SKETCHES = 200
-SHOWN = 6
+from cdim.cli.progress import progress_bars
 
 
 @click.command(cls=Verb)
@@ -33,47 +27,15 @@ def demo(out: Path) -> None:
 
     Takes about a minute; the model comes with cdim. A second call uses the gallery again.
     """
-    from PIL import Image
+    from cdim.find import demo
 
-    from cdim.bundles.queries import QueryImage
-    from cdim.data.images import read
-    from cdim.data.sets.catalogue import open_dataset
-    from cdim.find import page
-    from cdim.find.gallery import Gallery
-    from cdim.find.index.indexing import index
-    from cdim.find.index.sources import Source
-    from cdim.metrics.significance import bootstrap
-
-    products = open_dataset(PRODUCTS).manifest
-    photos = products.where(role="gallery")
-    photo = dict(zip(photos.instance.tolist(), photos.source, strict=True))
-    asked = products.where(role="query").take(range(SKETCHES))
-    folder = out / "gallery"
-    with Gallery.open(folder, MODEL, create=True) as gallery:
-        with progress_bars() as progress:
-            index(gallery, Source(PRODUCTS).listed(gallery.bundle), progress=progress)
-        searches, right = [], []
-        with progress_bar("sketches") as progress:
-            for done, row in enumerate(asked, start=1):
-                look = QueryImage(read(row.source), row.domain)
-                found = gallery.search(look, k=10)
-                name = f"sketch of {row.metadata['title']}"
-                searches.append(page.PageSearch((name,), (look,), found))
-                right.append(found[0].id == photo[row.instance])
-                progress(done, len(asked))
-        page.write(searches[:SHOWN], gallery, out / "found.html")
-        first = bootstrap(right)
-        click.echo(
-            f"{gallery.count()} photos in {folder}, searched with {len(asked)} sketches: the "
-            f"sketched product itself comes first for {first.value:.1%} (95 % interval "
-            f"{first.low:.1%} to {first.high:.1%}; chance is {1 / gallery.count():.1%})"
-        )
-    sketch = out / "sketch.png"
-    Image.fromarray(read(asked.source[right.index(True) if any(right) else 0])).save(sketch)
+    with progress_bars() as progress:
+        made = demo.demo(out, progress)
+    click.echo(made)
     cdim = _command()
-    click.echo(f"the first {SHOWN} searches, to look at: {out / 'found.html'}")
-    click.echo(f"search with a sketch: {cdim} search {folder} {sketch}")
-    click.echo(f"draw in a browser: {cdim} serve {folder}")
+    click.echo(f"the first {demo.SHOWN} searches, to look at: {made.page}")
+    click.echo(f"search with a sketch: {cdim} search {made.gallery} {made.sketch}")
+    click.echo(f"draw in a browser: {cdim} serve {made.gallery}")
 
 
 def _command() -> str:
