@@ -73,18 +73,13 @@ def pairs(manifest: Manifest) -> NDArray[np.intp]:
         by_instance.setdefault(str(name), []).append(row)
     found = []
     for rows in by_instance.values():
-        queries = [r for r in rows if manifest.role[r] in ("query", "")]
-        if not queries:
+        first = next((r for r in rows if manifest.role[r] in ("query", "")), None)
+        if first is None:
             continue
-        first = queries[0]
-        others = [
-            r
-            for r in rows
-            if r != first and manifest.role[r] == ("" if not manifest.role[first] else "gallery")
-        ]
+        wanted = "gallery" if manifest.role[first] else ""
+        others = [r for r in rows if r != first and manifest.role[r] == wanted]
         others.sort(key=lambda r: bool(manifest.camera[r] == manifest.camera[first]))
-        if others:
-            found.append((first, others[0]))
+        found += [(first, other) for other in others[:1]]
     if not found:
         raise DataError(
             f"no pair among {len(manifest)} images",
