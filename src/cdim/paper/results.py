@@ -130,7 +130,7 @@ def write_page(file: Path, plan: Plan | None = None) -> Path:
 
     Args:
         file: the rows; `agreement.json` beside them is read too, if there is one.
-        plan: the list of rows to make; None reads `reproduce.toml` beside the file, if there is one.
+        plan: the list of rows; None reads `reproduce.toml` beside the file, if there is one.
 
     Returns:
         The page's path.
