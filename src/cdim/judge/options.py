@@ -27,17 +27,6 @@ class EvalOptions:
     join_pool: str = "average"
     join_l2: bool = False
 
-    def __str__(self) -> str:
-        """The options that ask for it."""
-        words = [f"--protocol {self.protocol}"] if self.protocol else []
-        words += [f"--multi-query {self.multi_query}"] if self.multi_query else []
-        words += [f"--expand {self.expand}"] if self.expand else []
-        words += ["--rerank"] if self.rerank else []
-        words += [f"--join {tap}" for tap in self.join]
-        words += [f"--join-pool {self.join_pool}"] if self.join_pool != "average" else []
-        words += ["--join-l2"] if self.join_l2 else []
-        return " ".join(words)
-
     @property
     def joined(self) -> list[str]:
         """The joined maps as results name them, beside those fused in training."""

@@ -146,7 +146,14 @@ def _command(
     seeds = " ".join(str(model.seed) for model in models)
     run = f"runs/{models[0].recipe.name}-$seed"
     words = [f"--split {split}"] if split != "test" else []
-    judged = " ".join([f"cdim eval {run} {dataset}", *words, *([str(how)] if str(how) else [])])
+    words += [f"--protocol {how.protocol}"] if how.protocol else []
+    words += [f"--multi-query {how.multi_query}"] if how.multi_query else []
+    words += [f"--expand {how.expand}"] if how.expand else []
+    words += ["--rerank"] if how.rerank else []
+    words += [f"--join {tap}" for tap in how.join]
+    words += [f"--join-pool {how.join_pool}"] if how.join_pool != "average" else []
+    words += ["--join-l2"] if how.join_l2 else []
+    judged = " ".join([f"cdim eval {run} {dataset}", *words])
     return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
 
 
