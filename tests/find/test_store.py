@@ -83,12 +83,11 @@ def test_removed_items_are_gone(filled):
     assert store.get([items[0].id]) == []
 
 
-@pytest.mark.parametrize("exact", [True, False])
-def test_the_nearest_are_those_of_a_naive_search(filled, exact):
+def test_the_nearest_are_those_of_a_naive_search(filled):
     store, items, vectors = filled
     query = RNG.normal(size=DIM).astype(np.float32)
     distances = np.linalg.norm(vectors - query, axis=1)
-    found = store.nearest(query, 7, (), exact=exact)
+    found = store.nearest(query, 7, ())
     assert [f.item.id for f in found] == [items[i].id for i in np.argsort(distances)[:7]]
     assert [f.distance for f in found] == pytest.approx(np.sort(distances)[:7], rel=1e-5)
 

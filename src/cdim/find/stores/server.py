@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cdim import strict
 from cdim.bundles.bundle import Bundle
 from cdim.errors import GalleryError, MissingExtra, UsageError
 from cdim.find.filters import Condition, OneOf
-from cdim.find.items import Item
 from cdim.find.stores import store
 from cdim.find.stores.record import Record
-from cdim.find.stores.store import Stored
+from cdim.find.stores.store import Store
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -28,8 +24,6 @@ KEY = "QDRANT_API_KEY"
 """The environment variable that holds the server's key, if it needs one."""
 MARK = "cdim"
 """Where the record of the model lies in the collection's own metadata."""
-CHUNK = 200  # points a request
-PAGE = 1000
 
 
 def shown(url: str) -> str:
@@ -87,8 +81,8 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
     return given, ServerStore(client, collection, shown(url), given, create)
 
 
-class ServerStore:
-    """A collection of a server. A `cdim.find.stores.store.Store`.
+class ServerStore(Store):
+    """A collection of a server.
 
     Args:
         client: the way to the server.
@@ -101,16 +95,18 @@ class ServerStore:
         GalleryError: no answer, no such collection, not one of cdim, or of another model.
     """
 
+    chunk = 200
+
     def __init__(
         self, client: QdrantClient, collection: str, place: str, bundle: Bundle, create: bool
     ) -> None:
         from qdrant_client import models
 
+        super().__init__()
         self._client = client
         self._name = collection
         self._place = place
         self._models = models
-        self._indexed: set[str] = set()
         with self._failing():
             if create and not client.collection_exists(collection):
                 self._create(bundle)
@@ -129,96 +125,7 @@ class ServerStore:
                 "name another collection",
             )
         Record.read(remembered, place).check(bundle, place)
-        self._indexed.update(store.bare(key) for key in config.payload_schema)
-
-    def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
-        """See `Store.put`."""
-        with self._failing():
-            for key, kind in store.indices(items).items():
-                self._index(key, kind)
-            for start in range(0, len(items), CHUNK):
-                rows = slice(start, start + CHUNK)
-                points = [
-                    self._models.PointStruct(
-                        id=store.point_id(item.id), vector=vector, payload=store.payload(item)
-                    )
-                    for item, vector in zip(items[rows], vectors[rows].tolist(), strict=True)
-                ]
-                self._client.upsert(self._name, points, wait=True)
-
-    def remove(self, ids: Sequence[str]) -> None:
-        """See `Store.remove`."""
-        with self._failing():
-            points: list[Any] = [store.point_id(i) for i in ids]
-            self._client.delete(self._name, points, wait=True)
-
-    def get(
-        self, ids: Sequence[str], vectors: bool = False, thumbnails: bool = False
-    ) -> list[Stored]:
-        """See `Store.get`."""
-        wanted = [*store.LIST, store.THUMBNAIL] if thumbnails else store.LIST
-        with self._failing():
-            points: list[Any] = [store.point_id(i) for i in ids]
-            found = self._client.retrieve(self._name, points, wanted, vectors)
-        return [store.stored(record) for record in found]
-
-    def nearest(
-        self,
-        vector: NDArray[np.float32],
-        k: int,
-        where: Sequence[Condition],
-        without: Sequence[str] = (),
-        *,
-        vectors: bool = False,
-        exact: bool = False,
-    ) -> list[Stored]:
-        """See `Store.nearest`."""
-        with self._failing():
-            found = self._client.query_points(
-                self._name,
-                query=vector.tolist(),
-                limit=k,
-                query_filter=self._filter(where, without),
-                with_payload=store.LIST,
-                with_vectors=vectors,
-                search_params=self._models.SearchParams(exact=exact, hnsw_ef=store.HNSW_EF),
-            )
-        return [store.stored(point, point.score) for point in found.points]
-
-    def page(
-        self,
-        where: Sequence[Condition],
-        limit: int,
-        after: str | None = None,
-        *,
-        vectors: bool = False,
-    ) -> tuple[list[Stored], str | None]:
-        """See `Store.page`."""
-        with self._failing():
-            records, following = self._client.scroll(
-                self._name,
-                scroll_filter=self._filter(where),
-                limit=limit,
-                offset=after,
-                with_payload=store.LIST,
-                with_vectors=vectors,
-            )
-        return [store.stored(r) for r in records], None if following is None else str(following)
-
-    def count(self, where: Sequence[Condition]) -> int:
-        """See `Store.count`."""
-        with self._failing():
-            return self._client.count(self._name, self._filter(where), exact=True).count
-
-    def facet(
-        self, field: str, where: Sequence[Condition], limit: int, exact: bool = True
-    ) -> dict[str, int]:
-        """See `Store.facet`."""
-        return self._facet(store.path("words", field), where, limit, exact)
-
-    def fields(self) -> list[str]:
-        """See `Store.fields`."""
-        return sorted(self._facet(store.FIELDS, (), store.MAX_FIELDS, True))
+        self._indexed.update(map(store.bare, config.payload_schema))
 
     def optimise(self) -> None:
         """See `Store.optimise`: a server does so by itself."""
@@ -244,20 +151,54 @@ class ServerStore:
         )
         self._index(store.FIELDS, "keyword")
 
-    def _index(self, key: str, kind: str) -> None:
-        if store.bare(key) not in self._indexed:
-            known = self._models.PayloadSchemaType(kind)
-            self._client.create_payload_index(self._name, key, known, wait=True)
-            self._indexed.add(store.bare(key))
+    def _make_index(self, key: str, kind: str) -> None:
+        known = self._models.PayloadSchemaType(kind)
+        self._client.create_payload_index(self._name, key, known, wait=True)
 
-    def _facet(
-        self, key: str, where: Sequence[Condition], limit: int, exact: bool
-    ) -> dict[str, int]:
-        with self._failing():
-            found = self._client.facet(
-                self._name, key, facet_filter=self._filter(where), limit=limit, exact=exact
-            )
-        return {str(hit.value): hit.count for hit in found.hits}
+    def _upsert(self, points: Iterable[tuple[str, list[float], dict[str, Any]]]) -> None:
+        made = [
+            self._models.PointStruct(id=number, vector=vector, payload=payload)
+            for number, vector, payload in points
+        ]
+        self._client.upsert(self._name, made, wait=True)
+
+    def _delete(self, points: list[Any]) -> None:
+        self._client.delete(self._name, points, wait=True)
+
+    def _retrieve(self, points: list[Any], wanted: list[str], vectors: bool) -> list[Any]:
+        return self._client.retrieve(self._name, points, wanted, vectors)
+
+    def _query(self, vector: list[float], k: int, chosen: Any, vectors: bool) -> list[Any]:
+        found = self._client.query_points(
+            self._name,
+            query=vector,
+            limit=k,
+            query_filter=chosen,
+            with_payload=store.LIST,
+            with_vectors=vectors,
+            search_params=self._models.SearchParams(hnsw_ef=store.HNSW_EF),
+        )
+        return found.points
+
+    def _scroll(
+        self, chosen: Any, limit: int, after: str | None, vectors: bool
+    ) -> tuple[Sequence[Any], Any]:
+        return self._client.scroll(
+            self._name,
+            scroll_filter=chosen,
+            limit=limit,
+            offset=after,
+            with_payload=store.LIST,
+            with_vectors=vectors,
+        )
+
+    def _count(self, chosen: Any) -> int:
+        return self._client.count(self._name, chosen, exact=True).count
+
+    def _facet(self, key: str, chosen: Any, limit: int, exact: bool) -> Iterable[Any]:
+        return self._client.facet(
+            self._name, key, facet_filter=chosen, limit=limit, exact=exact
+        ).hits
 
     def _filter(self, where: Sequence[Condition], without: Sequence[str] = ()) -> Any:
         """The filter in the client's classes, or None."""

@@ -19,9 +19,11 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,22 +60,44 @@ class Stored:
     distance: float = 0.0
 
 
-class Store(Protocol):
+class Store(ABC):
     """A database of items. Safe to use from several threads; its owner writes from one at a time.
 
-    Every failure is a `GalleryError`.
+    Every failure is a `GalleryError`. The methods below speak of items; what a subclass adds
+    speaks of points, as its database does.
     """
+
+    chunk: ClassVar[int]
+    """Points a write."""
+
+    def __init__(self) -> None:
+        self._indexed: set[str] = set()
 
     def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
         """Adds items, or replaces those of the same id; when it returns, they survive a kill."""
+        with self._failing():
+            for key, kind in indices(items).items():
+                self._index(key, kind)
+            for start in range(0, len(items), self.chunk):
+                rows = slice(start, start + self.chunk)
+                self._upsert(
+                    (point_id(item.id), vector, payload(item))
+                    for item, vector in zip(items[rows], vectors[rows].tolist(), strict=True)
+                )
 
     def remove(self, ids: Sequence[str]) -> None:
         """Removes items; ids that are not there are ignored."""
+        with self._failing():
+            self._delete([point_id(i) for i in ids])
 
     def get(
         self, ids: Sequence[str], vectors: bool = False, thumbnails: bool = False
     ) -> list[Stored]:
         """The items that are there, in any order."""
+        wanted = [*LIST, THUMBNAIL] if thumbnails else LIST
+        with self._failing():
+            found = self._retrieve([point_id(i) for i in ids], wanted, vectors)
+            return [stored(record) for record in found]
 
     def nearest(
         self,
@@ -83,9 +107,11 @@ class Store(Protocol):
         without: Sequence[str] = (),
         *,
         vectors: bool = False,
-        exact: bool = False,
     ) -> list[Stored]:
         """The k items nearest to a vector (dim,), nearest first, but for the ids `without`."""
+        with self._failing():
+            found = self._query(vector.tolist(), k, self._filter(where, without), vectors)
+            return [stored(point, point.score) for point in found]
 
     def page(
         self,
@@ -96,9 +122,14 @@ class Store(Protocol):
         vectors: bool = False,
     ) -> tuple[list[Stored], str | None]:
         """Items by the order of their points, and where the next page begins, None at the end."""
+        with self._failing():
+            records, following = self._scroll(self._filter(where), limit, after, vectors)
+        return [stored(r) for r in records], None if following is None else str(following)
 
     def count(self, where: Sequence[Condition]) -> int:
         """How many items pass."""
+        with self._failing():
+            return self._count(self._filter(where))
 
     def facet(
         self, field: str, where: Sequence[Condition], limit: int, exact: bool = True
@@ -107,18 +138,59 @@ class Store(Protocol):
 
         Not `exact`, it is quick for fields of many values, and may count removed items.
         """
+        return self._counts(path("words", field), where, limit, exact)
 
     def fields(self) -> list[str]:
         """Names of all metadata fields, sorted."""
+        return sorted(self._counts(FIELDS, (), MAX_FIELDS, True))
 
+    @abstractmethod
     def optimise(self) -> None:
         """Builds what makes searches fast; takes its time."""
 
+    @abstractmethod
     def flush(self) -> None:
         """Writes all to its place, so that the next opening is quick."""
 
+    @abstractmethod
     def close(self) -> None:
         """Flushes and lets go."""
+
+    def _index(self, key: str, kind: str) -> None:
+        if bare(key) not in self._indexed:
+            self._make_index(key, kind)
+            self._indexed.add(bare(key))
+
+    def _counts(
+        self, key: str, where: Sequence[Condition], limit: int, exact: bool
+    ) -> dict[str, int]:
+        with self._failing():
+            found = self._facet(key, self._filter(where), limit, exact)
+            # Values that only removed items had are still listed.
+            return {str(hit.value): hit.count for hit in found if hit.count}
+
+    @abstractmethod
+    def _failing(self) -> AbstractContextManager[None]: ...
+    @abstractmethod
+    def _make_index(self, key: str, kind: str) -> None: ...
+    @abstractmethod
+    def _upsert(self, points: Iterable[tuple[str, list[float], dict[str, Any]]]) -> None: ...
+    @abstractmethod
+    def _delete(self, points: list[Any]) -> None: ...
+    @abstractmethod
+    def _retrieve(self, points: list[Any], wanted: list[str], vectors: bool) -> list[Any]: ...
+    @abstractmethod
+    def _query(self, vector: list[float], k: int, chosen: Any, vectors: bool) -> list[Any]: ...
+    @abstractmethod
+    def _scroll(
+        self, chosen: Any, limit: int, after: str | None, vectors: bool
+    ) -> tuple[Sequence[Any], Any]: ...
+    @abstractmethod
+    def _count(self, chosen: Any) -> int: ...
+    @abstractmethod
+    def _facet(self, key: str, chosen: Any, limit: int, exact: bool) -> Iterable[Any]: ...
+    @abstractmethod
+    def _filter(self, where: Sequence[Condition], without: Sequence[str] = ()) -> Any: ...
 
 
 def stored(point: Any, distance: float = 0.0) -> Stored:
