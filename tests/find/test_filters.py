@@ -66,6 +66,21 @@ def test_a_day_counts_as_a_whole(ends, whole):
 
 
 @pytest.mark.parametrize(
+    ("ends", "kept"),
+    [
+        ({"gt": -1, "gte": 1}, {"gte": 1}),
+        ({"gt": 1, "gte": 1, "lt": 2, "lte": 2}, {"gt": 1, "lt": 2}),
+        ({"lt": 5, "lte": 4.5}, {"lte": 4.5}),
+        ({"gt": "2024-01-02", "gte": "2024-01-01"}, {"gte": "2024-01-03"}),
+        ({"gt": "2024-01-02", "gte": "2024-02-01"}, {"gte": "2024-02-01"}),
+        ({"lte": "2024-01-02", "lt": "2024-01-02T06:00"}, {"lt": "2024-01-02T06:00"}),
+    ],
+)
+def test_of_two_ends_on_one_side_the_stricter_holds(ends, kept):
+    assert read({"a": ends}) == (Range("a", kept),)
+
+
+@pytest.mark.parametrize(
     "where",
     [
         "category",

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from cdim.errors import UsageError
@@ -209,9 +209,21 @@ def _range(field: str, wanted: Mapping[str, Any]) -> Range:
             f"a range has ends {', '.join(ENDS)}: numbers, or dates such as 2024-06-30",
             _HOW,
         )
-    if not dates:
-        return Range(field, dict(wanted))
-    return Range(field, dict(_whole_days(name, end) for name, end in dates.items()))
+    ends = [_whole_days(name, end) for name, end in dates.items()] or list(wanted.items())
+    lower = [end for end in ends if end[0] in ("gt", "gte")]
+    upper = [end for end in ends if end[0] in ("lt", "lte")]
+    # Databases look at one end of each side: the strictest, and of equals the open one.
+    kept = [max(lower, key=lambda end: (_place(end[1]), end[0] == "gt"))] if lower else []
+    kept += [min(upper, key=lambda end: (_place(end[1]), end[0] == "lte"))] if upper else []
+    return Range(field, dict(kept))
+
+
+def _place(end: Any) -> Any:
+    """An end of a range as a number, to compare ends of one kind by."""
+    moment = _moment(end) if isinstance(end, str) else None
+    if moment is None:
+        return end
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _whole_days(name: str, end: str) -> tuple[str, str]:
