@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ import pytest
 import tomli_w
 from onnx import numpy_helper
 
+from cdim.bundles import finish
 from cdim.bundles.bundle import load_bundle, save_bundle
 from cdim.bundles.encoder import Encoder
 from cdim.bundles.heads.kinds import Head
 from cdim.bundles.queries import QueryImage
+from cdim.bundles.heads.projection import Projection, apply, unit
 from cdim.data import images
 from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import CdimError, ModelError, UsageError
@@ -22,7 +24,8 @@ from cdim.judge.evaluate import evaluate
 from cdim.learn.export import export as exporting
 from cdim.learn.export import parity
 from cdim.learn.export.export import export
-from cdim.learn.export.sources import open_source
+from cdim.learn.export.graph import Graph
+from cdim.learn.export.runs import open_run
 from cdim.learn.networks.embedder import load_run
 from cdim.learn.training.run import train
 
@@ -126,7 +129,9 @@ def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_r
     query, gallery = rows.where(role="query"), rows.where(role="gallery")
     network = load_run(runs / "all", "cpu")
     shutil.copytree(plain.folder, tmp_path / "edges")
-    known = replace(plain, domains={"sketch": "sketch", "edge": "edge", "photo": "edge"})
+    known = dataclasses.replace(
+        plain, domains={"sketch": "sketch", "edge": "edge", "photo": "edge"}
+    )
     model = Encoder(save_bundle(known, tmp_path / "edges"))
     wanted = evaluate(network.embed(query), network.embed(gallery), query, gallery, dataset="run")
     same = evaluate(model.embed(query), model.embed(gallery), query, gallery, dataset="bundle")
@@ -148,9 +153,9 @@ def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_r
 
 
 def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
-    source = open_source(runs / "all", None)
-    module = exporting.graph.Graph(source.embedder)
-    parity.check(plain, module, source.train)
+    run = open_run(runs / "all", None)
+    network = Graph(run.embedder)
+    parity.check(plain, network, None, run.train)
     shutil.copytree(plain.folder, tmp_path / "b")
     model = onnx.load(str(tmp_path / "b" / "model.onnx"))
     weights = next(t for t in model.graph.initializer if "fc7" in t.name and len(t.dims) == 2)
@@ -158,8 +163,35 @@ def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
     weights.CopyFrom(numpy_helper.from_array(changed, weights.name))
     onnx.save(model, str(tmp_path / "b" / "model.onnx"))
     made = save_bundle(load_bundle(tmp_path / "b"), tmp_path / "b")
-    with pytest.raises(ModelError, match=r"differ from the network's \(cosine 0\."):
-        parity.check(made, module, source.train)
+    with pytest.raises(ModelError, match=r"differ from what they were made from \(cosine 0\."):
+        parity.check(made, network, None, run.train)
+
+
+@pytest.mark.parametrize(("rooted", "bank"), [(False, 0), (True, 0), (True, 4), (False, 30)])
+@pytest.mark.parametrize("domains", [("photo", "sketch"), ("photo",)])
+def test_the_graph_with_a_head_is_the_network_and_numpys_head(
+    plain, runs, tmp_path, domains, rooted, bank
+):
+    run, rng = open_run(runs / "all", None), np.random.default_rng(1)
+    width = run.embedder.dim
+    means = rng.normal(0, 0.01, (len(domains), width)).astype(np.float32)
+    matrix = rng.standard_normal((width, 5)).astype(np.float32)
+    bank = bank if len(domains) > 1 else 0  # one domain cannot ask and answer
+    queries = unit(rng.standard_normal((bank, 5)).astype(np.float32)) if bank else None
+    asking = ("sketch",) if bank else ()
+    head = Projection(domains, means, matrix, "at random", rooted, queries, asking)
+    made = finish.headed(plain, "embedding", head, tmp_path / "headed")
+    assert (made.dim, made.domain_input) == (7 if bank else 5, domains if len(domains) > 1 else ())
+    some = run.train.where(domain=domains)
+    parity.check(made, Graph(run.embedder), head, some)
+    features = Encoder(made).embed(some, output="features")
+    network = run.embedder.embed(some)
+    assert features == pytest.approx(network, abs=1e-5)
+    wanted = apply(head, network, some.domain)
+    assert Encoder(made).embed(some) == pytest.approx(wanted, abs=1e-4)
+    other = dataclasses.replace(head, matrix=np.roll(matrix, 1, axis=0))
+    with pytest.raises(ModelError, match="embedding of the new graph differ"):
+        parity.check(made, Graph(run.embedder), other, some)
 
 
 def test_in_eight_bits_embeddings_keep_their_length(runs, tmp_path, monkeypatch):
@@ -297,9 +329,9 @@ def test_a_place_that_cannot_be_written_anew_is_refused_first(runs, tmp_path, pl
 
 
 def test_a_single_part_is_judged_by_instance(runs):
-    source = open_source(runs / "fold-0", None)
-    vectors = source.embedder.embed(source.held.manifest)
-    parts = source.held.searches(vectors, 5)
+    run = open_run(runs / "fold-0", None)
+    vectors = run.embedder.embed(run.held.manifest)
+    parts = run.held.searches(vectors, 5)
     assert len(parts) == 5
     assert sum(map(len, parts)) == 2 * 21  # in the gallery of the kind, and in that of all kinds
     sizes = {len(search.distances) for part in parts for search in part}

@@ -7,7 +7,6 @@ import onnxruntime
 import pytest
 import torch
 
-from cdim.bundles.heads.projection import Projection, apply, unit
 from cdim.errors import ModelError, RecipeError
 from cdim.learn.export import graph
 from cdim.learn.networks.embedder import Embedder
@@ -15,19 +14,16 @@ from cdim.learn.networks.embedder import Embedder
 COLOUR = {"channels": 3, "mean": [0.0] * 3, "std": [255.0] * 3}
 
 
-def outputs(module, tmp_path, n=3, domain=None):
+def outputs(module, tmp_path, n=3):
     """Features and embeddings of random images, by the graph and by the network."""
     graph.write(module, tmp_path / "g.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "g.onnx"))
     p = module.embedder.preprocess
     rng = np.random.default_rng(0)
     images = rng.standard_normal((n, p.channels, *p.crop)).astype(np.float32)
-    inputs = {"images": images}
-    if domain is not None:
-        inputs["domain"] = np.array(domain)
     with torch.inference_mode():
-        wanted = module(*(torch.from_numpy(v) for v in inputs.values()))
-    found = session.run(["features", "embedding"], inputs)
+        wanted = module(torch.from_numpy(images))
+    found = session.run(["features", "embedding"], {"images": images})
     for ours, theirs in zip(found, wanted, strict=True):
         assert ours == pytest.approx(theirs.numpy(), abs=1e-5)
     return found
@@ -51,9 +47,9 @@ def test_features_stand_before_the_trained_projection(recipe, tmp_path):
     embedder = Embedder(recipe(fusion={"taps": ["conv4", "pool5"], "project": 7}))
     module = graph.Graph(embedder)
     features, embedding = outputs(module, tmp_path)
-    assert embedding.shape == (3, module.dim) == (3, 7 + 256)
+    assert embedding.shape == (3, embedder.dim) == (3, 7 + 256)
     assert features.shape == (3, module.features_dim)
-    assert module.features_dim > module.dim
+    assert module.features_dim > embedder.dim
 
 
 @pytest.mark.parametrize("normalise", ["none", "l2"])
@@ -110,33 +106,6 @@ def test_features_that_fit_in_no_way_are_refused(recipe, monkeypatch):
     monkeypatch.setattr(graph, "MOST_FEATURES", 100)
     with pytest.raises(RecipeError, match=r"fusion.taps.*at most 100"):
         graph.Graph(Embedder(recipe(fusion={"taps": ["pool5"]})))
-
-
-def projection_of(embedder, domains, dim=5, rooted=False, bank=0):
-    rng = np.random.default_rng(1)
-    means = rng.standard_normal((len(domains), embedder.dim)).astype(np.float32)
-    matrix = rng.standard_normal((embedder.dim, dim)).astype(np.float32)
-    queries = unit(rng.standard_normal((bank, dim)).astype(np.float32)) if bank else None
-    asking = ("sketch",) if bank else ()
-    return Projection(domains, means, matrix, "at random", rooted, queries, asking)
-
-
-@pytest.mark.parametrize(("rooted", "bank"), [(False, 0), (True, 0), (True, 4), (False, 30)])
-def test_a_projection_is_part_of_the_graph_and_takes_the_domain(recipe, tmp_path, rooted, bank):
-    embedder = Embedder(recipe(fusion={"taps": ["pool5"]})).eval()
-    fitted = projection_of(embedder, ("edge", "sketch"), rooted=rooted, bank=bank)
-    module = graph.Graph(embedder, fitted)
-    features, embedding = outputs(module, tmp_path, domain=[0, 1, 1])
-    wanted = apply(fitted, features, ["edge", "sketch", "sketch"])
-    assert embedding == pytest.approx(wanted, abs=1e-5)
-    assert (module.dim, module.takes_domain) == (7 if bank else 5, True)
-
-
-def test_one_domain_needs_no_input_of_its_own(recipe, tmp_path):
-    embedder = Embedder(recipe(fusion={"taps": ["pool5"]})).eval()
-    fitted = projection_of(embedder, ("photo",))
-    features, embedding = outputs(graph.Graph(embedder, fitted), tmp_path)
-    assert embedding == pytest.approx(apply(fitted, features, ["photo"] * 3), abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ pairs say what it buys: every query is searched once by a head that has not seen
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,25 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.bundles import finish
-from cdim.bundles.bundle import MODEL, Bundle, Measured, TrainingSet, load_bundle, save_bundle
+from cdim.bundles.bundle import Bundle, Measured, TrainingSet, load_bundle, save_bundle
 from cdim.bundles.encoder import Encoder
 from cdim.bundles.heads import projection
-from cdim.bundles.heads.choice import Choice, On, Pairs, Plan, choose
-from cdim.bundles.heads.graph import put_head
+from cdim.bundles.heads.choice import Candidate, On, Pairs, best, try_heads
 from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import open_dataset
 from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
-from cdim.judge.held_out import paired
+from cdim.judge.held_out import folds_of, paired, searched_fold
 from cdim.judge.split import sides
+from cdim.metrics.calibration.fit import Search
 from cdim.metrics.significance import Paired, paired_test
 
 DIM = 512
 """Dimensions where none are asked for, at most."""
 WHOLE = 2048
 """Dimensions of an embedding, at most, for a head on it: its matrix is square."""
-SAME = 0.9999  # cosine between the graph's vectors and the head's own
-_COMPARED = 64  # images for that
+COMPARED = 64
+"""Images that the new graph is checked on."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Adapted:
 
     Args:
         bundle: the new one.
-        plan: the head that was chosen.
+        head: the one that was chosen.
         metric: by which it is judged, such as "acc@1".
         gain: of that metric on the held-out queries, after less before.
         seen: datasets among the pairs that the bundle had been trained on before, so that
@@ -51,7 +50,7 @@ class Adapted:
     """
 
     bundle: Bundle
-    plan: Plan
+    head: Candidate
     metric: str
     gain: Paired
     seen: tuple[str, ...]
@@ -95,49 +94,94 @@ def adapt(
     sets = [open_dataset(name, data) for name in pairs]
     manifest = paired(Manifest.concat([s.training() for s in sets]), most, seed)
     known = Pairs(manifest, _taken(base, manifest), _embed(base, manifest))
-    outputs = _outputs(base, manifest, dim)
-    best = choose(known, outputs, min(DIM, base.features) if dim is None else dim, seed)
-    head, on = best.head, best.plan.on
+    asked = min(DIM, base.features) if dim is None else dim
+    folds = _search_folds(known, _outputs(base, manifest, dim), asked, seed)
+    on, kind = folds.head.on, folds.head.head
+    components = known.components(on, kind.kind)
+    head = projection.fit(components, kind, min(asked, components.axes.shape[1]))
     named = {Path(p).name for p in pairs}
     seen = tuple(earlier.name for earlier in base.training if earlier.name in named)
     trained = [TrainingSet(Path(p).name, s.terms) for p, s in zip(pairs, sets, strict=True)]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as space:
-        work = Path(space) / "bundle"
-        work.mkdir()
-        domains = put_head(base, on, head, work / MODEL)
+    with finish.beside(folder) as work:
+        made = finish.headed(base, on, head, work / "bundle", half=True)
         made = replace(
-            base,
+            made,
             name=folder.name,
-            dim=head.dim,
-            length=1.0,
             domains={**base.domains, **{name: name for name in _strange(base, manifest)}},
-            domain_input=domains,
-            projection=f"{on}: {head.words}",
+            projection=f"{on}: {made.projection}",
             query=_domain(base, manifest, "query"),
             gallery=_gallery(base, manifest),
             training=tuple(dict.fromkeys((*base.training, *trained))),
-            metrics=_rows(best, bool(seen)),
-            calibration=None,
+            metrics=_rows(folds, bool(seen)),
         )
-        made = save_bundle(made, work)
-        _check(made, best, known)
-        made = replace(made, metrics=(*made.metrics, *finish.on_tests(made, tests, data)))
+        made = save_bundle(made, made.folder)
+        rows = np.linspace(0, len(manifest) - 1, min(COMPARED, len(manifest))).astype(np.intp)
+        wanted = projection.apply(head, known.vectors[on][rows], known.taken[rows])
+        finish.check(made, manifest.take(rows), {"embedding": wanted}, half=True)
         # Of images that the model knew, distances are too small to tell anything by.
-        made = finish.finish(made, [] if seen else best.searches, folder)
-    metric = best.metrics[0]
-    gain = paired_test(best.after[metric], best.before[metric])
-    return Adapted(made, best.plan, metric, gain, seen)
+        made = finish.finish(made, [] if seen else folds.searches, folder, tests, data)
+    gain = paired_test(folds.after[folds.metrics[0]], folds.before[folds.metrics[0]])
+    return Adapted(made, folds.head, folds.metrics[0], gain, seen)
 
 
-def _rows(best: Choice, seen: bool) -> tuple[Measured, ...]:
+@dataclass(frozen=True, eq=False)
+class _Folds:
+    """What held-out parts of the pairs say.
+
+    Args:
+        head: that suits all of them best.
+        count: how many there are.
+        metrics: what is measured, the first of them to compare by.
+        before: by metric, (q,) values of the held-out queries with the bundle's own embedding.
+        after: the same with heads that had not seen what they were asked for.
+        searches: those, by fold, to calibrate by.
+    """
+
+    head: Candidate
+    count: int
+    metrics: tuple[str, ...]
+    before: dict[str, NDArray[np.float64]]
+    after: dict[str, NDArray[np.float64]]
+    searches: list[list[Search]]
+
+
+def _search_folds(pairs: Pairs, outputs: Sequence[On], dim: int, seed: int) -> _Folds:
+    """Holds out each fold in turn.
+
+    Raises:
+        DataError: too few pairs of a kind to search among, or a query without gallery image.
+    """
+    kinds = [head for head in pairs.heads(dim) if head.kind != "components"]
+    candidates = [Candidate(on, head) for on in outputs for head in kinds]
+    trials = [
+        try_heads(candidates, pairs.take(~fold), searched_fold(pairs.manifest, fold), pairs, dim)
+        for fold in folds_of(pairs.manifest, seed)
+    ]
+    # What is reported of a fold is what the other folds would have chosen.
+    honest = [best([*trials[:n], *trials[n + 1 :]]) for n in range(len(trials))]
+    judged = [(t.held, t.found[head]) for t, head in zip(trials, honest, strict=True)]
+    return _Folds(
+        best(trials),
+        len(trials),
+        trials[0].held.metrics,
+        _joined([held.measure(pairs.vectors["embedding"]) for held, _ in judged]),
+        _joined([held.measure(found) for held, found in judged]),
+        [search for held, found in judged for search in held.searches(found)],
+    )
+
+
+def _joined(parts: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _rows(folds: _Folds, seen: bool) -> tuple[Measured, ...]:
     """What folds say, after and before, as rows of the bundle's record."""
     said = ["the model had been trained on these images"] if seen else []
-    where = f"pairs, {best.folds} folds"
+    where = f"pairs, {folds.count} folds"
     return tuple(
         finish.measured(where, name, values[name], "; ".join(words))
-        for values, words in ((best.after, said), (best.before, ["before adapting", *said]))
-        for name in best.metrics
+        for values, words in ((folds.after, said), (folds.before, ["before adapting", *said]))
+        for name in folds.metrics
     )
 
 
@@ -226,23 +270,3 @@ def _outputs(base: Bundle, manifest: Manifest, dim: int | None) -> list[On]:
             argument="dim",
         )
     return fits
-
-
-def _check(made: Bundle, best: Choice, known: Pairs) -> None:
-    """The new graph gives what the head gives.
-
-    Raises:
-        ModelError: it does not.
-    """
-    n = len(known.manifest)
-    rows = np.linspace(0, n - 1, min(_COMPARED, n)).astype(np.intp)
-    vectors = known.vectors[best.plan.on]
-    wanted = projection.apply(best.head, vectors[rows], known.taken[rows])
-    given = Encoder(made).embed(known.manifest.take(rows))
-    least = float((wanted * given).sum(1).min())
-    if least < SAME:
-        raise ModelError(
-            f"the graph with its head gives vectors at a cosine of {least:.5f} to the head's own",
-            f"they are the same, {SAME} at least",
-            "report this bundle; adapt another meanwhile",
-        )

@@ -1,9 +1,15 @@
-"""What is known of a bundle: held-out searches and test splits, as rows of its record."""
+"""The last steps to a bundle, shared by `adapt` and `export`.
+
+A head is put on the graph, the graph is compared with what it was made from, test splits are
+measured, probabilities calibrated, the card written, and the folder moves to its place.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +17,98 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.bundles import card
-from cdim.bundles.bundle import Bundle, Measured, load_bundle, save_bundle
-from cdim.bundles.encoder import Encoder
+from cdim.bundles.bundle import MODEL, Bundle, Measured, load_bundle, save_bundle
+from cdim.bundles.encoder import Encoder, Output
+from cdim.bundles.heads.graph import put_head
+from cdim.bundles.heads.projection import Projection
+from cdim.data.manifest import Manifest
+from cdim.errors import ModelError
 from cdim.judge.conditions import choose_protocol
 from cdim.judge.evaluate import evaluate
 from cdim.judge.split import sides
 from cdim.metrics.calibration import fit
 from cdim.metrics.calibration.cross_fit import cross_fit
 from cdim.metrics.calibration.fit import Search
+from cdim.metrics.distances import distances
 from cdim.metrics.significance import bootstrap
+
+COSINE = 0.9999
+"""Cosine of a vector of the graph and the one that was wanted, at least."""
+TOP = 10
+"""Nearest images that are the same by the graph and by the wanted vectors."""
+TIE, TIE_HALF = 1e-4, 1e-2
+"""Distances that count as one, in 32 and in 16 bits: engines round float32 up to 3e-5 apart."""
+
+
+@contextmanager
+def beside(folder: Path) -> Iterator[Path]:
+    """A working folder that lies beside `folder` and goes away in the end."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
+        yield Path(place)
+
+
+def headed(
+    base: Bundle, on: Output, head: Projection, folder: Path, *, half: bool = False
+) -> Bundle:
+    """A bundle with a head on it.
+
+    Args:
+        base: the bundle.
+        on: the output that the head takes.
+        head: fitted to that output.
+        folder: where the new bundle goes; made here.
+        half: whether the head's matrices are kept in 16 bits.
+
+    Raises:
+        ModelError: the graph cannot be read, or is not one of cdim.
+    """
+    folder.mkdir()
+    order = put_head(base, on, head, folder / MODEL, half=half)
+    made = replace(base, dim=head.dim, length=1.0, domain_input=order, projection=head.words)
+    return save_bundle(made, folder)
+
+
+def check(
+    made: Bundle, some: Manifest, wanted: Mapping[Output, NDArray[np.float32]], *, half: bool
+) -> None:
+    """The graph gives the vectors that it should.
+
+    Args:
+        made: the bundle.
+        some: n images.
+        wanted: outputs of the graph, and what (n, d) they are to be.
+        half: whether the graph's weights, or its head's, are kept in 16 bits.
+
+    Raises:
+        ModelError: a vector differs by more than `COSINE`, or one of the ten nearest is another,
+            equally near within `TIE` excepted.
+    """
+    running = Encoder(made, "onnxruntime")
+    for output, vectors in wanted.items():
+        ours = running.embed(some, output=output)
+        x, y = ours.astype(np.float64), vectors.astype(np.float64)
+        lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+        cosine = (x * y).sum(axis=1) / np.maximum(lengths, 1e-30)
+        if cosine.min() < COSINE:
+            raise ModelError(
+                f"{output} of the new graph differ from what they were made from "
+                f"(cosine {cosine.min():.6f} of {some.source[int(cosine.argmin())]})",
+                f"each has at least {COSINE}",
+                "report this model; another version of onnxruntime, onnx or torch may do",
+            )
+        apart, graph_apart = distances(vectors, vectors), distances(ours, ours)
+        order, graph_order = (np.argsort(d, axis=1)[:, :TOP] for d in (apart, graph_apart))
+        rows = np.arange(len(some))[:, None]
+        gap = np.abs(apart[rows, order] - apart[rows, graph_order])
+        wrong = (gap > (TIE_HALF if half else TIE)).any(axis=1)
+        if wrong.any():
+            raise ModelError(
+                f"the nearest by {output} of the new graph differ from those by what it was made "
+                f"from, for {some.source[int(np.flatnonzero(wrong)[0])]}",
+                f"the first {TOP} are the same",
+                "report this model; another version of onnxruntime, onnx or torch may do",
+            )
 
 
 def measured(dataset: str, metric: str, values: NDArray[np.float64], note: str = "") -> Measured:
@@ -55,20 +144,28 @@ def on_tests(made: Bundle, tests: Sequence[str], data: Path | None) -> list[Meas
     return rows
 
 
-def finish(made: Bundle, searches: Sequence[Sequence[Search]], folder: Path) -> Bundle:
-    """Calibrates a bundle, writes its card and moves it to its place.
+def finish(
+    made: Bundle,
+    searches: Sequence[Sequence[Search]],
+    folder: Path,
+    tests: Sequence[str],
+    data: Path | None,
+) -> Bundle:
+    """Measures and calibrates a bundle, writes its card and moves it to its place.
 
     Args:
         made: the bundle, in a folder of its own for now.
         searches: held-out ones in two parts or more; with fewer it gets no probabilities.
         folder: where it goes; new or empty.
+        tests: datasets whose test split is measured.
+        data: where datasets are; None asks the environment (CDIM_DATA).
     """
-    reliability = None
+    reliability = calibration = None
     if len(searches) > 1:
         reliability = cross_fit(searches)
-        fitted = fit.fit([search for part in searches for search in part])
-        made = replace(made, calibration=fitted)
-    made = save_bundle(made, made.folder)
+        calibration = fit.fit([search for part in searches for search in part])
+    metrics = (*made.metrics, *on_tests(made, tests, data))
+    made = save_bundle(replace(made, calibration=calibration, metrics=metrics), made.folder)
     card.write(made, made.folder, reliability)
     if folder.exists():
         folder.rmdir()

@@ -1,31 +1,30 @@
-"""Which head suits some pairs best, and what it is worth: folds of the pairs say both."""
+"""Which head suits some pairs best: the one that finds held-out instances best."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim.bundles.heads import hubness, projection
-from cdim.bundles.heads.kinds import HEADS, Head
-from cdim.bundles.heads.projection import Components, Projection
+from cdim.bundles.heads.kinds import HEADS, Head, Kind
+from cdim.bundles.heads.projection import Components
 from cdim.data.manifest import Manifest
-from cdim.judge.held_out import folds_of, searched_fold
-from cdim.metrics.calibration.fit import Search
+from cdim.judge.held_out import HeldOut
 
 On = Literal["features", "embedding"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Candidate:
     """A head that can be fitted.
 
     Args:
-        on: the output of the bundle that it takes.
-        head: which one, of pairs.
+        on: the vectors that it takes.
+        head: which one.
     """
 
     on: On
@@ -34,110 +33,93 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """What a head is learned from.
+    """Images with their vectors: what heads are fitted on and applied to.
 
     Args:
-        manifest: n images of instances that have queries and gallery images.
-        taken: (n,) what each image's domain is turned into.
-        vectors: (n, d) each of a bundle's outputs.
+        manifest: n images; queries and gallery images of one instance are pairs.
+        taken: (n,) the domain that each image has in the network.
+        vectors: (n, d) each; "features" are fused vectors, whose roots the heads of pairs take, and
+            "embedding" is short and taken as it is.
     """
 
     manifest: Manifest
     taken: NDArray[np.str_]
     vectors: Mapping[On, NDArray[np.float32]]
+    _found: dict[tuple[On, bool], Components] = field(default_factory=dict, init=False, repr=False)
 
-    def components(self, on: On, rows: NDArray[np.bool_] | None = None) -> Components:
-        """Of some rows (n,) of an output, or all of them, with the pairs among them."""
-        kept = np.full(len(self.taken), True) if rows is None else rows
-        short = on == "embedding"
-        x, taken = self.vectors[on][kept], self.taken[kept]
-        found = projection.decompose(x, taken, roots=not short, whole=short)
-        sides = self.manifest.role[kept] == "query"
-        return projection.pair(found, sides, self.manifest.instance[kept])
+    def take(self, rows: NDArray[np.bool_]) -> Pairs:
+        """The images of a mask (n,)."""
+        vectors = {on: x[rows] for on, x in self.vectors.items()}
+        return Pairs(self.manifest.take(rows), self.taken[rows], vectors)
+
+    def heads(self, dim: int) -> list[Head]:
+        """The heads of `dim` dimensions that can be fitted to these images."""
+        sides, instance = self.manifest.role == "query", self.manifest.instance
+        fits: set[Kind] = {"components"}
+        if len(np.intersect1d(instance[sides], instance[~sides])) > 1:
+            fits.add("pairs")
+            if dim > hubness.DIMS and hubness.asking(self.taken, sides):
+                fits.add("csls")
+        return [head for head in HEADS if head.kind in fits]
+
+    def components(self, on: On, kind: Kind) -> Components:
+        """What a head of some kind is fitted to; computed once.
+
+        Raises:
+            UsageError: a kind that learns from pairs, and fewer than two instances have them.
+        """
+        plain = kind == "components"
+        if (on, plain) not in self._found:
+            x, fused = self.vectors[on], on == "features"
+            if plain:
+                known = projection.decompose(x, self.taken)
+            else:
+                known = projection.decompose(x, self.taken, roots=fused, whole=not fused)
+                sides = self.manifest.role == "query"
+                known = projection.pair(known, sides, self.manifest.instance)
+            self._found[on, plain] = known
+        return self._found[on, plain]
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """The best head, and what it is worth.
+class Trial:
+    """Heads tried on searches for instances that they have not seen.
 
     Args:
-        plan: of the head.
-        head: fitted to all pairs.
-        folds: how many parts were held out in turn.
-        metrics: what is measured, the first of them to compare by.
-        before: by metric, (q,) values of the held-out queries with the bundle's own embedding.
-        after: the same with heads that had not seen what they were asked for.
-        searches: those, by fold, to calibrate by.
+        held: the searches.
+        found: for each head, embeddings (n, dim) of the images of `held`.
+        scores: for each head, 1 / rank (q,) of every query.
     """
 
-    plan: Plan
-    head: Projection
-    folds: int
-    metrics: tuple[str, ...]
-    before: dict[str, NDArray[np.float64]]
-    after: dict[str, NDArray[np.float64]]
-    searches: list[list[Search]]
+    held: HeldOut
+    found: dict[Candidate, NDArray[np.float32]]
+    scores: dict[Candidate, NDArray[np.float64]]
 
 
-def choose(pairs: Pairs, outputs: Sequence[On], dim: int, seed: int) -> Choice:
-    """Tries every head on held-out pairs and fits the best one to all.
+def try_heads(
+    candidates: Sequence[Candidate], known: Pairs, held: HeldOut, unseen: Pairs, dim: int
+) -> Trial:
+    """Fits every head to what is known and searches among unseen images.
 
     Args:
-        pairs: to learn from.
-        outputs: of the bundle that heads may take.
-        dim: dimensions of the embedding; fewer where the images span fewer.
-        seed: of the folds.
-
-    Raises:
-        DataError: too few pairs of a kind to search among, or a query without gallery image.
+        candidates: the heads.
+        known: what they are fitted on.
+        held: the searches.
+        unseen: the images of `held`.
+        dim: dimensions; fewer where the known images span fewer.
     """
-    apart = hubness.asking(pairs.taken, pairs.manifest.role == "query")
-    kinds = ("pairs", "csls") if apart and dim > hubness.DIMS else ("pairs",)
-    plans = [Plan(on, head) for on in outputs for head in HEADS if head.kind in kinds]
-    folds = folds_of(pairs.manifest, seed)
-    held = [searched_fold(pairs.manifest, fold) for fold in folds]
-    tried = [_tried(plans, pairs, fold, dim) for fold in folds]
-    scores = [
-        {plan: part.reciprocal_ranks(found[plan]) for plan in plans}
-        for part, found in zip(held, tried, strict=True)
-    ]
-    # What is reported of a fold is what the other folds would have chosen.
-    honest = [_best([*scores[:n], *scores[n + 1 :]]) for n in range(len(folds))]
-    unseen = [found[choice] for found, choice in zip(tried, honest, strict=True)]
-    judged = list(zip(held, unseen, strict=True))
-    plan = _best(scores)
-    return Choice(
-        plan,
-        _fit(plan, pairs.components(plan.on), dim),
-        len(folds),
-        held[0].metrics,
-        _joined([part.measure(pairs.vectors["embedding"]) for part in held]),
-        _joined([part.measure(found) for part, found in judged]),
-        [search for part, found in judged for search in part.searches(found)],
-    )
+    found = {}
+    for each in candidates:
+        components = known.components(each.on, each.head.kind)
+        fitted = projection.fit(components, each.head, min(dim, components.axes.shape[1]))
+        found[each] = projection.apply(fitted, unseen.vectors[each.on], unseen.taken)
+    return Trial(held, found, {each: held.reciprocal_ranks(x) for each, x in found.items()})
 
 
-def _fit(plan: Plan, known: Components, dim: int) -> Projection:
-    """The head of a plan; of fewer dimensions where its images span fewer."""
-    return projection.fit(known, plan.head, min(dim, known.axes.shape[1]))
-
-
-def _tried(
-    plans: Sequence[Plan], pairs: Pairs, fold: NDArray[np.bool_], dim: int
-) -> dict[Plan, NDArray[np.float32]]:
-    """All images, embedded by each head that has not seen a fold."""
-    known = {on: pairs.components(on, ~fold) for on in {plan.on for plan in plans}}
-    return {
-        plan: projection.apply(_fit(plan, known[plan.on], dim), pairs.vectors[plan.on], pairs.taken)
-        for plan in plans
+def best(trials: Sequence[Trial]) -> Candidate:
+    """The head with the best mean reciprocal rank over all searches; of equals, the first."""
+    scores = {
+        each: np.concatenate([trial.scores[each] for trial in trials]).mean()
+        for each in trials[0].scores
     }
-
-
-def _joined(parts: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _best(scores: Sequence[dict[Plan, NDArray[np.float64]]]) -> Plan:
-    """The plan with the best mean reciprocal rank over some folds."""
-    means = {plan: np.concatenate([fold[plan] for fold in scores]).mean() for plan in scores[0]}
-    return max(means, key=lambda plan: means[plan])
+    return max(scores, key=lambda each: scores[each])

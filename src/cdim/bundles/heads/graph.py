@@ -11,24 +11,27 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from cdim.bundles.bundle import Bundle
+from cdim.bundles.encoder import Output
 from cdim.bundles.heads import hubness
 from cdim.bundles.heads.projection import Projection
 from cdim.errors import ModelError
 
 _EMBEDDING = "embedding"
+_FLOAT = TensorProto.FLOAT
 _HEAD = "cdimhead"
 
 
-def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, ...]:
+def put_head(
+    base: Bundle, on: Output, head: Projection, path: Path, *, half: bool
+) -> tuple[str, ...]:
     """Writes the graph of a bundle with `embedding` replaced by a head.
-
-    The matrix is kept in 16 bits, half the size; all is computed in 32.
 
     Args:
         base: the bundle whose graph is taken.
-        on: the output that the head takes, "features" or "embedding".
+        on: the output that the head takes.
         head: what it does.
         path: where the new graph goes.
+        half: whether its matrices are kept in 16 bits, half the size; all is computed in 32.
 
     Returns:
         The names of the domains in the order of the numbers that the input `domain` takes; ()
@@ -65,7 +68,7 @@ def put_head(base: Bundle, on: str, head: Projection, path: Path) -> tuple[str, 
         head.means[head.domains.index(name)] if name in head.domains else middle for name in order
     ]
     asks = np.array([[name in head.asking] for name in order], dtype=np.float32)
-    _append(graph, source, prefix, head, np.stack(rows), asks)
+    _append(graph, source, prefix, head, np.stack(rows), asks, half)
     inputs = {value.name for value in graph.input}
     if len(order) > 1 and "domain" not in inputs:
         batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param or "batch"
@@ -88,6 +91,7 @@ def _append(
     head: Projection,
     means: NDArray[np.float32],
     asks: NDArray[np.float32],
+    half: bool,
 ) -> None:
     """Adds the head's nodes; each is one step of `cdim.bundles.heads.projection.apply`.
 
@@ -117,21 +121,22 @@ def _append(
     if head.rooted:
         roots = node("Sqrt", [node("Abs", [x], "size")], "root")
         x = unit(node("Mul", [node("Sign", [x], "sign"), roots], "signed"), "rooted")
-    mean = constant("means", means.astype(np.float32))
+    mean = constant("means", means)
     if len(means) > 1:
         mean = node("Gather", [mean, "domain"], "mean", axis=0)
     centred = node("Sub", [x, mean], "centred")
 
-    def halved(name: str, value: NDArray[np.float32]) -> str:
-        half = constant(name, value.astype(np.float16))
-        return node("Cast", [half], f"{name}32", to=TensorProto.FLOAT)
+    def matrix(name: str, value: NDArray[np.float32]) -> str:
+        if not half:
+            return constant(name, value)
+        return node("Cast", [constant(name, value.astype(np.float16))], f"{name}32", to=_FLOAT)
 
-    short = node("MatMul", [centred, halved("matrix", head.matrix)], "short")
+    short = node("MatMul", [centred, matrix("matrix", head.matrix)], "short")
     if head.bank is None:
         unit(short, _EMBEDDING)
         return
     short = unit(short, "unit")
-    near = node("MatMul", [short, halved("bank", np.ascontiguousarray(head.bank.T))], "near")
+    near = node("MatMul", [short, matrix("bank", np.ascontiguousarray(head.bank.T))], "near")
     k = constant("k", np.array([min(hubness.NEIGHBOURS, len(head.bank))], dtype=np.int64))
     nearest = prefix + "nearest"
     graph.node.append(helper.make_node("TopK", [near, k], [nearest, f"{nearest}_at"], nearest))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cdim.bundles.heads import projection
 from cdim.bundles.heads.choice import Pairs
+from cdim.bundles.heads.kinds import Head
 from cdim.data.manifest import Manifest
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.descriptors import Descriptors
@@ -137,21 +138,13 @@ def _projected(
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
     domains, train = manifest.domain, np.full(len(manifest), False)
     train[fold.train] = True
-    plain = projection.decompose(fused[train], domains[train])
-    for dim in dims:
-        made = projection.shorten(plain, dim, WHITENING)
-        yield (
-            f"projected, components:{WHITENING:g}",
-            projection.apply(made, fused[~train], domains[~train]),
-        )
-    del plain
-    known = Pairs(manifest, domains, {"features": fused}).components("features", train)
-    for dim in dims:
-        made = projection.contrast(known, dim, treatment.regularisation)
-        yield (
-            f"projected, pairs:{treatment.regularisation:g}",
-            projection.apply(made, fused[~train], domains[~train]),
-        )
+    known = Pairs(manifest, domains, {"features": fused}).take(train)
+    heads = Head("components", WHITENING), Head("pairs", treatment.regularisation)
+    for head in heads:
+        components = known.components("features", head.kind)
+        for dim in dims:
+            made = projection.fit(components, head, dim)
+            yield f"projected, {head}", projection.apply(made, fused[~train], domains[~train])
 
 
 def filters_of(cells: Sequence[Cell], channels: Sequence[int]) -> NDArray[np.intp]:

@@ -9,7 +9,6 @@ did (`data.fold`) then speak for it.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,16 +20,16 @@ from cdim.bundles import finish
 from cdim.bundles.bundle import MODEL, Bundle, Measured, Precision, save_bundle
 from cdim.bundles.encoder import Encoder
 from cdim.bundles.heads import projection
-from cdim.bundles.heads.kinds import Head
-from cdim.bundles.heads.projection import Projection
+from cdim.bundles.heads.choice import Candidate, best, try_heads
+from cdim.bundles.heads.kinds import HEADS, Head
 from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import HeldOut
 from cdim.judge.split import sides
 from cdim.learn.export import graph, parity
 from cdim.learn.export.quantise import halve, quantise, sample
-from cdim.learn.export.sources import Source, check_folds, open_source
-from cdim.metrics.calibration import fit
+from cdim.learn.export.runs import TrainedRun, check_folds, open_run
+from cdim.metrics.calibration.fit import Search
 
 PARTS = 5
 """Parts that the searches of a single held-out part are divided into, to judge probabilities."""
@@ -40,8 +39,8 @@ _MEANT = Head("components", 0.5)  # where nothing is held out to choose on
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the bundle is to be.
+class Variant:
+    """A form of the network.
 
     Args:
         dim: dimensions of the embedding, None to leave it as trained.
@@ -52,6 +51,11 @@ class Asked:
     dim: int | None = None
     head: Head = _MEANT
     precision: Precision = "fp32"
+
+    @property
+    def words(self) -> str:
+        """For a table of numbers."""
+        return f"{self.dim} dimensions, fp32" if self.dim else "as trained, fp32"
 
 
 def export(
@@ -99,9 +103,9 @@ def export(
         )
     for name in tests:
         sides(name, data)
-    own = open_source(run, data)
-    others = [open_source(fold, data) for fold in folds] or [own]
-    judges = [(source, source.held) for source in others if source.held is not None]
+    own = open_run(run, data)
+    others = [open_run(fold, data) for fold in folds] or [own]
+    judges = [(other, other.held) for other in others if other.held is not None]
     check_folds(own, others, bool(folds))
     if precision == "int8" and not judges:
         raise UsageError(
@@ -110,81 +114,72 @@ def export(
             "name runs of the same recipe with data.validation and data.fold",
             argument="folds",
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
-        work = Path(place)
+    with finish.beside(folder) as work:
         if head is None:
             head = _choose_head(judges, dim) if dim else _MEANT
-        asked = Asked(dim, head, precision)
-        metrics, searches = _judge(judges, asked, work)
-        made = _make(own, asked, work / "bundle", check=True)
-        made = replace(made, metrics=(*metrics, *finish.on_tests(made, tests, data)))
-        return finish.finish(made, searches, folder)
+        variant = Variant(dim, head, precision)
+        plain = _plain(own, work / "plain", learned=dim is not None)
+        rows, searches = _judge(judges, variant, {own: plain}, work)
+        made = _make(own, plain, variant, work / "bundle", check=True)
+        return finish.finish(replace(made, metrics=rows), searches, folder, tests, data)
 
 
-def _choose_head(judges: Sequence[tuple[Source, HeldOut]], dim: int) -> Head:
+def _choose_head(judges: Sequence[tuple[TrainedRun, HeldOut]], dim: int) -> Head:
     """The head that finds the held-out instances best, all folds together."""
-    scores: dict[Head, list[NDArray[np.float64]]] = {}
-    for source, held in judges:
-        unseen = source.embedder.embed(held.manifest)
-        for head in source.heads:
-            short = projection.apply(source.project(head, dim), unseen, held.manifest.domain)
-            scores.setdefault(head, []).append(held.reciprocal_ranks(short))
-    means = {head: np.concatenate(parts).mean() for head, parts in scores.items()}
-    return max(means, key=lambda head: means[head]) if means else _MEANT
+    if not judges:
+        return _MEANT
+    fits = [run.training.heads(dim) for run, _ in judges]
+    candidates = [Candidate("features", head) for head in HEADS if all(head in f for f in fits)]
+    trials = [
+        try_heads(candidates, run.training, held, run.pairs(held.manifest), dim)
+        for run, held in judges
+    ]
+    return best(trials).head
 
 
 def _judge(
-    judges: Sequence[tuple[Source, HeldOut]], asked: Asked, work: Path
-) -> tuple[list[Measured], list[list[fit.Search]]]:
-    """The new form, measured on all folds together, beside the form it was made from.
+    judges: Sequence[tuple[TrainedRun, HeldOut]],
+    wanted: Variant,
+    plains: dict[TrainedRun, Bundle],
+    work: Path,
+) -> tuple[tuple[Measured, ...], list[list[Search]]]:
+    """What is wanted, measured on all folds together, beside what it was made from.
 
     Raises:
         ModelError: 8 bits cost too much.
     """
-    forms = [Asked()]
-    forms += [replace(asked, precision="fp32")] if asked.dim else []
-    forms += [asked] if asked.precision != "fp32" else []
-    values: list[dict[str, list[NDArray[np.float64]]]] = [{} for _ in forms]
+    variants = [Variant()]
+    variants += [replace(wanted, precision="fp32")] if wanted.dim else []
+    variants += [wanted] if wanted.precision != "fp32" else []
+    parts: list[dict[str, list[NDArray[np.float64]]]] = [{} for _ in variants]
     searches = []
-    for number, (source, held) in enumerate(judges):
-        embeddings: NDArray[np.float32] | None = None
-        for form, found in zip(forms, values, strict=True):
-            place = work / f"fold-{number}-{forms.index(form)}"
-            made = _make(source, form, place)
+    for number, (run, held) in enumerate(judges):
+        plain = plains.get(run) or _plain(run, work / f"plain-{number}")
+        for variant, found in zip(variants, parts, strict=True):
+            made = _make(run, plain, variant, work / "fold")
             embeddings = Encoder(made, "onnxruntime").embed(held.manifest)
-            shutil.rmtree(place)
+            shutil.rmtree(made.folder)
             for name, part in held.measure(embeddings).items():
                 found.setdefault(name, []).append(part)
-        if embeddings is not None:
-            searches += held.searches(embeddings, PARTS if len(judges) == 1 else 1)
-    pooled = [{name: np.concatenate(p) for name, p in found.items()} for found in values]
+        searches += held.searches(embeddings, PARTS if len(judges) == 1 else 1)
     if not judges:
-        return [], []
-    if asked.precision == "int8":
-        _check_loss(pooled[-2], pooled[-1], judges[0][1].metrics)
+        return (), []
+    pooled = [{name: np.concatenate(p) for name, p in found.items()} for found in parts]
+    metrics = judges[0][1].metrics
+    if wanted.precision == "int8":
+        _check_loss(pooled[-2], pooled[-1], metrics[0])
     where = "validation" if len(judges) == 1 else f"validation, {len(judges)} folds"
-    notes = [_note(form, last=form == asked) for form in forms]
     rows = [
-        finish.measured(where, name, found[name], note)
-        for note, found in reversed(list(zip(notes, pooled, strict=True)))
-        for name in judges[0][1].metrics
+        finish.measured(where, name, found[name], "" if variant == wanted else variant.words)
+        for variant, found in reversed(list(zip(variants, pooled, strict=True)))
+        for name in metrics
     ]
-    return rows, searches
-
-
-def _note(form: Asked, last: bool) -> str:
-    if last:
-        return ""
-    return f"{form.dim} dimensions, fp32" if form.dim else "as trained, fp32"
+    return tuple(rows), searches
 
 
 def _check_loss(
-    before: dict[str, NDArray[np.float64]],
-    after: dict[str, NDArray[np.float64]],
-    metrics: Sequence[str],
+    before: dict[str, NDArray[np.float64]], after: dict[str, NDArray[np.float64]], name: str
 ) -> None:
-    name = metrics[0]
     lost, n = float((before[name] - after[name]).sum()), len(before[name])
     if lost > max(LOST_QUERIES, LOST_SHARE * n):
         raise ModelError(
@@ -196,35 +191,44 @@ def _check_loss(
         )
 
 
-def _make(source: Source, asked: Asked, place: Path, check: bool = False) -> Bundle:
-    """The graph of one run, and the bundle that says what it is, without numbers."""
-    place.mkdir()
-    embedder, train = source.embedder, source.train
-    fitted: Projection | None = None
-    if asked.dim:
-        fitted = source.project(asked.head, asked.dim)
-    module = graph.Graph(embedder, fitted)
-    graph.write(module, place / MODEL)
-    made = save_bundle(_describe(source, module, fitted, place), place)
-    if asked.precision == "fp16":
+def _make(
+    run: TrainedRun, plain: Bundle, variant: Variant, place: Path, check: bool = False
+) -> Bundle:
+    """A variant of a run's plain bundle, without numbers."""
+    head = None
+    if variant.dim:
+        components = run.training.components("features", variant.head.kind)
+        head = projection.fit(components, variant.head, variant.dim)
+        made = finish.headed(plain, "embedding", head, place)
+    else:
+        made = replace(plain, folder=shutil.copytree(plain.folder, place))
+    if variant.precision == "fp16":
         halve(made.model)
         made = save_bundle(replace(made, precision="fp16"), place)
     if check:
-        parity.check(made, module, train)
-    if asked.precision == "int8":
-        some = train.take(sample(len(train)))
+        parity.check(made, graph.Graph(run.embedder), head, run.train)
+    if variant.precision == "int8":
+        some = run.train.take(sample(len(run.train)))
         inputs = Encoder(made, "onnxruntime").inputs(some)
         quantise(made.model, place / "quantised.onnx", inputs)
         (place / "quantised.onnx").replace(made.model)
-        made = replace(made, precision="int8")
-    return save_bundle(made, place)
+        made = save_bundle(replace(made, precision="int8"), place)
+    return made
 
 
-def _describe(
-    source: Source, module: graph.Graph, fitted: Projection | None, place: Path
-) -> Bundle:
-    embedder, train = source.embedder, source.train
+def _plain(run: TrainedRun, place: Path, learned: bool = False) -> Bundle:
+    """The network as trained, as a bundle without numbers.
+
+    Args:
+        run: the network.
+        place: where the bundle goes.
+        learned: whether a head will learn from its data, where the network itself did not.
+    """
+    embedder, train = run.embedder, run.train
     recipe = embedder.recipe
+    module = graph.Graph(embedder)
+    place.mkdir()
+    graph.write(module, place / MODEL)
     seen = {
         role: str(train.domain[train.role == role][0])
         for role in ("query", "gallery")
@@ -236,27 +240,21 @@ def _describe(
     if "edge" in domains and "photo" not in domains:
         domains["photo"] = "edge"
         gallery = "photo" if gallery == "edge" else gallery
-    learned = recipe.loop.steps > 0 or fitted is not None
-    length = None
-    if fitted is not None:
-        length = 1.0
-    elif recipe.fusion.normalise != "none":
-        length = float(np.sqrt(len(embedder.fusion.parts)))
-    return Bundle(
-        name=source.name,
+    own = run.own if recipe.loop.steps > 0 or learned else ()
+    normalised = recipe.fusion.normalise != "none"
+    made = Bundle(
+        name=run.name,
         preprocess=embedder.preprocess,
         features=module.features_dim,
-        dim=module.dim,
+        dim=embedder.fusion.dim,
         backbone=recipe.model.backbone,
         taps=recipe.fusion.taps,
         final=recipe.fusion.final,
         query=seen.get("query", names[0]),
         gallery=gallery,
         domains=domains,
-        training=tuple(dict.fromkeys((*(source.own if learned else ()), *source.before))),
-        length=length,
-        domain_input=module.domains if module.takes_domain else (),
-        projection="" if fitted is None else fitted.words,
+        training=tuple(dict.fromkeys((*own, *run.before))),
+        length=float(np.sqrt(len(embedder.fusion.parts))) if normalised else None,
         seed=recipe.seed,
-        folder=place,
     )
+    return save_bundle(made, place)

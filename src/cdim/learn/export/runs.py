@@ -8,13 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cdim.bundles.bundle import TrainingSet
-from cdim.bundles.heads import projection
-from cdim.bundles.heads.kinds import HEADS, Head
-from cdim.bundles.heads.projection import Projection
+from cdim.bundles.heads.choice import Pairs
 from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import ModelError, UsageError
@@ -25,7 +20,7 @@ from cdim.learn.training.data import held_out, load_parts
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class TrainedRun:
     """A run that is exported, or speaks for one.
 
     Args:
@@ -45,51 +40,16 @@ class Source:
     before: tuple[TrainingSet, ...]
 
     @cached_property
-    def components(self) -> projection.Components:
-        """The principal components of its training rows."""
-        return projection.decompose(self._embeddings, self.train.domain)
+    def training(self) -> Pairs:
+        """What heads are fitted on."""
+        return self.pairs(self.train)
 
-    @cached_property
-    def pairs(self) -> projection.Components | None:
-        """The same of their roots, with the pairs among them; None where there are none."""
-        found = projection.decompose(self._embeddings, self.train.domain, roots=True)
-        try:
-            return projection.pair(found, self.train.role == "query", self.train.instance)
-        except UsageError:
-            return None
-
-    @property
-    def heads(self) -> list[Head]:
-        """The projections that can be fitted."""
-        fits = {
-            "components": True,
-            "pairs": self.pairs is not None,
-            "csls": self.pairs is not None and bool(self.pairs.asking),
-        }
-        return [head for head in HEADS if fits[head.kind]]
-
-    def project(self, head: Head, dim: int) -> Projection:
-        """A projection to `dim` dimensions.
-
-        Raises:
-            UsageError: more dimensions than the training images span, pairs and none known, or as
-                `projection.fit` says.
-        """
-        known = self.components if head.kind == "components" else self.pairs
-        if known is None:
-            raise UsageError(
-                f"a head of pairs for {self.name}",
-                "its training images have none",
-                "take the head of components",
-            )
-        return projection.fit(known, head, dim)
-
-    @cached_property
-    def _embeddings(self) -> NDArray[np.float32]:
-        return self.embedder.embed(self.train)
+    def pairs(self, manifest: Manifest) -> Pairs:
+        """Images with their embeddings, which to a head are fused vectors."""
+        return Pairs(manifest, manifest.domain, {"features": self.embedder.embed(manifest)})
 
 
-def open_source(run: Path, data: Path | None) -> Source:
+def open_run(run: Path, data: Path | None) -> TrainedRun:
     """Opens a run with its data.
 
     Raises:
@@ -100,7 +60,7 @@ def open_source(run: Path, data: Path | None) -> Source:
     recipe = embedder.recipe
     parts = load_parts(recipe.data, data)
     own, before = _own(recipe, data), tuple(dict.fromkeys(_before(run, recipe, data)))
-    return Source(run.name, embedder, parts.train, held_out(recipe, data), own, before)
+    return TrainedRun(run.name, embedder, parts.train, held_out(recipe, data), own, before)
 
 
 def _own(recipe: Recipe, data: Path | None) -> tuple[TrainingSet, ...]:
@@ -130,7 +90,7 @@ def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSe
         yield from _before(earlier, stage, data)
 
 
-def check_folds(own: Source, others: Sequence[Source], named: bool) -> None:
+def check_folds(own: TrainedRun, others: Sequence[TrainedRun], named: bool) -> None:
     """Folds are of the same recipe, but for what they held out, and held out different things."""
     taken: dict[str, str] = {}
     for other in others if named else ():
@@ -140,7 +100,7 @@ def check_folds(own: Source, others: Sequence[Source], named: bool) -> None:
                 "a fold's recipe has data.validation above 0",
                 "train it with data.validation = 0.2 and data.fold = 0, and so on",
             )
-        ours, theirs = (_comparable(source.embedder.recipe) for source in (own, other))
+        ours, theirs = (_comparable(run.embedder.recipe) for run in (own, other))
         different = [part for part in ours if ours[part] != theirs[part]]
         if different:
             raise UsageError(
