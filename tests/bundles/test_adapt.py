@@ -16,12 +16,13 @@ from cdim.bundles.adapt import adapt
 from cdim.bundles.bundle import check_whole, load_bundle, save_bundle
 from cdim.bundles.encoder import Encoder
 from cdim.bundles.heads.graph import put_head
-from cdim.bundles.heads.projection import Projection, apply, unit
+from cdim.bundles.heads.projection import Projection, apply
 from cdim.cli.group import cdim as command
 from cdim.data import images
 from cdim.data.sets.catalogue import open_dataset
 from cdim.data.synthetic import dataset
 from cdim.errors import DataError, ModelError, UsageError
+from cdim.metrics.distances import unit
 from cdim.metrics.ranking import first_ranks
 
 PAIRS = "synthetic:40:3"

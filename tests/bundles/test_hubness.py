@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdim.bundles.heads import hubness
-from cdim.bundles.heads.projection import unit
+from cdim.metrics.distances import unit
 
 
 def vectors(n, d, seed):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cdim.bundles.heads import projection
+from cdim.bundles.heads import fit, projection
 from cdim.errors import ModelError, RecipeError, UsageError
 from cdim.learn.atlas import descriptors, grams, shortening
 from cdim.learn.atlas.cells import POOLS, Cell, cells_of, pools_of, why_not
@@ -17,7 +17,7 @@ from cdim.learn.networks.backbones import build_backbone
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.fusion import Fusion
 from cdim.learn.networks.taps import Tap
-from cdim.metrics.distances import distances
+from cdim.metrics.distances import distances, unit
 from cdim.metrics.ranking import first_ranks
 
 COLOUR = {"channels": 3, "mean": [124.0, 116.0, 104.0], "std": [58.0, 57.0, 57.0]}
@@ -121,13 +121,13 @@ def naive(x, fold, manifest, treatment):
     domains = manifest.domain
     if treatment.name == "pairs":
         part = manifest.take(fold.train)
-        known = projection.decompose(x[fold.train], part.domain, roots=True)
-        known = projection.pair(known, part.role == "query", part.instance)
+        known = fit.decompose(x[fold.train], part.domain, roots=True)
+        known = fit.pair(known, part.role == "query", part.instance)
         most = min(known.axes.shape[1], treatment.dim)
-        made = projection.contrast(known, most, treatment.regularisation)
+        made = fit.contrast(known, most, treatment.regularisation)
         return projection.apply(made, x, domains)
     mean = {d: x[fold.train][domains[fold.train] == d].mean(0) for d in np.unique(domains)}
-    return projection.unit(x - np.stack([mean[d] for d in domains]))
+    return unit(x - np.stack([mean[d] for d in domains]))
 
 
 def naive_ranks(x, fold, manifest):
@@ -261,9 +261,9 @@ def test_projections_are_those_of_a_head_that_has_not_seen_the_fold(shown, measu
     wanted = []
     for fold in folds:
         part = shown.take(fold.train)
-        known = projection.decompose(fused[fold.train], part.domain, roots=True)
-        known = projection.pair(known, part.role == "query", part.instance)
-        made = projection.contrast(known, most, 0.3)
+        known = fit.decompose(fused[fold.train], part.domain, roots=True)
+        known = fit.pair(known, part.role == "query", part.instance)
+        made = fit.contrast(known, most, 0.3)
         wanted.append(naive_ranks(projection.apply(made, fused, shown.domain), fold, shown))
     assert mine.reciprocal_ranks.tolist() == np.concatenate(wanted).tolist()
 

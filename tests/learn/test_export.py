@@ -15,7 +15,7 @@ from cdim.bundles.bundle import load_bundle, save_bundle
 from cdim.bundles.encoder import Encoder
 from cdim.bundles.heads.kinds import Head
 from cdim.bundles.queries import QueryImage
-from cdim.bundles.heads.projection import Projection, apply, unit
+from cdim.bundles.heads.projection import Projection, apply
 from cdim.data import images
 from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import CdimError, ModelError, UsageError
@@ -28,6 +28,7 @@ from cdim.learn.export.graph import Graph
 from cdim.learn.export.runs import open_run
 from cdim.learn.networks.embedder import load_run
 from cdim.learn.training.run import train
+from cdim.metrics.distances import unit
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ pairs say what it buys: every query is searched once by a head that has not seen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,9 +23,8 @@ from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import open_dataset
 from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
-from cdim.judge.held_out import folds_of, paired, searched_fold
+from cdim.judge.held_out import HeldOut, folds_of, paired, searched_fold
 from cdim.judge.split import sides
-from cdim.metrics.calibration.fit import Search
 from cdim.metrics.significance import Paired, paired_test
 
 DIM = 512
@@ -93,60 +92,52 @@ def adapt(
     base = place if isinstance(place, Bundle) else load_bundle(place)
     sets = [open_dataset(name, data) for name in pairs]
     manifest = paired(Manifest.concat([s.training() for s in sets]), most, seed)
-    known = Pairs(manifest, _taken(base, manifest), _embed(base, manifest))
-    asked = min(DIM, base.features) if dim is None else dim
-    folds = _search_folds(known, _outputs(base, manifest, dim), asked, seed)
-    on, kind = folds.head.on, folds.head.head
-    components = known.components(on, kind.kind)
-    head = projection.fit(components, kind, min(asked, components.axes.shape[1]))
+    query, gallery = _sides(base, manifest)
+    strange = sorted(set(manifest.domain.tolist()) - set(base.domains))
+    domains = {**base.domains, **{name: name for name in strange}}
+    taken = np.array([domains[str(name)] for name in manifest.domain])
+    known = Pairs(manifest, taken, _embed(base, manifest, strange))
+    outputs = _outputs(base, manifest, strange, dim)
+    dim = min(DIM, base.features) if dim is None else dim
+    chosen, judged = _try_folds(known, outputs, dim, seed)
+    before = _joined([held.measure(known.vectors["embedding"]) for held, _ in judged])
+    after = _joined([held.measure(found) for held, found in judged])
+    metrics = judged[0][0].metrics
     named = {Path(p).name for p in pairs}
     seen = tuple(earlier.name for earlier in base.training if earlier.name in named)
     trained = [TrainingSet(Path(p).name, s.terms) for p, s in zip(pairs, sets, strict=True)]
+    head = known.fit(chosen, dim)
     with finish.beside(folder) as work:
-        made = finish.headed(base, on, head, work / "bundle", half=True)
+        made = finish.headed(base, chosen.on, head, work / "bundle", half=True)
         made = replace(
             made,
             name=folder.name,
-            domains={**base.domains, **{name: name for name in _strange(base, manifest)}},
-            projection=f"{on}: {made.projection}",
-            query=_domain(base, manifest, "query"),
-            gallery=_gallery(base, manifest),
+            domains=domains,
+            projection=f"{chosen.on}: {made.projection}",
+            query=query,
+            gallery=gallery,
             training=tuple(dict.fromkeys((*base.training, *trained))),
-            metrics=_rows(folds, bool(seen)),
+            metrics=_rows(f"pairs, {len(judged)} folds", metrics, before, after, bool(seen)),
         )
         made = save_bundle(made, made.folder)
         rows = np.linspace(0, len(manifest) - 1, min(COMPARED, len(manifest))).astype(np.intp)
-        wanted = projection.apply(head, known.vectors[on][rows], known.taken[rows])
+        wanted = projection.apply(head, known.vectors[chosen.on][rows], known.taken[rows])
         finish.check(made, manifest.take(rows), {"embedding": wanted}, half=True)
         # Of images that the model knew, distances are too small to tell anything by.
-        made = finish.finish(made, [] if seen else folds.searches, folder, tests, data)
-    gain = paired_test(folds.after[folds.metrics[0]], folds.before[folds.metrics[0]])
-    return Adapted(made, folds.head, folds.metrics[0], gain, seen)
+        searches = [] if seen else [part for held, x in judged for part in held.searches(x)]
+        made = finish.finish(made, searches, folder, tests, data)
+    gain = paired_test(after[metrics[0]], before[metrics[0]])
+    return Adapted(made, chosen, metrics[0], gain, seen)
 
 
-@dataclass(frozen=True, eq=False)
-class _Folds:
-    """What held-out parts of the pairs say.
+def _try_folds(
+    pairs: Pairs, outputs: Sequence[On], dim: int, seed: int
+) -> tuple[Candidate, list[tuple[HeldOut, NDArray[np.float32]]]]:
+    """Chooses a head on folds of the pairs.
 
-    Args:
-        head: that suits all of them best.
-        count: how many there are.
-        metrics: what is measured, the first of them to compare by.
-        before: by metric, (q,) values of the held-out queries with the bundle's own embedding.
-        after: the same with heads that had not seen what they were asked for.
-        searches: those, by fold, to calibrate by.
-    """
-
-    head: Candidate
-    count: int
-    metrics: tuple[str, ...]
-    before: dict[str, NDArray[np.float64]]
-    after: dict[str, NDArray[np.float64]]
-    searches: list[list[Search]]
-
-
-def _search_folds(pairs: Pairs, outputs: Sequence[On], dim: int, seed: int) -> _Folds:
-    """Holds out each fold in turn.
+    Returns:
+        The head that suits all folds best; and of each fold its searches, with the embeddings (n,
+        dim) of all images by the head that the other folds would have chosen.
 
     Raises:
         DataError: too few pairs of a kind to search among, or a query without gallery image.
@@ -157,77 +148,58 @@ def _search_folds(pairs: Pairs, outputs: Sequence[On], dim: int, seed: int) -> _
         try_heads(candidates, pairs.take(~fold), searched_fold(pairs.manifest, fold), pairs, dim)
         for fold in folds_of(pairs.manifest, seed)
     ]
-    # What is reported of a fold is what the other folds would have chosen.
-    honest = [best([*trials[:n], *trials[n + 1 :]]) for n in range(len(trials))]
-    judged = [(t.held, t.found[head]) for t, head in zip(trials, honest, strict=True)]
-    return _Folds(
-        best(trials),
-        len(trials),
-        trials[0].held.metrics,
-        _joined([held.measure(pairs.vectors["embedding"]) for held, _ in judged]),
-        _joined([held.measure(found) for held, found in judged]),
-        [search for held, found in judged for search in held.searches(found)],
-    )
+    others = [best([*trials[:n], *trials[n + 1 :]]) for n in range(len(trials))]
+    judged = [(trial.held, trial.found[head]) for trial, head in zip(trials, others, strict=True)]
+    return best(trials), judged
 
 
 def _joined(parts: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _rows(folds: _Folds, seen: bool) -> tuple[Measured, ...]:
+def _rows(
+    where: str,
+    metrics: Sequence[str],
+    before: Mapping[str, NDArray[np.float64]],
+    after: Mapping[str, NDArray[np.float64]],
+    seen: bool,
+) -> tuple[Measured, ...]:
     """What folds say, after and before, as rows of the bundle's record."""
     said = ["the model had been trained on these images"] if seen else []
-    where = f"pairs, {folds.count} folds"
     return tuple(
         finish.measured(where, name, values[name], "; ".join(words))
-        for values, words in ((folds.after, said), (folds.before, ["before adapting", *said]))
-        for name in folds.metrics
+        for values, words in ((after, said), (before, ["before adapting", *said]))
+        for name in metrics
     )
 
 
-def _domain(base: Bundle, manifest: Manifest, role: str) -> str:
-    """The domain of one side; the first of several that the bundle takes alike.
+def _sides(base: Bundle, manifest: Manifest) -> tuple[str, str]:
+    """The domains of queries and of galleries; of several that the bundle takes alike, the first.
 
     Raises:
-        UsageError: it has several that are not.
+        UsageError: a side has several that are not, or none.
     """
-    names = np.unique(manifest.domain[manifest.role == role]).tolist()
-    if len({base.domains.get(name, name) for name in names}) > 1 or names == [""]:
-        raise UsageError(
-            f"{role} images of the domains {', '.join(repr(name) for name in names)}",
-            "each side of the pairs is of one domain, and named; photos may stand beside edge maps "
-            "where the bundle takes them as such",
-            "fill the column domain, or adapt to one domain at a time",
-        )
-    return str(names[0])
-
-
-def _gallery(base: Bundle, manifest: Manifest) -> str:
-    """What galleries hold: photos stay photos where the pairs show their edge maps."""
-    own = _domain(base, manifest, "gallery")
-    same = base.domains.get(base.gallery) == base.domains.get(own, own)
-    return base.gallery if same else own
-
-
-def _strange(base: Bundle, manifest: Manifest) -> list[str]:
-    """Domains of the pairs that the bundle does not know."""
-    return sorted(set(manifest.domain.tolist()) - set(base.domains))
-
-
-def _taken(base: Bundle, manifest: Manifest) -> NDArray[np.str_]:
-    """What each image (n,) is turned into.
-
-    Raises:
-        UsageError: a side of several domains, or of none.
-    """
+    found = []
     for role in ("query", "gallery"):
-        _domain(base, manifest, role)
-    return np.array([base.domains.get(str(name), str(name)) for name in manifest.domain])
+        names = np.unique(manifest.domain[manifest.role == role]).tolist()
+        if len({base.domains.get(name, name) for name in names}) > 1 or names == [""]:
+            raise UsageError(
+                f"{role} images of the domains {', '.join(repr(name) for name in names)}",
+                "each side of the pairs is of one domain, and named; photos may stand beside edge "
+                "maps where the bundle takes them as such",
+                "fill the column domain, or adapt to one domain at a time",
+            )
+        found.append(str(names[0]))
+    query, gallery = found
+    # Photos stay photos where the pairs show their edge maps.
+    same = base.domains.get(base.gallery) == base.domains.get(gallery, gallery)
+    return query, base.gallery if same else gallery
 
 
-def _embed(base: Bundle, manifest: Manifest) -> dict[On, NDArray[np.float32]]:
-    """Features and embeddings of the pairs."""
-    strange = _strange(base, manifest)
+def _embed(
+    base: Bundle, manifest: Manifest, strange: Sequence[str]
+) -> dict[On, NDArray[np.float32]]:
+    """Features and embeddings of the pairs, some of domains that the bundle does not know."""
     # Features do not depend on the number of a domain: a stranger goes in as any other that
     # becomes no edge map.
     inputs = base.domain_input
@@ -245,7 +217,7 @@ def _embed(base: Bundle, manifest: Manifest) -> dict[On, NDArray[np.float32]]:
     return {output: running.embed(manifest, output=output) for output in outputs}
 
 
-def _outputs(base: Bundle, manifest: Manifest, dim: int | None) -> list[On]:
+def _outputs(base: Bundle, manifest: Manifest, strange: Sequence[str], dim: int | None) -> list[On]:
     """The outputs that a head can take.
 
     Features only where the images span as many dimensions as the embedding has: a head keeps what
@@ -256,7 +228,7 @@ def _outputs(base: Bundle, manifest: Manifest, dim: int | None) -> list[On]:
     """
     span = len(manifest) - len(np.unique(manifest.domain))
     most: dict[On, int] = {"features": min(span, base.features)}
-    if base.dim <= WHOLE and not (base.domain_input and _strange(base, manifest)):
+    if base.dim <= WHOLE and not (base.domain_input and strange):
         most["embedding"] = base.dim
     fits = [on for on in most if dim is None or dim <= most[on]]
     if "embedding" in fits and span < base.dim:

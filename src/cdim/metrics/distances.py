@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cdim.errors import ModelError, UsageError
+
+Number = TypeVar("Number", np.float32, np.float64)
 
 # Squared distances below this share of the vectors' squared lengths are rounding noise of the
 # dot product. Counted as zero, so that identical vectors are tied and not ordered by noise.
@@ -87,3 +89,10 @@ def _distance(
     if squared.min(initial=np.inf) <= _NOISE * (of_rows.max() + of_columns.max()):
         squared[squared <= _NOISE * np.add.outer(of_rows, of_columns)] = 0
     np.sqrt(squared, out=out)
+
+
+def unit(vectors: NDArray[Number]) -> NDArray[Number]:
+    """Vectors (n, d) scaled to length one; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[Number] = vectors / np.maximum(lengths, 1e-12).astype(vectors.dtype)
+    return scaled

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.bundles.heads import hubness, projection
+from cdim.bundles.heads import hubness
+from cdim.bundles.heads.fit import Components, decompose, fit, pair
 from cdim.bundles.heads.kinds import HEADS, Head, Kind
-from cdim.bundles.heads.projection import Components
+from cdim.bundles.heads.projection import Projection, apply
 from cdim.data.manifest import Manifest
 from cdim.judge.held_out import HeldOut
 
@@ -72,13 +73,18 @@ class Pairs:
         if (on, plain) not in self._found:
             x, fused = self.vectors[on], on == "features"
             if plain:
-                known = projection.decompose(x, self.taken)
+                known = decompose(x, self.taken)
             else:
-                known = projection.decompose(x, self.taken, roots=fused, whole=not fused)
+                known = decompose(x, self.taken, roots=fused, whole=not fused)
                 sides = self.manifest.role == "query"
-                known = projection.pair(known, sides, self.manifest.instance)
+                known = pair(known, sides, self.manifest.instance)
             self._found[on, plain] = known
         return self._found[on, plain]
+
+    def fit(self, candidate: Candidate, dim: int) -> Projection:
+        """A head of `dim` dimensions, or of as many as these images span."""
+        components = self.components(candidate.on, candidate.head.kind)
+        return fit(components, candidate.head, min(dim, components.axes.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +116,8 @@ def try_heads(
     """
     found = {}
     for each in candidates:
-        components = known.components(each.on, each.head.kind)
-        fitted = projection.fit(components, each.head, min(dim, components.axes.shape[1]))
-        found[each] = projection.apply(fitted, unseen.vectors[each.on], unseen.taken)
+        fitted = known.fit(each, dim)
+        found[each] = apply(fitted, unseen.vectors[each.on], unseen.taken)
     return Trial(held, found, {each: held.reciprocal_ranks(x) for each, x in found.items()})
 
 

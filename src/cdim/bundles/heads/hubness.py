@@ -19,6 +19,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.metrics.distances import unit
+
 NEIGHBOURS = 10
 """Queries of the bank that say how much of a hub an image is."""
 WEIGHT = 0.5
@@ -82,6 +84,4 @@ def lower(
     """
     hubs = np.where(asks, -1, hub(vectors, bank))
     beside = BESIDE * np.stack([-hubs, np.sqrt(1 - hubs**2)], axis=1)
-    joined = np.concatenate([vectors, beside], axis=1)
-    scaled: NDArray[np.float64] = joined / np.linalg.norm(joined, axis=1, keepdims=True)
-    return scaled.astype(np.float32)
+    return unit(np.concatenate([vectors, beside], axis=1).astype(np.float32))

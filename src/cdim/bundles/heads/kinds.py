@@ -1,4 +1,4 @@
-"""Which closed-form heads there are, by name; `cdim.bundles.heads.projection` fits them."""
+"""Which closed-form heads there are, by name; `cdim.bundles.heads.fit` fits them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Head:
     """Which projection, before it is fitted.
 
     Args:
-        kind: as `cdim.bundles.heads.projection` describes them.
+        kind: as `cdim.bundles.heads.fit` describes them.
         strength: of whitening with "components"; lambda with the others.
     """
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from cdim.bundles.heads.projection import EVENNESS, LEAST
+from cdim.bundles.heads.fit import EVENNESS, LEAST
 from cdim.data.manifest import Manifest
 from cdim.judge.conditions import labels_of
 from cdim.judge.held_out import folds_of, searched_fold
@@ -134,7 +134,7 @@ def _fold(
 
 
 def _differences(manifest: Manifest, train: NDArray[np.intp]) -> sparse.csr_array[np.float32]:
-    """As `cdim.bundles.heads.projection.pair` makes pairs of the training images."""
+    """As `cdim.bundles.heads.fit.pair` makes pairs of the training images."""
     rows, columns, values = [], [], []
     query = train[manifest.role[train] == "query"]
     gallery = train[manifest.role[train] != "query"]
@@ -217,7 +217,7 @@ class Scorer:
 def contrast(
     parts: Sequence[Gram], fold: Fold, dim: int, treatment: Treatment
 ) -> list[NDArray[np.float32]]:
-    """The kernel of `cdim.bundles.heads.projection.contrast`, from inner products alone.
+    """The kernel of `cdim.bundles.heads.fit.contrast`, from inner products alone.
 
     With D the differences within p training pairs, W = D'D / p and m its mean eigenvalue, whitened
     vectors have the inner products x'(W + lambda m I)^-1 y, by Woodbury's identity and but for a

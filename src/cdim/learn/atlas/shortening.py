@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.bundles.heads import projection
+from cdim.bundles.heads import fit
 from cdim.bundles.heads.choice import Pairs
 from cdim.bundles.heads.kinds import Head
+from cdim.bundles.heads.projection import apply
 from cdim.data.manifest import Manifest
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.descriptors import Descriptors
 from cdim.learn.atlas.grams import roots
 from cdim.learn.atlas.scoring import Fold, cosines
 from cdim.learn.atlas.treatments import Treatment
+from cdim.metrics.distances import unit
 
 DIMS = (512, 256, 128)
 SHARES = (0.5, 0.25, 0.125)
@@ -49,7 +51,7 @@ def vectors(
         part = descriptors.whole(cell)
         if treatment.normalise == "root":
             part = roots(part)
-        parts.append(part if treatment.normalise == "none" else projection.unit(part))
+        parts.append(part if treatment.normalise == "none" else unit(part))
     return np.concatenate(parts, axis=1)
 
 
@@ -143,8 +145,8 @@ def _projected(
     for head in heads:
         components = known.components("features", head.kind)
         for dim in dims:
-            made = projection.fit(components, head, dim)
-            yield f"projected, {head}", projection.apply(made, fused[~train], domains[~train])
+            made = fit.fit(components, head, dim)
+            yield f"projected, {head}", apply(made, fused[~train], domains[~train])
 
 
 def filters_of(cells: Sequence[Cell], channels: Sequence[int]) -> NDArray[np.intp]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cdim.bundles import finish
 from cdim.bundles.bundle import MODEL, Bundle, Measured, Precision, save_bundle
 from cdim.bundles.encoder import Encoder
-from cdim.bundles.heads import projection
+from cdim.bundles.heads import fit
 from cdim.bundles.heads.choice import Candidate, best, try_heads
 from cdim.bundles.heads.kinds import HEADS, Head
 from cdim.disk import free_folder
@@ -198,7 +198,7 @@ def _make(
     head = None
     if variant.dim:
         components = run.training.components("features", variant.head.kind)
-        head = projection.fit(components, variant.head, variant.dim)
+        head = fit.fit(components, variant.head, variant.dim)
         made = finish.headed(plain, "embedding", head, place)
     else:
         made = replace(plain, folder=shutil.copytree(plain.folder, place))

@@ -13,6 +13,7 @@ from cdim.bundles.heads.projection import unit
 from cdim.data import images
 from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
+from cdim.metrics.distances import unit
 
 Vectors = NDArray[np.float32]
 Described = list[Vectors]

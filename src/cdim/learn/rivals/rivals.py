@@ -20,6 +20,7 @@ from cdim.learn.rivals import handcrafted, rank_svm
 from cdim.learn.rivals.handcrafted import Described, Vectors
 from cdim.learn.rivals.rank_svm import RankSVM
 from cdim.learn.training.data import load_parts
+from cdim.metrics.distances import unit
 from cdim.metrics.ranking import first_ranks
 
 FOLDS = 5
