@@ -14,8 +14,8 @@ from cdim.bundles import finish
 from cdim.bundles.bundle import load_bundle, save_bundle
 from cdim.bundles.encoder import Encoder
 from cdim.bundles.heads.kinds import Head
-from cdim.bundles.queries import QueryImage
 from cdim.bundles.heads.projection import Projection, apply
+from cdim.bundles.queries import QueryImage
 from cdim.data import images
 from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import CdimError, ModelError, UsageError

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.errors import UsageError
+from cdim.metrics.distances import unit
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +53,7 @@ def similarity(a: Any, b: Any) -> NDArray[np.float32]:
     Raises:
         UsageError: something else, or embeddings of different dimensions.
     """
-    left, right = _unit(a), _unit(b)
+    left, right = _scaled(a), _scaled(b)
     if left.shape[1] != right.shape[1]:
         raise UsageError(
             f"embeddings of {left.shape[1]} and of {right.shape[1]} dimensions",
@@ -62,7 +63,7 @@ def similarity(a: Any, b: Any) -> NDArray[np.float32]:
     return left @ right.T
 
 
-def _unit(given: Any) -> NDArray[np.float32]:
+def _scaled(given: Any) -> NDArray[np.float32]:
     """Embeddings (n, d), each scaled to length one; zeros stay zeros."""
     try:
         vectors = np.atleast_2d(np.asarray(given, dtype=np.float32))
@@ -74,5 +75,4 @@ def _unit(given: Any) -> NDArray[np.float32]:
             "embeddings are what `encode` gives, or an array (n, d) of finite numbers",
             "encode images first",
         )
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+    return unit(vectors.astype(np.float64)).astype(np.float32)

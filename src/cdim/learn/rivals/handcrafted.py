@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from skimage.feature import hog
 from sklearn.cluster import MiniBatchKMeans
 
-from cdim.bundles.heads.projection import unit
 from cdim.data import images
 from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess

@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.bundles.heads.projection import unit
 from cdim.data.manifest import Manifest
 from cdim.data.triplets import Triplets
 from cdim.errors import UsageError
