@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cdim.bundles.heads import hubness
 from cdim.errors import UsageError
-from cdim.metrics.distances import unit
+from cdim.metrics.distances import Number, unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,13 @@ def rooted(vectors: ArrayLike) -> NDArray[np.float64]:
     >>> rooted([[9.0, -16.0]]).tolist()
     [[0.6, -0.8]]
     """
-    x = np.asarray(vectors, dtype=np.float64)
-    return unit(np.sign(x) * np.sqrt(np.abs(x)))
+    return unit(roots(np.asarray(vectors, dtype=np.float64)))
+
+
+def roots(vectors: NDArray[Number]) -> NDArray[Number]:
+    """Signed square roots of the values of vectors (n, d), in the same precision."""
+    found: NDArray[Number] = np.sign(vectors) * np.sqrt(np.abs(vectors))
+    return found
 
 
 def apply(projection: Projection, vectors: ArrayLike, domains: ArrayLike) -> NDArray[np.float32]:

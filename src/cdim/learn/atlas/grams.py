@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.bundles.heads.projection import roots
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.descriptors import Descriptors
 
@@ -79,12 +80,6 @@ def _products(descriptors: Descriptors, cell: Cell) -> tuple[Gram, Gram]:
                 whole[rows.start : rows.stop, columns.start : columns.stop] = found
                 whole[columns.start : columns.stop, rows.start : rows.stop] = found.T
     return plain, rooted
-
-
-def roots(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Signed square roots, as they are: `heads.projection.rooted` scales them besides."""
-    found: NDArray[np.float32] = np.sign(vectors) * np.sqrt(np.abs(vectors))
-    return found
 
 
 def scaled(gram: Gram, squares: NDArray[np.float32]) -> Gram:

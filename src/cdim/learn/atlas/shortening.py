@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from cdim.bundles.heads import fit
 from cdim.bundles.heads.choice import Pairs
 from cdim.bundles.heads.kinds import Head
-from cdim.bundles.heads.projection import apply
+from cdim.bundles.heads.projection import apply, roots
 from cdim.data.manifest import Manifest
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.descriptors import Descriptors
-from cdim.learn.atlas.grams import roots
 from cdim.learn.atlas.scoring import Fold, cosines
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.distances import unit
