@@ -71,13 +71,13 @@ def adapt(
     Args:
         place: the bundle to start from: its folder, its name, or itself.
         pairs: datasets, CSV files or folders with queries and gallery images of the same
-            instances; of those with splits the train split is taken.
-        folder: where the new bundle goes; new or empty.
+            instances; of those with splits, the train split counts.
+        folder: the new bundle's folder; new or empty.
         dim: dimensions of its embedding; by default 512, or as many as the pairs allow.
         most: this many instances only, drawn by `seed`; None for all.
         seed: of that draw and of the folds.
         tests: datasets whose test split is measured with the finished bundle.
-        data: where datasets are; None asks the environment (CDIM_DATA).
+        data: where datasets are; None reads CDIM_DATA.
 
     Raises:
         UsageError: a folder that holds something, too few pairs, or more dimensions than they
@@ -200,7 +200,7 @@ def _embed(
     base: Bundle, manifest: Manifest, strange: Sequence[str]
 ) -> dict[On, NDArray[np.float32]]:
     """Features and embeddings of the pairs, some of domains that the bundle does not know."""
-    # Features do not depend on the number of a domain: a stranger goes in as any other that
+    # Features do not depend on the number of a domain: a stranger enters as any other that
     # becomes no edge map.
     inputs = base.domain_input
     stand_in = next((name for name in inputs if name != "edge"), None)

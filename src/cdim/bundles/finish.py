@@ -42,7 +42,7 @@ TIE, TIE_HALF = 1e-4, 1e-2
 
 @contextmanager
 def beside(folder: Path) -> Iterator[Path]:
-    """A working folder that lies beside `folder` and goes away in the end."""
+    """A working folder beside `folder`, removed at the end."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as place:
         yield Path(place)
@@ -57,7 +57,7 @@ def headed(
         base: the bundle.
         on: the output that the head takes.
         head: fitted to that output.
-        folder: where the new bundle goes; made here.
+        folder: the new bundle's folder; made here.
         half: whether the head's matrices are kept in 16 bits.
 
     Raises:
@@ -156,9 +156,9 @@ def finish(
     Args:
         made: the bundle, in a folder of its own for now.
         searches: held-out ones in two parts or more; with fewer it gets no probabilities.
-        folder: where it goes; new or empty.
+        folder: the bundle's folder; new or empty.
         tests: datasets whose test split is measured.
-        data: where datasets are; None asks the environment (CDIM_DATA).
+        data: where datasets are; None reads CDIM_DATA.
     """
     reliability = calibration = None
     if len(searches) > 1:

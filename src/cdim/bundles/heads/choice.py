@@ -40,7 +40,7 @@ class Pairs:
         manifest: n images; queries and gallery images of one instance are pairs.
         taken: (n,) the domain that each image has in the network.
         vectors: (n, d) each; "features" are fused vectors, whose roots the heads of pairs take, and
-            "embedding" is short and taken as it is.
+            "embedding" is short and used as it is.
     """
 
     manifest: Manifest
@@ -105,11 +105,11 @@ class Trial:
 def try_heads(
     candidates: Sequence[Candidate], known: Pairs, held: HeldOut, unseen: Pairs, dim: int
 ) -> Trial:
-    """Fits every head to what is known and searches among unseen images.
+    """Fits every head to the known images and searches among unseen ones.
 
     Args:
         candidates: the heads.
-        known: what they are fitted on.
+        known: the images that they are fitted on.
         held: the searches.
         unseen: the images of `held`.
         dim: dimensions; fewer where the known images span fewer.

@@ -1,6 +1,6 @@
 """Closed-form heads: vectors become short embeddings by linear algebra alone.
 
-Three kinds, all around each domain's own mean, so that what tells the domains apart is gone:
+Three kinds, all around each domain's own mean, which removes the offset between domains:
 
 - *components* keeps the directions in which images differ most, partly whitened. It needs no
   pairs.
@@ -119,7 +119,7 @@ def decompose(
 
 
 def pair(components: Components, sides: NDArray[np.bool_], instances: ArrayLike) -> Components:
-    """Adds what is known of pairs.
+    """Adds known pairs.
 
     Args:
         components: of n images.
@@ -153,7 +153,7 @@ def fit(components: Components, head: Head, dim: int) -> Projection:
     Args:
         components: of the training images, with pairs where the head needs them.
         head: which one.
-        dim: of what it gives.
+        dim: dimensions of its output.
 
     Raises:
         UsageError: more dimensions than there are components, or too few; no pairs where they are

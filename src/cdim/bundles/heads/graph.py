@@ -27,10 +27,10 @@ def put_head(
     """Writes the graph of a bundle with `embedding` replaced by a head.
 
     Args:
-        base: the bundle whose graph is taken.
+        base: the bundle with the graph.
         on: the output that the head takes.
         head: what it does.
-        path: where the new graph goes.
+        path: the new graph's file.
         half: whether its matrices are kept in 16 bits, half the size; all is computed in 32.
 
     Returns:
@@ -62,7 +62,7 @@ def put_head(
         order = base.domain_input
     elif len(order) > 1:
         order = tuple(sorted({*order, *base.domains.values()}))
-    # A domain that the pairs did not show is taken to lie in the middle of those they did.
+    # A domain that the pairs did not show is placed in the middle of those that they did.
     middle = head.means.mean(0)
     rows = [
         head.means[head.domains.index(name)] if name in head.domains else middle for name in order

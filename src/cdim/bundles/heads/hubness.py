@@ -1,4 +1,4 @@
-"""Hubs: gallery images that are near to every query, so that they stand first for many.
+"""Hubs: gallery images that are near to every query, so they come first for many.
 
 CSLS (Conneau et al., Word Translation Without Parallel Data, 2018) lowers a gallery image by how
 near the queries nearest to it are. The queries are those of training, a querybank (Bogolin et al.,
@@ -34,7 +34,7 @@ BESIDE = math.sqrt(WEIGHT)
 
 
 def asking(domains: NDArray[np.str_], sides: NDArray[np.bool_]) -> tuple[str, ...]:
-    """The domains of the queries; () where gallery images share one, so that no hub can be told.
+    """The domains of the queries; () where gallery images share one: then no hub can be recognised.
 
     Args:
         domains: (n,) of the images.

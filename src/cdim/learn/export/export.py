@@ -143,7 +143,7 @@ def _judge(
     plains: dict[TrainedRun, Bundle],
     work: Path,
 ) -> tuple[tuple[Measured, ...], list[list[Search]]]:
-    """What is wanted, measured on all folds together, beside what it was made from.
+    """What is wanted, measured on all folds together, beside the form it was made from.
 
     Raises:
         ModelError: 8 bits cost too much.
@@ -221,7 +221,7 @@ def _plain(run: TrainedRun, place: Path, learned: bool = False) -> Bundle:
 
     Args:
         run: the network.
-        place: where the bundle goes.
+        place: the bundle's folder.
         learned: whether a head will learn from its data, where the network itself did not.
     """
     embedder, train = run.embedder, run.train
