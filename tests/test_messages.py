@@ -15,8 +15,8 @@ from cdim.cli import cdim as group
 
 ROOT = Path(cdim.__file__).parent
 COMMANDS = {
-    *("judge/options.py", "learn/atlas/configuration.py"),
-    *("paper/maker.py", "paper/plan.py", "paper/results.py"),
+    "learn/atlas/configuration.py",
+    *("paper/add.py", "paper/plan.py", "paper/results.py"),
 }
 """Modules that write command lines: those of a row of results, and of an atlas's recipe."""
 LIBRARY = [

@@ -14,18 +14,16 @@ from cdim.cli.failures import Verb
 @click.command(cls=Verb)
 @click.argument("bundle")
 @click.argument("pairs", nargs=-1, required=True)
-@click.option(
-    "-o", "--out", type=options.PATH, required=True, metavar="DIR", help="The new bundle's folder."
-)
+@options.out("The new bundle's folder.")
 @click.option(
     "--dim",
-    type=click.IntRange(min=1),
+    type=options.at_least_one,
     metavar="N",
     help="Dimensions of the embedding [default: 512, or what the pairs allow].",
 )
 @click.option(
     "--most",
-    type=click.IntRange(min=1),
+    type=options.at_least_one,
     metavar="N",
     help="Use only N instances of the pairs, drawn by --seed.",
 )
@@ -36,13 +34,7 @@ from cdim.cli.failures import Verb
     show_default=True,
     help="Seed of that draw and of the folds.",
 )
-@click.option(
-    "--test",
-    "tests",
-    multiple=True,
-    metavar="DATASET",
-    help="Measure the new bundle on the test split of DATASET. Repeatable.",
-)
+@options.tests
 @options.data_root
 def adapt(
     bundle: str,
@@ -64,9 +56,9 @@ def adapt(
     cdim adapt default my-pairs.csv -o bundles/mine
     cdim adapt bundles/sketch qmul-shoe -o bundles/shoes --dim 256
     """  # noqa: D301 - click wants the character
-    from cdim.bundles import adapt as adapting
+    from cdim.bundles.adapt import adapt
 
-    done = adapting.adapt(bundle, pairs, out, dim=dim, most=most, seed=seed, tests=tests, data=data)
+    done = adapt(bundle, pairs, out, dim=dim, most=most, seed=seed, tests=tests, data=data)
     made, gain = done.bundle, done.gain
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
     click.echo(f"{made.name}: {made.dim} dimensions, {size:.1f} MB in {out}; {made.projection}")

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @click.argument("model", type=options.PATH)
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
-@click.option(
-    "-o", "--out", type=options.PATH, required=True, metavar="DIR", help="The atlas's folder."
-)
+@options.out("The atlas's folder.")
 @click.option(
     "--tap",
     "taps",
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--budget",
-    type=click.IntRange(min=1),
+    type=options.at_least_one,
     default=16_384,
     show_default=True,
     metavar="DIMS",
@@ -55,7 +53,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--instances",
-    type=click.IntRange(min=1),
+    type=options.at_least_one,
     metavar="N",
     help="Use only N instances, drawn by the seed [default: all].",
 )

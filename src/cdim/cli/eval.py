@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--html", type=options.PATH, metavar="FILE", help="Write a page of ranked lists.")
 @click.option(
     "--compare",
+    "other",
     type=options.PATH,
     metavar="MODEL2",
     help="Test MODEL against MODEL2 on the same queries.",
@@ -45,7 +46,7 @@ def evaluate(
     cameras: bool,
     as_json: bool,
     html: Path | None,
-    compare: Path | None,
+    other: Path | None,
 ) -> None:
     """Judge MODEL, a run or a bundle, on DATASET, a name or a path.
 
@@ -56,7 +57,7 @@ def evaluate(
     """  # noqa: D301 - click wants the character
     from cdim.api import load
     from cdim.data.sets.catalogue import open_dataset
-    from cdim.judge.compare import compare as paired
+    from cdim.judge.compare import compare
     from cdim.judge.conditions import by_camera
     from cdim.judge.split import judge, open_test
 
@@ -74,13 +75,12 @@ def evaluate(
     lines = [report.table()]
     if cameras:
         lines += ["", report.camera_table()]
-    if compare is not None:
+    if other is not None:
         with progress_bars() as progress:
-            other = judge(load(compare, device), test, progress)
-        found = paired(report, other)
+            found = compare(report, judge(load(other, device), test, progress))
         tests = {name: asdict(test) for name, test in found.items()}
-        printed["compare"] = {"run": str(compare), "metrics": tests}
-        lines += [f"minus {compare}, on the same queries:", str(found)]
+        printed["compare"] = {"run": str(other), "metrics": tests}
+        lines += [f"minus {other}, on the same queries:", str(found)]
     click.echo(json.dumps(printed, indent=2) if as_json else "\n".join(lines))
     if html is not None:
         from cdim.judge.page import write_page

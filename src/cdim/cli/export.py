@@ -15,9 +15,7 @@ from cdim.errors import training_extra
 
 @click.command(cls=Verb)
 @click.argument("run", type=options.PATH)
-@click.option(
-    "-o", "--out", type=options.PATH, required=True, metavar="DIR", help="The bundle's folder."
-)
+@options.out("The bundle's folder.")
 @click.option(
     "--fold",
     "folds",
@@ -29,7 +27,7 @@ from cdim.errors import training_extra
 )
 @click.option(
     "--dim",
-    type=click.IntRange(min=1),
+    type=options.at_least_one,
     metavar="N",
     help="Shorten the embedding to N dimensions by a closed-form head.",
 )
@@ -47,13 +45,7 @@ from cdim.errors import training_extra
     help="fp16 keeps weights in 16 bits and computes in 32. int8 quantises both, if held-out "
     "searches allow it.",
 )
-@click.option(
-    "--test",
-    "tests",
-    multiple=True,
-    metavar="DATASET",
-    help="Measure the bundle on the test split of DATASET. Repeatable.",
-)
+@options.tests
 @options.data_root
 def export(
     run: Path,
@@ -80,8 +72,8 @@ def export(
 
     named = read_head(head) if head else None
     with training_extra():
-        from cdim.learn.export import export as exporting
-    made = exporting.export(
+        from cdim.learn.export.export import export
+    made = export(
         run, out, folds=folds, dim=dim, head=named, precision=precision, tests=tests, data=data
     )
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6

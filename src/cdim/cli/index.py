@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,9 @@ from cdim.cli.progress import progress_bars
 from cdim.errors import CdimError, UsageError
 
 if TYPE_CHECKING:
+    from cdim.find.gallery import Embeds
     from cdim.find.index.indexing import Summary
+    from cdim.find.index.sources import Source
 
 STOPPED = "indexed items are safe; the same command continues from there"
 SHOWN = 20  # unreadable files that are named
@@ -71,7 +75,6 @@ def index(
     from cdim.find.gallery import Gallery
     from cdim.find.index import indexing
     from cdim.find.index.sources import Source
-    from cdim.find.index.watching import watch as watching
 
     # Damaged EXIF data does no harm: photos without a usable date take that of their file.
     warnings.filterwarnings("ignore", module="PIL")
@@ -87,18 +90,32 @@ def index(
             with progress_bars() as progress:
                 last = indexing.index(gallery, listing, keep=keep, progress=progress)
             name, encoder = gallery.place, gallery.encoder if watch else None
-    _report(last, name, as_json)
-    if encoder is None:
-        return
-    click.echo(f"watching {_shown(source)}; Ctrl-C ends it", err=True)
+    report = partial(_report, place=name, as_json=as_json)
+    report(last)
+    if encoder is not None:
+        _follow(wanted, place, encoder, last, keep, report)
+
+
+def _follow(
+    source: Source,
+    place: str,
+    encoder: Embeds,
+    last: Summary,
+    keep: bool,
+    report: Callable[[Summary], None],
+) -> None:
+    """Reports what each indexing of a folder did, until Ctrl-C."""
+    from cdim.find.index.watching import watch
+
+    click.echo(f"watching {_shown(source.place)}; Ctrl-C ends it", err=True)
     # How watching ends; what was indexed stays.
     with suppress(KeyboardInterrupt), progress_bars() as progress:
-        for found in watching(wanted, place, encoder, keep=keep, progress=progress):
+        for found in watch(source, place, encoder, keep=keep, progress=progress):
             if isinstance(found, CdimError):
                 click.echo(f"not up to date, trying again: {found}", err=True)
             else:
                 if found.changed or found.unreadable != last.unreadable:
-                    _report(found, name, as_json)
+                    report(found)
                 last = found
 
 

@@ -29,6 +29,21 @@ device = click.option(
     help="Where the network runs.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+at_least_one = click.IntRange(min=1)
+tests = click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    metavar="DATASET",
+    help="Measure the new bundle on the test split of DATASET. Repeatable.",
+)
+
+
+def out(words: str) -> Callable[[Any], Any]:
+    """The folder that a verb writes, with its help."""
+    return click.option("-o", "--out", type=PATH, required=True, metavar="DIR", help=words)
+
+
 split = click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
@@ -42,6 +57,45 @@ results = click.option(
     default=Path("docs", "results.json"),
     show_default=True,
     help="The list of rows; the page is written beside it.",
+)
+
+
+_JUDGING = (
+    click.option("--join-l2", is_flag=True, help="Scale each joined part to length one before."),
+    click.option(
+        "--join-pool",
+        type=click.Choice(["average", "max", "flatten", "grid2", "grid3", "grid4", "grid8"]),
+        default="average",
+        show_default=True,
+        help="How the joined maps are pooled.",
+    ),
+    click.option(
+        "--join",
+        multiple=True,
+        metavar="TAP",
+        help="Join a middle map to the model's embedding: fusion after training. Repeatable; "
+        "the model of --compare stays as it is.",
+    ),
+    click.option(
+        "--rerank", is_flag=True, help="Re-rank by k-reciprocal neighbours (k1 20, k2 6)."
+    ),
+    click.option(
+        "--expand",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Average each query with its N nearest gallery images and search again.",
+    ),
+    click.option(
+        "--multi-query",
+        type=click.Choice(["average", "maximum"]),
+        help="Pool all views of a query's person in its camera [default: single query].",
+    ),
+    click.option(
+        "--protocol",
+        type=click.Choice(["instance", "cross-camera", "any-camera"]),
+        help="Who may match whom [default: cross-camera if all images have a camera, "
+        "instance if none has].",
+    ),
 )
 
 
@@ -69,44 +123,6 @@ def judging(command: Callable[..., None]) -> Callable[..., None]:
         joined = (join, join_pool, join_l2)
         command(*args, how=EvalOptions(protocol, multi_query, expand or 0, rerank, *joined), **rest)
 
-    for option in (
-        click.option(
-            "--join-l2", is_flag=True, help="Scale each joined part to length one before."
-        ),
-        click.option(
-            "--join-pool",
-            type=click.Choice(["average", "max", "flatten", "grid2", "grid3", "grid4", "grid8"]),
-            default="average",
-            show_default=True,
-            help="How the joined maps are pooled.",
-        ),
-        click.option(
-            "--join",
-            multiple=True,
-            metavar="TAP",
-            help="Join a middle map to the model's embedding: fusion after training. Repeatable; "
-            "the model of --compare stays as it is.",
-        ),
-        click.option(
-            "--rerank", is_flag=True, help="Re-rank by k-reciprocal neighbours (k1 20, k2 6)."
-        ),
-        click.option(
-            "--expand",
-            type=click.IntRange(min=1),
-            metavar="N",
-            help="Average each query with its N nearest gallery images and search again.",
-        ),
-        click.option(
-            "--multi-query",
-            type=click.Choice(["average", "maximum"]),
-            help="Pool all views of a query's person in its camera [default: single query].",
-        ),
-        click.option(
-            "--protocol",
-            type=click.Choice(["instance", "cross-camera", "any-camera"]),
-            help="Who may match whom [default: cross-camera if all images have a camera, "
-            "instance if none has].",
-        ),
-    ):
+    for option in _JUDGING:
         gathered = option(gathered)
     return gathered

@@ -54,13 +54,13 @@ def reproduce(
     cdim reproduce 11 --row Ours --row Vanilla
     cdim reproduce all --quick
     """  # noqa: D301 - click wants the character
-    from cdim.paper import maker
+    from cdim.paper.reproduce import reproduce
 
     def told(line: str) -> None:
         click.echo(line, err=True)
 
     with stoppable("the same command continues from there"):
-        page = maker.reproduce(
+        page = reproduce(
             table,
             names,
             quick=quick,

@@ -58,7 +58,7 @@ def add(
     cdim results add qmul-shoe runs/strong-fusion-0 runs/strong-fusion-1 \\
         --row strong-fusion --recipe recipes/strong-fusion.toml
     """  # noqa: D301 - click wants the character
-    from cdim.paper.maker import add_row
+    from cdim.paper.add import add_row
 
     page = add_row(
         file,

@@ -57,12 +57,12 @@ def _weights(
     "date=2024-01-01..2024-06-30. Repeatable.",
 )
 @click.option(
-    "-k", "k", type=click.IntRange(min=1), default=10, show_default=True, help="Number of hits."
+    "-k", "k", type=options.at_least_one, default=10, show_default=True, help="Number of hits."
 )
 @click.option("--rerank", is_flag=True, help="Re-rank the nearest 200 by k-reciprocal neighbours.")
 @click.option(
     "--expand",
-    type=click.IntRange(min=1),
+    type=options.at_least_one,
     default=None,
     metavar="N",
     help="Search again with the query averaged with its N nearest items.",

@@ -26,12 +26,12 @@ def show() -> None:
     help="Show these filters, counted from 0 [default: the --top best].",
 )
 @click.option(
-    "--top", type=click.IntRange(min=1), default=6, show_default=True, help="Number of filters."
+    "--top", type=options.at_least_one, default=6, show_default=True, help="Number of filters."
 )
 @click.option(
     "--pairs",
     "shown",
-    type=click.IntRange(min=1),
+    type=options.at_least_one,
     default=4,
     show_default=True,
     help="Number of pairs to show.",
@@ -39,9 +39,7 @@ def show() -> None:
 @click.option(
     "--edges", is_flag=True, help="Turn the second image of each pair into an edge map first."
 )
-@click.option(
-    "-o", "--out", type=options.PATH, required=True, metavar="DIR", help="Folder of the results."
-)
+@options.out("Folder of the results.")
 @options.data_root
 @options.split
 @options.device

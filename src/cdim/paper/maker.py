@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from cdim.api import load
 from cdim.errors import UsageError, training_extra
-from cdim.judge.options import PLAIN, EvalOptions
+from cdim.judge.options import EvalOptions
 from cdim.judge.report import Report
 from cdim.judge.split import judge, open_test
-from cdim.paper.agreement import Agreement, between, merge_agreements, read_agreements
-from cdim.paper.plan import Plan, Row, quick_row, read_plan
-from cdim.paper.results import merge_results, pool, read_results, write_page, write_results
-from cdim.paper.row import ResultRow, write_list
+from cdim.paper.agreement import Agreement, between
+from cdim.paper.plan import Plan, Row
+from cdim.paper.results import pool
+from cdim.paper.row import ResultRow
 
 if TYPE_CHECKING:
     from cdim.judge.split import EvalSplit, TrainedModel
@@ -24,137 +24,11 @@ if TYPE_CHECKING:
 
 FEW = 40
 """Instances that a quick look judges."""
-RUNS = Path("runs")
-ALL = "all"
 Told = Callable[[str], None]
 
 
-def _silent(_line: str) -> None:
-    pass
-
-
-def reproduce(
-    table: str,
-    names: Sequence[str] = (),
-    *,
-    quick: bool = False,
-    listed: Path = Path("docs", "reproduce.toml"),
-    file: Path = Path("docs", "results.json"),
-    data: Path | None = None,
-    device: str = "auto",
-    told: Told = _silent,
-) -> Path:
-    """Makes rows of the paper's tables: trains missing models, judges, compares, writes.
-
-    Args:
-        table: its number, or "all".
-        names: these rows of the table alone; () for all but those with needs of their own.
-        quick: two steps, one seed, few images, in a folder of their own: does all of it run?
-        listed: the list of rows, see `cdim.paper.plan`.
-        file: the rows of results; agreements and the page are written beside it.
-        data, device, told: as for `Maker`.
-
-    Returns:
-        The page.
-
-    Raises:
-        CdimError: a wrong list or file of results, or what `Maker.row` raises.
-    """
-    plan, rows = read_plan(listed), read_results(file)
-    runs, found = RUNS, read_agreements(file.with_name("agreement.json"))
-    tables = plan.tables if table == ALL and not names else [table]
-    wanted = [row for each in tables for row in plan.of(each, names)]
-    if quick:
-        wanted = [quick_row(row) for row in wanted]
-        plan, runs, file = plan.quick(), RUNS / "quick", RUNS / "quick" / "results.json"
-        rows, found = [row for row in rows if row.source == "published"], []
-        runs.mkdir(parents=True, exist_ok=True)
-    maker = Maker(plan, runs, data, device, quick, told)
-    for row in wanted:
-        needs = plan.models[row.model].needs
-        if needs and not names:
-            told(f"left out: {row.row}, which needs {needs}: {row.command}")
-            continue
-        for dataset in row.datasets:
-            rows = merge_results(rows, maker.row(row, dataset))
-            write_results(file, rows)
-    for each in dict.fromkeys(row.table for row in wanted):
-        found = merge_agreements(found, maker.agreements(each, rows))
-    write_list(file.with_name("agreement.json"), found)
-    return write_page(file, plan)
-
-
-def add_row(
-    file: Path,
-    dataset: str,
-    models: Sequence[Path],
-    *,
-    row: str,
-    recipe: str,
-    table: str | None = None,
-    command: str | None = None,
-    data: Path | None = None,
-    split: str = "test",
-    device: str = "auto",
-    how: EvalOptions = PLAIN,
-) -> Path:
-    """Judges runs or bundles, one a training seed, and writes them as one row of results.
-
-    Args:
-        file: the rows; one of the same name, table, dataset and model is replaced.
-        dataset: a name or a path.
-        models: runs or bundles.
-        row, table, recipe: the row's fields.
-        command: what to type to get the row; None for training and judging each run.
-        data, split, device, how: as for `cdim.judge.split.open_test` and `cdim.api.load`.
-
-    Returns:
-        The page, which is written anew.
-
-    Raises:
-        UsageError: bundles without `command`: they do not tell how they were made.
-        CdimError: a model, a dataset or the file cannot be used.
-    """
-    test = open_test(dataset, split, how, data)
-    loaded = [load(model, device, how) for model in models]
-    if command is None:
-        command = _command(recipe, models[0], loaded, dataset, split, how)
-    new = pool(
-        [judge(each, test) for each in loaded],
-        row=row,
-        table=table,
-        split=split,
-        recipe=recipe,
-        command=command,
-        **about(loaded[0], how),
-    )
-    write_results(file, merge_results(read_results(file), new))
-    return write_page(file)
-
-
-def _command(
-    recipe: str, place: Path, models: list[Any], dataset: str, split: str, how: EvalOptions
-) -> str:
-    """What trains and judges each seed's run."""
-    if not hasattr(models[0], "recipe"):
-        raise UsageError(
-            f"the bundle {place} without a command",
-            "a bundle does not tell how it was made",
-            "say what to type to get it and to judge it",
-            argument="command",
-        )
-    seeds = " ".join(str(model.seed) for model in models)
-    run = f"runs/{models[0].recipe.name}-$seed"
-    words = [f"--split {split}"] if split != "test" else []
-    words += [f"--protocol {how.protocol}"] if how.protocol else []
-    words += [f"--multi-query {how.multi_query}"] if how.multi_query else []
-    words += [f"--expand {how.expand}"] if how.expand else []
-    words += ["--rerank"] if how.rerank else []
-    words += [f"--join {tap}" for tap in how.join]
-    words += [f"--join-pool {how.join_pool}"] if how.join_pool != "average" else []
-    words += ["--join-l2"] if how.join_l2 else []
-    judged = " ".join([f"cdim eval {run} {dataset}", *words])
-    return f"for seed in {seeds}; do cdim train {recipe} --seed $seed; {judged}; done"
+def silent(_line: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +49,7 @@ class Maker:
     data: Path | None
     device: str
     few: bool = False
-    told: Told = _silent
+    told: Told = silent
 
     def row(self, row: Row, dataset: str) -> ResultRow:
         """The row of results on a dataset: trained where it is missing, and judged.

@@ -33,10 +33,10 @@ def watch(
     Yields:
         What each indexing did, or why it could not; then it is tried again.
     """
-    from watchfiles import watch as changes
+    import watchfiles
 
     behind = True  # what changed before the watcher was there
-    for changed in changes(
+    for changed in watchfiles.watch(
         source.place, rust_timeout=int(1000 * AGAIN), yield_on_timeout=True, raise_interrupt=False
     ):
         if not (changed or behind):
