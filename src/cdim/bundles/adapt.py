@@ -24,7 +24,7 @@ from cdim.data.sets.catalogue import open_dataset
 from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import HeldOut, folds_of, paired, searched_fold
-from cdim.judge.split import sides
+from cdim.judge.split import open_test
 from cdim.metrics.significance import Paired, paired_test
 
 DIM = 512
@@ -87,8 +87,7 @@ def adapt(
         ModelError: no bundle there, or a graph that no head can be put on.
     """
     folder = free_folder(folder)
-    for name in tests:
-        sides(name, data)
+    opened = {name: open_test(name, data=data) for name in tests}
     base = place if isinstance(place, Bundle) else load_bundle(place)
     sets = [open_dataset(name, data) for name in pairs]
     manifest = paired(Manifest.concat([s.training() for s in sets]), most, seed)
@@ -125,7 +124,7 @@ def adapt(
         finish.check(made, manifest.take(rows), {"embedding": wanted}, half=True)
         # Of images that the model knew, distances are too small to tell anything by.
         searches = [] if seen else [part for held, x in judged for part in held.searches(x)]
-        made = finish.finish(made, searches, folder, tests, data)
+        made = finish.finish(made, searches, folder, opened)
     gain = paired_test(after[metrics[0]], before[metrics[0]])
     return Adapted(made, chosen, metrics[0], gain, seen)
 

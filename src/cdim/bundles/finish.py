@@ -23,9 +23,7 @@ from cdim.bundles.heads.graph import put_head
 from cdim.bundles.heads.projection import Projection
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError
-from cdim.judge.conditions import choose_protocol
-from cdim.judge.evaluate import evaluate
-from cdim.judge.split import sides
+from cdim.judge.split import EvalSplit, judge
 from cdim.metrics.calibration import fit
 from cdim.metrics.calibration.cross_fit import cross_fit
 from cdim.metrics.calibration.fit import Search
@@ -117,28 +115,13 @@ def measured(dataset: str, metric: str, values: NDArray[np.float64], note: str =
     return Measured(dataset, metric, e.value, e.low, e.high, len(values), note)
 
 
-def on_tests(made: Bundle, tests: Sequence[str], data: Path | None) -> list[Measured]:
-    """The test splits of some datasets, searched with a finished bundle.
-
-    Raises:
-        UsageError: a dataset without queries or gallery in its test split.
-        DataError: one that cannot be opened.
-    """
+def on_tests(made: Bundle, tests: Mapping[str, EvalSplit]) -> list[Measured]:
+    """The test splits of some datasets, by the names in the record, searched with a bundle."""
     rows = []
-    for name in tests:
-        query, gallery = sides(name, data)
-        protocol = choose_protocol(None, query, gallery)
-        running = Encoder(made, "onnxruntime")
-        report = evaluate(
-            running.embed(query),
-            running.embed(gallery),
-            query,
-            gallery,
-            dataset=name,
-            protocol=protocol,
-        )
-        wanted = ("acc@1", "acc@10") if protocol == "instance" else ("rank-1", "mAP_step")
-        for metric in wanted:
+    for name, test in tests.items():
+        report = judge(Encoder(made, "onnxruntime"), test)
+        people = test.protocol != "instance"
+        for metric in ("rank-1", "mAP_step") if people else ("acc@1", "acc@10"):
             e = report.metrics[metric]
             rows.append(Measured(f"{name} test", metric, e.value, e.low, e.high, report.queries))
     return rows
@@ -148,8 +131,7 @@ def finish(
     made: Bundle,
     searches: Sequence[Sequence[Search]],
     folder: Path,
-    tests: Sequence[str],
-    data: Path | None,
+    tests: Mapping[str, EvalSplit],
 ) -> Bundle:
     """Measures and calibrates a bundle, writes its card and moves it to its place.
 
@@ -157,14 +139,13 @@ def finish(
         made: the bundle, in a folder of its own for now.
         searches: held-out ones in two parts or more; with fewer it gets no probabilities.
         folder: the bundle's folder; new or empty.
-        tests: datasets whose test split is measured.
-        data: where datasets are; None reads CDIM_DATA.
+        tests: the test splits to measure it on, by the names that its record gives them.
     """
     reliability = calibration = None
     if len(searches) > 1:
         reliability = cross_fit(searches)
         calibration = fit.fit([search for part in searches for search in part])
-    metrics = (*made.metrics, *on_tests(made, tests, data))
+    metrics = (*made.metrics, *on_tests(made, tests))
     made = save_bundle(replace(made, calibration=calibration, metrics=metrics), made.folder)
     card.write(made, made.folder, reliability)
     if folder.exists():

@@ -138,21 +138,3 @@ def judge(model: TrainedModel, test: EvalSplit, progress: Progress | None = None
         triplets=test.triplets,
         seed=model.seed,
     )
-
-
-def sides(name: str, data: Path | None) -> tuple[Manifest, Manifest]:
-    """Queries and gallery of a dataset's test split.
-
-    Raises:
-        UsageError: it lacks one of them.
-    """
-    split = open_dataset(name, data).manifest.where(split="test")
-    query, gallery = split.where(role="query"), split.where(role=("gallery", "junk"))
-    if not len(query) or not len(gallery):
-        raise UsageError(
-            f"{name} as a test: {len(query)} queries and {len(gallery)} gallery images",
-            "its test split has both",
-            "name another dataset",
-            argument="tests",
-        )
-    return query, gallery

@@ -25,7 +25,7 @@ from cdim.bundles.heads.kinds import HEADS, Head
 from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import HeldOut
-from cdim.judge.split import sides
+from cdim.judge.split import open_test
 from cdim.learn.export import graph, parity
 from cdim.learn.export.quantise import halve, quantise, sample
 from cdim.learn.export.runs import TrainedRun, check_folds, open_run
@@ -101,8 +101,7 @@ def export(
             "say how short",
             argument="dim",
         )
-    for name in tests:
-        sides(name, data)
+    opened = {name: open_test(name, data=data) for name in tests}
     own = open_run(run, data)
     others = [open_run(fold, data) for fold in folds] or [own]
     judges = [(other, other.held) for other in others if other.held is not None]
@@ -121,7 +120,7 @@ def export(
         plain = _plain(own, work / "plain", learned=dim is not None)
         rows, searches = _judge(judges, variant, {own: plain}, work)
         made = _make(own, plain, variant, work / "bundle", check=True)
-        return finish.finish(replace(made, metrics=rows), searches, folder, tests, data)
+        return finish.finish(replace(made, metrics=rows), searches, folder, opened)
 
 
 def _choose_head(judges: Sequence[tuple[TrainedRun, HeldOut]], dim: int) -> Head:
