@@ -10,7 +10,7 @@ import pytest
 
 from cdim.errors import UsageError
 from cdim.metrics.calibration.cross_fit import cross_fit
-from cdim.metrics.calibration.fit import Search, fit, spread, whole
+from cdim.metrics.calibration.fit import LabelledSearch, fit, spread, whole
 from cdim.metrics.calibration.probability import judge, threshold
 from cdim.metrics.calibration.reliability import expected_calibration_error
 
@@ -23,7 +23,7 @@ def made(queries: int, items: int, right: int = 1, apart: float = 0.35, seed: in
         correct = np.arange(items) < right
         distances = rng.normal(1.3, 0.15, items) - apart * correct
         order = rng.permutation(items)
-        searches.append(Search(np.abs(distances[order]), correct[order]))
+        searches.append(LabelledSearch(np.abs(distances[order]), correct[order]))
     return searches
 
 
@@ -81,7 +81,7 @@ def test_thresholds_keep_their_rates_on_other_searches() -> None:
 
 def test_the_unit_of_distance_does_not_matter() -> None:
     searches = made(80, 40)
-    scaled = [Search(s.distances * 250, s.correct) for s in searches]
+    scaled = [LabelledSearch(s.distances * 250, s.correct) for s in searches]
     near, sample = [0.7, 0.9, 1.1], np.linspace(0.7, 1.6, 40)
     a = judge(fit(searches), near, sample, 40)
     b = judge(fit(scaled), np.multiply(near, 250), sample * 250, 40)
@@ -94,8 +94,8 @@ def test_the_unit_of_distance_does_not_matter() -> None:
     [
         made(40, 30, apart=1.2),  # no mistakes
         made(40, 30, apart=0.0),  # nothing but mistakes
-        [Search(np.ones(5), np.arange(5) == 0)] * 4,  # nothing to tell by
-        [Search(np.array([0.0, 1.0]), np.array([True, False]))],
+        [LabelledSearch(np.ones(5), np.arange(5) == 0)] * 4,  # nothing to tell by
+        [LabelledSearch(np.array([0.0, 1.0]), np.array([True, False]))],
     ],
 )
 def test_the_numbers_stay_finite_and_in_range(searches: Any) -> None:
@@ -137,7 +137,7 @@ def test_false_matches_are_few_numbers_and_keep_the_worst(
 
 
 def test_an_equally_near_wrong_item_counts_as_nearer() -> None:
-    view = whole(Search(np.array([1.0, 1.0, 2.0]), np.array([True, False, False])))[0]
+    view = whole(LabelledSearch(np.array([1.0, 1.0, 2.0]), np.array([True, False, False])))[0]
     assert view.correct.tolist() == [False, True, False]
 
 
@@ -154,14 +154,14 @@ def test_an_equally_near_wrong_item_counts_as_nearer() -> None:
 )
 def test_what_is_no_search_is_refused(distances: Any, correct: Any) -> None:
     with pytest.raises(UsageError):
-        Search(np.array(distances), np.array(correct, dtype=bool))
+        LabelledSearch(np.array(distances), np.array(correct, dtype=bool))
 
 
 def test_nothing_to_fit_is_refused() -> None:
     with pytest.raises(UsageError, match="0 searches"):
         fit([])
     with pytest.raises(UsageError, match="mean 0"):
-        fit([Search(np.zeros(3), np.arange(3) == 0)])
+        fit([LabelledSearch(np.zeros(3), np.arange(3) == 0)])
 
 
 def test_cross_fitting_judges_what_it_did_not_see() -> None:
@@ -189,7 +189,7 @@ def test_a_part_is_judged_by_what_is_fitted_on_the_others() -> None:
     """Labels without any sense: fitting finds some in them, and must not judge itself by it."""
     rng = np.random.default_rng(5)
     parts = [
-        [Search(rng.uniform(1, 2, 12), rng.permutation(12) == 0) for _ in range(8)]
+        [LabelledSearch(rng.uniform(1, 2, 12), rng.permutation(12) == 0) for _ in range(8)]
         for _ in range(2)
     ]
 

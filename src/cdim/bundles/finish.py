@@ -26,7 +26,7 @@ from cdim.errors import ModelError
 from cdim.judge.split import EvalSplit, judge
 from cdim.metrics.calibration import fit
 from cdim.metrics.calibration.cross_fit import cross_fit
-from cdim.metrics.calibration.fit import Search
+from cdim.metrics.calibration.fit import LabelledSearch
 from cdim.metrics.distances import distances
 from cdim.metrics.significance import bootstrap
 
@@ -129,7 +129,7 @@ def on_tests(made: Bundle, tests: Mapping[str, EvalSplit]) -> list[Measured]:
 
 def finish(
     made: Bundle,
-    searches: Sequence[Sequence[Search]],
+    searches: Sequence[Sequence[LabelledSearch]],
     folder: Path,
     tests: Mapping[str, EvalSplit],
 ) -> Bundle:

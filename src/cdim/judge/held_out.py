@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.errors import DataError, UsageError
 from cdim.judge.conditions import choose_protocol, labels_of
-from cdim.metrics.calibration.fit import Search
+from cdim.metrics.calibration.fit import LabelledSearch
 from cdim.metrics.distances import distances
 from cdim.metrics.lists import ranked_lists
 from cdim.metrics.protocol import relevance
@@ -130,7 +130,9 @@ class HeldOut:
         judged = (self._judged(embeddings, group) for group in self.groups)
         return np.concatenate([1 / first_ranks(*matrices) for _, *matrices in judged])
 
-    def searches(self, embeddings: NDArray[np.float32], parts: int = 1) -> list[list[Search]]:
+    def searches(
+        self, embeddings: NDArray[np.float32], parts: int = 1
+    ) -> list[list[LabelledSearch]]:
         """Every query in the gallery of its group, and in that of all groups together.
 
         People have both: a shop of shoes alone, and one of everything.
@@ -143,11 +145,11 @@ class HeldOut:
         queries, items = (np.concatenate(side) for side in zip(*self.groups, strict=True))
         galleries = [*self.groups, *[(queries, items)] * (len(self.groups) > 1)]
         part = np.unique(self.manifest.instance, return_inverse=True)[1] % parts
-        divided: list[list[Search]] = [[] for _ in range(parts)]
+        divided: list[list[LabelledSearch]] = [[] for _ in range(parts)]
         for group in galleries:
             for row, d, right, out in zip(*self._judged(embeddings, group), strict=True):
                 if not right[~out].all():
-                    divided[part[row]].append(Search(d[~out], right[~out]))
+                    divided[part[row]].append(LabelledSearch(d[~out], right[~out]))
         return [searches for searches in divided if searches]
 
     def _judged(

@@ -29,7 +29,7 @@ from cdim.judge.split import open_test
 from cdim.learn.export import graph, parity
 from cdim.learn.export.quantise import halve, quantise, sample
 from cdim.learn.export.runs import TrainedRun, check_folds, open_run
-from cdim.metrics.calibration.fit import Search
+from cdim.metrics.calibration.fit import LabelledSearch
 
 PARTS = 5
 """Parts that the searches of a single held-out part are divided into, to judge probabilities."""
@@ -141,7 +141,7 @@ def _judge(
     wanted: Variant,
     plains: dict[TrainedRun, Bundle],
     work: Path,
-) -> tuple[tuple[Measured, ...], list[list[Search]]]:
+) -> tuple[tuple[Measured, ...], list[list[LabelledSearch]]]:
     """What is wanted, measured on all folds together, beside the form it was made from.
 
     Raises:

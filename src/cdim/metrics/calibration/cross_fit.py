@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cdim.errors import UsageError
-from cdim.metrics.calibration.fit import Search, View, fit, spread, whole
+from cdim.metrics.calibration.fit import LabelledSearch, View, fit, spread, whole
 from cdim.metrics.calibration.probability import Judged, threshold
 from cdim.metrics.calibration.reliability import Bin, auroc, expected_calibration_error, reliability
 
@@ -56,7 +56,7 @@ class Reliability:
     searches: int
 
 
-def cross_fit(parts: Sequence[Sequence[Search]]) -> Reliability:
+def cross_fit(parts: Sequence[Sequence[LabelledSearch]]) -> Reliability:
     """Judges the calibration of each part's searches that is fitted on all other parts.
 
     Args:

@@ -38,7 +38,7 @@ _TINY, _LARGEST = 1e-12, 700.0
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class LabelledSearch:
     """One query's search of a validation gallery, without what the protocol ignores.
 
     Args:
@@ -69,7 +69,7 @@ class Search:
             raise UsageError("a distance is not finite", "distances are from 0", "check the input")
 
 
-def fit(searches: Sequence[Search]) -> Calibration:
+def fit(searches: Sequence[LabelledSearch]) -> Calibration:
     """The calibration under which these searches are likeliest.
 
     Raises:
@@ -115,14 +115,14 @@ class View:
         return judge(calibration, self.near, self.sample, self.items)
 
 
-def spread(searches: Sequence[Search]) -> list[Search]:
+def spread(searches: Sequence[LabelledSearch]) -> list[LabelledSearch]:
     """At most `_MOST` of them, evenly from all."""
     if len(searches) <= _MOST:
         return list(searches)
     return [searches[i] for i in np.linspace(0, len(searches) - 1, _MOST).astype(np.int64)]
 
 
-def whole(search: Search) -> list[View]:
+def whole(search: LabelledSearch) -> list[View]:
     """The whole gallery, with the target and without."""
     return [
         _part(search.distances, search.correct),
@@ -130,7 +130,7 @@ def whole(search: Search) -> list[View]:
     ]
 
 
-def _views(search: Search) -> list[View]:
+def _views(search: LabelledSearch) -> list[View]:
     """The whole gallery and parts of it, each with the target and without.
 
     A part keeps what is right, so that it stays as often there, and at least ten times as many
