@@ -2,7 +2,7 @@
 
 The head (`cdim.bundles.heads`) is fitted on the bundle's `features`, or, where pairs are few, on
 its `embedding`, whichever finds held-out pairs best, and becomes part of the graph. Folds of the
-pairs say what it buys: every query is searched once by a head that has not seen its instance.
+pairs measure the gain: every query is searched once by a head that has not seen its instance.
 """
 
 from __future__ import annotations
