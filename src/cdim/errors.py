@@ -18,7 +18,7 @@ command line prints all of it as one line, with the parameter's option, and exit
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -86,6 +86,15 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     match = difflib.get_close_matches(word, names, n=1)
     return f"did you mean {match[0]!r}?" if match else f"use one of: {', '.join(names)}"
+
+
+def unknown(kind: str, word: str, known: Sequence[str]) -> UsageError:
+    """The error of a wrong name of some kind of thing.
+
+    >>> str(unknown("pooling", "maximun", ["average", "maximum"]))
+    "pooling 'maximun'; known are average, maximum; did you mean 'maximum'?"
+    """
+    return UsageError(f"{kind} {word!r}", f"known are {', '.join(known)}", nearest(word, known))
 
 
 def first_line(error: Exception) -> str:

@@ -69,5 +69,5 @@ def test_values_of_queries_equal_naive_loops(first: list[int]) -> None:
     assert per_query("MRR", ranks, counts).tolist() == [1 / r for r in first]
     assert per_query("mean_rank", ranks, counts).tolist() == first
     for name in ("acc", "median_rank", "acc@x"):
-        with pytest.raises(UsageError, match="means over queries"):
+        with pytest.raises(UsageError, match="mean over queries"):
             per_query(name, ranks, counts)

@@ -37,19 +37,10 @@ def compare(a: Report | Sequence[Report], b: Report | Sequence[Report]) -> Compa
         UsageError: no reports, or reports of different queries.
     """
     left, right = ([x] if isinstance(x, Report) else list(x) for x in (a, b))
-    if not left or not right:
-        raise UsageError("no reports", "each side has at least one", "evaluate both models")
-    check_same_queries([*left, *right])
-    names = [k for k in left[0].metrics if k in right[0].metrics and k != "median_rank"]
-    return Comparison(
-        (name, paired_test([r.per_query(name) for r in left], [r.per_query(name) for r in right]))
-        for name in names
-    )
+    return compare_sets([(left, right)])
 
 
-def compare_sets(
-    sets: Sequence[tuple[Sequence[Report], Sequence[Report]]],
-) -> Comparison:
+def compare_sets(sets: Sequence[tuple[Sequence[Report], Sequence[Report]]]) -> Comparison:
     """Paired tests over several datasets at once; every query weighs alike.
 
     Args:
@@ -63,8 +54,12 @@ def compare_sets(
     """
     if not sets:
         raise UsageError("no datasets", "at least one is needed", "name a dataset")
-    shared = [set(compare(a, b)) for a, b in sets]
-    names = [k for k in sets[0][0][0].metrics if all(k in found for found in shared)]
+    for left, right in sets:
+        if not left or not right:
+            raise UsageError("no reports", "each side has at least one", "evaluate both models")
+        check_same_queries([*left, *right])
+    firsts = [side[0].metrics for pair in sets for side in pair]
+    names = [k for k in firsts[0] if k != "median_rank" and all(k in found for found in firsts)]
 
     def joined(side: int, name: str) -> NDArray[np.float64]:
         parts = [np.mean([r.per_query(name) for r in pair[side]], axis=0) for pair in sets]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from cdim.data.manifest import NO_CAMERA, Manifest
-from cdim.errors import DataError, UsageError, nearest
+from cdim.errors import DataError, UsageError, unknown
 from cdim.metrics.protocol import PROTOCOLS, Labels
 
 
@@ -36,11 +36,7 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
             )
         protocol = "instance" if any(lacking) else "cross-camera"
     if protocol not in PROTOCOLS:
-        raise UsageError(
-            f"protocol {protocol!r}",
-            f"known are {', '.join(PROTOCOLS)}",
-            nearest(protocol, PROTOCOLS),
-        )
+        raise unknown("protocol", protocol, PROTOCOLS)
     if protocol == "cross-camera" and any(lacking):
         raise UsageError(
             f"protocol cross-camera, but {lacking[0]} queries and {lacking[1]} gallery items "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,50 +23,6 @@ LISTS = 40
 CONFIDENT = 10
 SHOWN = 8
 THUMBNAIL = 112
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One gallery image of a ranked list."""
-
-    place: int
-    instance: str
-    shows: str
-    distance: float
-    correct: bool
-    beyond: bool
-    picture: str
-
-
-@dataclass(frozen=True)
-class _List:
-    """One query and its hits."""
-
-    instance: str
-    shows: str
-    picture: str
-    rank: int
-    confidence: float
-    items: list[_Item]
-
-
-@dataclass(frozen=True)
-class _CameraTable:
-    """Shares of one metric, ready to print: a row a query camera, a cell a gallery camera."""
-
-    name: str
-    gallery_cameras: list[int]
-    rows: list[tuple[int, list[str]]]
-
-
-@dataclass(frozen=True)
-class _Number:
-    """One metric, ready to print."""
-
-    name: str
-    value: str
-    low: str
-    high: str
 
 
 def write_page(
@@ -95,15 +51,12 @@ def write_page(
         ImageError: an image that cannot be read.
         DataError: the file cannot be written.
     """
-    same = len(query_manifest) == report.queries + len(report.left_out)
-    if not (
-        same
-        and len(gallery_manifest) == report.gallery
-        and np.array_equal(query_manifest.instance[report.rows], report.instances)
-    ):
+    given = len(query_manifest), len(gallery_manifest)
+    judged = report.queries + len(report.left_out), report.gallery
+    if given != judged or (query_manifest.instance[report.rows] != report.instances).any():
         raise UsageError(
-            f"manifests of {len(query_manifest)} queries and {len(gallery_manifest)} gallery items "
-            f"for a report on {report.queries + len(report.left_out)} and {report.gallery}",
+            f"manifests of {given[0]} queries and {given[1]} gallery items "
+            f"for a report on {judged[0]} and {judged[1]}",
             "the page needs the manifests the report was made from",
             "pass those to write_page",
         )
@@ -112,7 +65,7 @@ def write_page(
     worst = np.lexsort((-report.confidence, -report.ranks))[:LISTS]
     sure = np.flatnonzero(wrong)
     sure = sure[np.argsort(-report.confidence[sure], kind="stable")][:CONFIDENT]
-    pictures = _Pictures(query_manifest.take(report.rows), gallery_manifest)
+    pictures = _Pictures(query_manifest.take(report.rows)), _Pictures(gallery_manifest)
     html = render(
         "cdim.judge",
         "page.html.j2",
@@ -122,8 +75,8 @@ def write_page(
         by_camera=[] if report.cameras is None else _by_camera(report.cameras),
         mistakes=int(wrong.sum()),
         calibration=_calibration(report.confidence, ~wrong),
-        confident=[_ranked_list(report, int(row), pictures) for row in sure],
-        worst=[_ranked_list(report, int(row), pictures) for row in worst],
+        confident=[_ranked_list(report, int(row), *pictures) for row in sure],
+        worst=[_ranked_list(report, int(row), *pictures) for row in worst],
         size=THUMBNAIL,
     )
     target = Path(path)
@@ -132,91 +85,66 @@ def write_page(
 
 
 class _Pictures:
-    """Thumbnails as data URIs, each image read once."""
+    """Thumbnails of a manifest's images as data URIs, each image read once."""
 
-    def __init__(self, queries: Manifest, gallery: Manifest) -> None:
-        self.queries = queries
-        self.gallery = gallery
-        self._made: dict[tuple[bool, int], str] = {}
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._made: dict[int, str] = {}
 
-    def of_query(self, row: int) -> str:
-        return self._thumbnail(True, row)
+    def shown(self, row: int) -> dict[str, Any]:
+        """Name, origin and picture of an image, as the template wants them."""
+        if row not in self._made:
+            pixels = images.read(self.manifest.source[row], self.manifest.root)
+            self._made[row] = data_uri(thumbnail(pixels))
+        camera = int(self.manifest.camera[row])
+        taken_by = f", camera {camera}" if camera != NO_CAMERA else ""
+        return {
+            "instance": str(self.manifest.instance[row]),
+            "shows": f"{self.manifest.domain[row]}{taken_by}",
+            "picture": self._made[row],
+        }
 
-    def of_gallery(self, row: int) -> str:
-        return self._thumbnail(False, row)
 
-    def _thumbnail(self, query: bool, row: int) -> str:
-        if (query, row) not in self._made:
-            manifest = self.queries if query else self.gallery
-            pixels = images.read(manifest.source[row], manifest.root)
-            self._made[query, row] = data_uri(thumbnail(pixels))
-        return self._made[query, row]
+def _ranked_list(
+    report: Report, row: int, queries: _Pictures, gallery: _Pictures
+) -> dict[str, Any]:
+    """One query and its hits."""
+    query = queries.shown(row)
 
+    def item(place: int, column: int, distance: float, beyond: bool = False) -> dict[str, Any]:
+        shown = gallery.shown(column)
+        correct = shown["instance"] == query["instance"]
+        return {"place": place, "distance": distance, "correct": correct, "beyond": beyond, **shown}
 
-def _ranked_list(report: Report, row: int, pictures: _Pictures) -> _List:
-    queries, gallery = pictures.queries, pictures.gallery
-    wanted = str(report.instances[row])
-
-    def item(place: int, column: int, distance: float, beyond: bool = False) -> _Item:
-        name = str(gallery.instance[column])
-        return _Item(
-            place=place,
-            instance=name,
-            shows=_shows(gallery, column),
-            distance=float(distance),
-            correct=name == wanted,
-            beyond=beyond,
-            picture=pictures.of_gallery(column),
-        )
-
-    pairs = zip(report.order[row, :SHOWN], report.distances[row, :SHOWN], strict=True)
-    items = [item(place, int(c), d) for place, (c, d) in enumerate(pairs, start=1) if c >= 0]
-    if not any(shown.correct for shown in items):
+    pairs = zip(report.order[row, :SHOWN].tolist(), report.distances[row, :SHOWN], strict=True)
+    items = [item(place, column, d) for place, (column, d) in enumerate(pairs, 1) if column >= 0]
+    rank = int(report.ranks[row])
+    if not any(shown["correct"] for shown in items):
         first, distance = int(report.first[row]), report.first_distance[row]
-        items.append(item(int(report.ranks[row]), first, distance, beyond=True))
-    return _List(
-        instance=wanted,
-        shows=_shows(queries, row),
-        picture=pictures.of_query(row),
-        rank=int(report.ranks[row]),
-        confidence=float(report.confidence[row]),
-        items=items,
-    )
+        items.append(item(rank, first, distance, beyond=True))
+    return {"rank": rank, "confidence": report.confidence[row], "items": items, **query}
 
 
-def _shows(manifest: Manifest, row: int) -> str:
-    """The domain of an image and, where there is one, its camera."""
-    camera = int(manifest.camera[row])
-    return str(manifest.domain[row]) + (f", camera {camera}" if camera != NO_CAMERA else "")
+def _by_camera(pairs: CameraPairs) -> list[tuple[str, list[tuple[int, list[str]]]]]:
+    """Of two metrics the name and the shares, ready to print: a row a query camera."""
 
-
-def _by_camera(pairs: CameraPairs) -> list[_CameraTable]:
     def cells(shares: NDArray[np.float64]) -> list[str]:
         return ["–" if np.isnan(share) else f"{100 * share:.1f} %" for share in shares]
 
     return [
-        _CameraTable(
-            name,
-            pairs.gallery_cameras.tolist(),
-            [(int(c), cells(row)) for c, row in zip(pairs.query_cameras, shares, strict=True)],
-        )
+        (name, [(int(c), cells(row)) for c, row in zip(pairs.query_cameras, shares, strict=True)])
         for name, shares in (("rank-1", pairs.rank_1), ("mAP_step", pairs.map_step))
     ]
 
 
-def _numbers(report: Report) -> list[_Number]:
-    names = {
-        "median_rank": "median rank",
-        "mean_rank": "mean rank",
-        "triplet_accuracy": "human triplets",
-    }
+def _numbers(report: Report) -> list[list[str]]:
+    """Name, value, low and high of each metric, ready to print."""
     numbers = []
     for key, found in report.metrics.items():
-        rank = key.endswith("rank")
-        texts = [
-            f"{x:.1f}" if rank else f"{100 * x:.1f} %" for x in (found.value, found.low, found.high)
-        ]
-        numbers.append(_Number(names.get(key, key), *texts))
+        words = "human triplets" if key == "triplet_accuracy" else key.replace("_rank", " rank")
+        bounds = (found.value, found.low, found.high)
+        texts = [f"{x:.1f}" if key.endswith("rank") else f"{100 * x:.1f} %" for x in bounds]
+        numbers.append([words, *texts])
     return numbers
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cdim.errors import UsageError, nearest
+from cdim.errors import UsageError, unknown
 
 CONVENTIONS = ("step", "trapezoid")
 
@@ -40,11 +40,7 @@ def average_precision(ranks: ArrayLike, counts: ArrayLike, convention: str) -> N
     array([0.7917, 0.25  ])
     """
     if convention not in CONVENTIONS:
-        raise UsageError(
-            f"average precision by {convention!r}",
-            f"known are {', '.join(CONVENTIONS)}",
-            nearest(convention, CONVENTIONS),
-        )
+        raise unknown("average precision by", convention, CONVENTIONS)
     places, sizes, starts = _checked(ranks, counts)
     found = 1 + np.arange(len(places)) - np.repeat(starts, sizes)
     precision = found / places
@@ -60,14 +56,7 @@ def inverse_negative_penalty(ranks: ArrayLike, counts: ArrayLike) -> NDArray[np.
 
     Its mean is mINP (Ye et al., Deep Learning for Person Re-identification, 2021).
 
-    Args:
-        ranks, counts: as for `average_precision`.
-
-    Returns:
-        (q,) penalties, 1 where all correct items come first.
-
-    Raises:
-        UsageError: ranks and counts that do not fit together.
+    Args, shape and errors as for `average_precision`.
 
     >>> inverse_negative_penalty([1, 4, 2], [2, 1])
     array([0.5, 0.5])

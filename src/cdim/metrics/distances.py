@@ -34,49 +34,54 @@ def distances(query: ArrayLike, gallery: ArrayLike) -> NDArray[np.float32]:
     >>> distances([[0.0, 0.0]], [[3.0, 4.0], [0.0, 1.0]])
     array([[5., 1.]], dtype=float32)
     """
-    left, right = _embeddings(query, "query"), _embeddings(gallery, "gallery")
+    left, right = embeddings(query, gallery)
+    out = np.empty((len(left), len(right)), dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # found below
+        for i in range(0, len(left), _CHUNK):
+            rows = left[i : i + _CHUNK].astype(np.float64)
+            for j in range(0, len(right), _CHUNK):
+                columns = right[j : j + _CHUNK].astype(np.float64)
+                _distance(rows, columns, out[i : i + _CHUNK, j : j + _CHUNK])
+    if out.size and not np.isfinite(out.max()):
+        raise too_long()
+    return out
+
+
+def embeddings(
+    query: ArrayLike, gallery: ArrayLike, some: bool = False
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both as checked matrices (q, d) and (g, d), or `some`: not empty; errors as `distances`."""
+    left, right = np.asarray(query), np.asarray(gallery)
+    for name, matrix in (("query", left), ("gallery", right)):
+        if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or (some and not matrix.size):
+            least = ", at least one of each" if some else ""
+            raise UsageError(
+                f"{name} embeddings are {matrix.dtype} {matrix.shape}",
+                f"embeddings are numbers of shape (images, dimensions){least}",
+                "pass one vector an image",
+            )
+        if not np.isfinite(matrix).all():
+            raise ModelError(
+                f"a {name} embedding holds NaN or infinity",
+                "embeddings are finite",
+                "check the model's weights and its training log",
+            )
     if left.shape[1] != right.shape[1]:
         raise UsageError(
             f"query vectors of {left.shape[1]}, gallery vectors of {right.shape[1]} dimensions",
             "both have the same number",
             "embed both with the same model",
         )
-    out = np.empty((len(left), len(right)), dtype=np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):  # found below
-        for i in range(0, len(left), _CHUNK):
-            rows = _block(left[i : i + _CHUNK])
-            for j in range(0, len(right), _CHUNK):
-                columns = _block(right[j : j + _CHUNK])
-                _distance(rows, columns, out[i : i + _CHUNK, j : j + _CHUNK])
-    if out.size and not np.isfinite(out.max()):
-        raise ModelError(
-            "distances overflow float32",
-            "embeddings are of moderate length",
-            "normalise the embeddings",
-        )
-    return out
+    return left, right
 
 
-def _embeddings(values: ArrayLike, name: str) -> NDArray[Any]:
-    matrix = np.asarray(values)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
-        raise UsageError(
-            f"{name} embeddings are {matrix.dtype} {matrix.shape}",
-            "embeddings are numbers of shape (images, dimensions)",
-            "pass one vector an image",
-        )
-    return matrix
-
-
-def _block(rows: NDArray[Any]) -> NDArray[np.float64]:
-    block = rows.astype(np.float64)
-    if not np.isfinite(block).all():
-        raise ModelError(
-            "an embedding holds NaN or infinity",
-            "embeddings are finite",
-            "check the model's weights and its training log",
-        )
-    return block
+def too_long() -> ModelError:
+    """The error of vectors so long that a distance overflows."""
+    return ModelError(
+        "distances overflow float32",
+        "embeddings are of moderate length",
+        "normalise the embeddings",
+    )
 
 
 def _distance(

@@ -45,17 +45,12 @@ class Lists(NamedTuple):
 
 
 def ranked_lists(distances: NDArray[np.float32], correct: NDArray[np.bool_], top: int) -> Lists:
-    """Ranks the gallery for each query.
-
-    A wrong item exactly as far as a correct one counts as nearer.
+    """Ranks the gallery for each query; a query may have no correct item.
 
     Args:
         distances: (q, g), infinite for items that are ignored, finite for the others.
         correct: (q, g) which item is correct for which query; no ignored one is.
         top: items wanted of each list; fewer are given where the gallery has fewer.
-
-    Returns:
-        The lists; a query may have no correct item.
 
     >>> correct = np.array([[True, True, False, False]])
     >>> lists = ranked_lists(np.float32([[2, 1, 1, 0]]), correct, 3)
@@ -63,17 +58,17 @@ def ranked_lists(distances: NDArray[np.float32], correct: NDArray[np.bool_], top
     (array([3, 4]), array([[3, 2, 1]]), array([1]))
     """
     ordered = np.sort(distances, axis=1)
-    items = correct_items(distances, correct)
-    counts = np.bincount(items.rows, minlength=len(distances))
+    rows, columns, apart = correct_items(distances, correct)
+    counts = np.bincount(rows, minlength=len(distances))
     order = _nearest(distances, ordered, correct, min(top, distances.shape[1]))
     shown = np.where(order < 0, np.float32(np.inf), np.take_along_axis(distances, order, axis=1))
     first = np.full(len(distances), -1)
     first_distance = np.full(len(distances), np.inf, dtype=np.float32)
     some = counts > 0
     starts = (np.cumsum(counts) - counts)[some]
-    first[some], first_distance[some] = items.columns[starts], items.distances[starts]
+    first[some], first_distance[some] = columns[starts], apart[starts]
     return Lists(
-        ranks=correct_ranks(ordered, items.rows, items.distances),
+        ranks=correct_ranks(ordered, rows, apart),
         counts=counts,
         order=order,
         distances=shown,
@@ -83,21 +78,15 @@ def ranked_lists(distances: NDArray[np.float32], correct: NDArray[np.bool_], top
     )
 
 
-class Items(NamedTuple):
-    """Pairs of query and correct item, by query, then by distance, then by column."""
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    distances: NDArray[np.float32]
-
-
-def correct_items(distances: NDArray[np.float32], correct: NDArray[np.bool_]) -> Items:
-    """The correct items of all queries, nearest first within a query."""
+def correct_items(
+    distances: NDArray[np.float32], correct: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Rows, columns and distances (n,) of correct items, by query, then distance, then column."""
     flat = np.flatnonzero(correct)  # many times faster than np.nonzero of a matrix
     rows, columns = np.divmod(flat, correct.shape[1])
     found = distances[rows, columns]
     by = np.lexsort((found, rows))
-    return Items(rows, columns[by], found[by])
+    return rows, columns[by], found[by]
 
 
 def _nearest(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cdim.errors import DataError, UsageError, nearest
+from cdim.errors import DataError, UsageError, unknown
 
 PROTOCOLS = ("instance", "cross-camera", "any-camera")
 POOLS = ("average", "maximum")
@@ -30,10 +30,8 @@ class Labels:
     """What a protocol looks at.
 
     Args:
-        query_ids: (q,) numbers or names; equal ones mean the same thing.
-        gallery_ids: (g,) likewise.
-        query_cameras: (q,) whole numbers.
-        gallery_cameras: (g,) likewise.
+        query_ids, gallery_ids: (q,) and (g,) numbers or names; equal ones mean the same thing.
+        query_cameras, gallery_cameras: (q,) and (g,) whole numbers.
         junk: (g,) booleans: detections so bad that nobody says whom they show.
 
     Raises:
@@ -83,11 +81,7 @@ def relevance(
     ([[False, True, False, False]], [[True, False, False, True]])
     """
     if protocol not in PROTOCOLS:
-        raise UsageError(
-            f"protocol {protocol!r}",
-            f"known are {', '.join(PROTOCOLS)}",
-            nearest(protocol, PROTOCOLS),
-        )
+        raise unknown("protocol", protocol, PROTOCOLS)
     same = labels.query_ids[rows, None] == labels.gallery_ids
     ignored = np.zeros_like(same)
     if protocol != "instance":
@@ -112,10 +106,8 @@ def pool_views(
 
     Args:
         views: (v, d) embeddings.
-        view_ids: (v,) identities.
-        view_cameras: (v,) cameras.
-        query_ids: (q,) identities.
-        query_cameras: (q,) cameras.
+        view_ids, view_cameras: (v,) identities and cameras.
+        query_ids, query_cameras: (q,) likewise.
         how: "average" or "maximum", dimension by dimension.
 
     Returns:
@@ -129,10 +121,11 @@ def pool_views(
     array([[2., 2.]], dtype=float32)
     """
     if how not in POOLS:
-        raise UsageError(f"pooling {how!r}", f"known are {', '.join(POOLS)}", nearest(how, POOLS))
-    points = np.asarray(views)
-    ids, cameras = np.asarray(view_ids), np.asarray(view_cameras)
-    wanted, wanted_cameras = np.asarray(query_ids), np.asarray(query_cameras)
+        raise unknown("pooling", how, POOLS)
+    points, ids, cameras = np.asarray(views), np.asarray(view_ids), np.asarray(view_cameras)
+    wanted = list(
+        zip(np.asarray(query_ids).tolist(), np.asarray(query_cameras).tolist(), strict=True)
+    )
     if points.ndim != 2 or not len(points) == len(ids) == len(cameras):
         raise UsageError(
             f"views {points.shape} with {len(ids)} identities and {len(cameras)} cameras",
@@ -143,7 +136,7 @@ def pool_views(
     for place, key in enumerate(zip(ids.tolist(), cameras.tolist(), strict=True)):
         places.setdefault(key, []).append(place)
     pooled = np.empty((len(wanted), points.shape[1]), dtype=np.float32)
-    for row, key in enumerate(zip(wanted.tolist(), wanted_cameras.tolist(), strict=True)):
+    for row, key in enumerate(wanted):
         if key not in places:
             raise DataError(
                 f"query {row} (identity {key[0]}, camera {key[1]}) has no view",
@@ -151,6 +144,5 @@ def pool_views(
                 "add the views, or judge with single queries",
             )
         mine = points[places[key]]
-        average = how == "average"
-        pooled[row] = mine.mean(axis=0, dtype=np.float64) if average else mine.max(axis=0)
+        pooled[row] = mine.max(axis=0) if how == "maximum" else mine.mean(axis=0, dtype=np.float64)
     return pooled

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cdim.errors import DataError, ModelError, UsageError, nearest
+from cdim.errors import DataError, ModelError, UsageError, unknown
 from cdim.metrics.average_precision import average_precision, inverse_negative_penalty
 
 
@@ -114,9 +114,5 @@ def per_query(
     stem, _, k = metric.replace("rank-", "acc@").partition("@")
     if stem != "acc" or not k.isdigit():
         known = ("acc@1", "rank-1", "MRR", "mean_rank", "mAP_step", "mAP_trapezoid", "mINP")
-        raise UsageError(
-            f"metric {metric!r}",
-            f"means over queries are {', '.join(known)}",
-            nearest(metric, known),
-        )
+        raise unknown("mean over queries of the metric", metric, known)
     return (first <= int(k)).astype(np.float64)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from cdim.errors import ModelError, UsageError
-from cdim.metrics.distances import distances
+from cdim.errors import UsageError
+from cdim.metrics.distances import distances, embeddings, too_long
 from cdim.metrics.nearest import Nearest, first_columns, panels, squared
 
 _QUERIES = 16  # queries worked on at a time
@@ -67,7 +67,7 @@ def k_reciprocal(
             raise UsageError(f"{name} = {k}", "at least one neighbour", "leave it out for 20 and 6")
     if not 0 <= weight <= 1:
         raise UsageError(f"weight {weight}", "a weight is from 0 to 1", "leave it out for 0.3")
-    left, right = _embeddings(query, gallery)
+    left, right = embeddings(query, gallery, some=True)
     vectors = _shifted(left, right)
     nearest, farthest, out = _neighbours(vectors, len(left), max(k1 + 1, k2))
     encoded = _encode(vectors, nearest, farthest, k1)
@@ -105,7 +105,7 @@ def expand_queries(query: ArrayLike, gallery: ArrayLike, n: int = 5) -> NDArray[
     """
     if n < 1:
         raise UsageError(f"n = {n}", "at least one gallery vector", "leave expansion out")
-    left, right = _embeddings(query, gallery)
+    left, right = embeddings(query, gallery, some=True)
     out = np.empty(left.shape, dtype=np.float32)
     for start in range(0, len(left), _EXPANDED):
         rows = slice(start, start + _EXPANDED)
@@ -113,30 +113,6 @@ def expand_queries(query: ArrayLike, gallery: ArrayLike, n: int = 5) -> NDArray[
         total = left[rows] + right[near].sum(axis=1, dtype=np.float64)
         out[rows] = total / (near.shape[1] + 1)
     return out
-
-
-def _embeddings(query: ArrayLike, gallery: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    left, right = np.asarray(query), np.asarray(gallery)
-    for name, matrix in (("query", left), ("gallery", right)):
-        if matrix.ndim != 2 or matrix.dtype.kind not in "fiu" or not matrix.size:
-            raise UsageError(
-                f"{name} embeddings are {matrix.dtype} {matrix.shape}",
-                "embeddings are numbers of shape (images, dimensions), at least one of each",
-                "pass one vector an image",
-            )
-        if not np.isfinite(matrix).all():
-            raise ModelError(
-                f"a {name} embedding holds NaN or infinity",
-                "embeddings are finite",
-                "check the model's weights and its training log",
-            )
-    if left.shape[1] != right.shape[1]:
-        raise UsageError(
-            f"query vectors of {left.shape[1]}, gallery vectors of {right.shape[1]} dimensions",
-            "both have the same number",
-            "embed both with the same model",
-        )
-    return left, right
 
 
 def _shifted(query: NDArray[Any], gallery: NDArray[Any]) -> NDArray[np.float32]:
@@ -152,11 +128,7 @@ def _shifted(query: NDArray[Any], gallery: NDArray[Any]) -> NDArray[np.float32]:
         np.subtract(gallery, origin, out=out[q:], casting="same_kind")
         longest = np.einsum("ij,ij->i", out, out).max()
     if not np.isfinite(4 * longest):
-        raise ModelError(
-            "distances overflow float32",
-            "embeddings are of moderate length",
-            "normalise the embeddings",
-        )
+        raise too_long()
     return out
 
 

@@ -69,9 +69,6 @@ def retrieve(
         top: items wanted of each list.
         by_camera: whether to rank within each gallery camera as well.
 
-    Returns:
-        The lists of the queries that have a correct item, and the breakdown by camera.
-
     Raises:
         UsageError: an unknown protocol.
     """
@@ -112,8 +109,8 @@ class _PairCounts:
 
     def add(self, rows: slice, distances: NDArray[np.float32], correct: NDArray[np.bool_]) -> None:
         """Adds some queries: distances (r, g), infinite for ignored items, and matches."""
-        items = correct_items(distances, correct)
-        camera = self._labels.gallery_cameras[items.columns]
+        found, columns, apart = correct_items(distances, correct)
+        camera = self._labels.gallery_cameras[columns]
         for place, number in enumerate(self._cameras):
             mine = camera == number
             if not mine.any():
@@ -121,24 +118,19 @@ class _PairCounts:
             there = np.flatnonzero(self._labels.gallery_cameras == number)
             ordered = np.take(distances, there, axis=1)
             ordered.sort(axis=1)
-            ranks = correct_ranks(ordered, items.rows[mine], items.distances[mine])
-            asked, starts, counts = np.unique(
-                items.rows[mine], return_index=True, return_counts=True
-            )
+            ranks = correct_ranks(ordered, found[mine], apart[mine])
+            asked, starts, counts = np.unique(found[mine], return_index=True, return_counts=True)
             self._first[rows.start + asked, place] = ranks[starts] == 1
             self._precision[rows.start + asked, place] = average_precision(ranks, counts, "step")
 
     def result(self) -> CameraPairs:
         """Means over the queries of each camera."""
         numbers, camera = np.unique(self._labels.query_cameras, return_inverse=True)
-        shape = len(numbers), len(self._cameras)
-        queries = np.zeros(shape, dtype=np.int64)
-        rank_1, map_step = np.full(shape, np.nan), np.full(shape, np.nan)
-        for row in range(len(numbers)):
-            asked = ~np.isnan(self._first[camera == row])
-            queries[row] = asked.sum(axis=0)
-            some = queries[row] > 0
-            for values, means in ((self._first, rank_1), (self._precision, map_step)):
-                sums = np.nansum(values[camera == row], axis=0)
-                means[row, some] = sums[some] / queries[row, some]
+        own = [camera == row for row in range(len(numbers))]
+        queries = np.array([(~np.isnan(self._first[mine])).sum(axis=0) for mine in own])
+        with np.errstate(invalid="ignore"):  # NaN for no queries
+            rank_1, map_step = (
+                np.array([np.nansum(values[mine], axis=0) for mine in own]) / queries
+                for values in (self._first, self._precision)
+            )
         return CameraPairs(numbers, self._cameras, queries, rank_1, map_step)

@@ -52,11 +52,7 @@ class Paired:
 
 
 def bootstrap(
-    values: ArrayLike,
-    statistic: Statistic = np.mean,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
+    values: ArrayLike, statistic: Statistic = np.mean, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
     """Percentile bootstrap interval over queries.
 
@@ -65,15 +61,14 @@ def bootstrap(
             the interval speaks of the choice of queries.
         statistic: a function like `np.mean` or `np.median` that takes `axis`.
         resamples: how many times the queries are redrawn.
-        level: share of resamples the interval covers, above 0 and below 1.
         seed: of the random draws.
 
     Returns:
-        The statistic of the values and its interval. Where all values are equal the interval
-        is that one point: the bootstrap cannot know more.
+        The statistic of the values and its interval of `LEVEL`. Where all values are equal the
+        interval is that one point: the bootstrap cannot know more.
 
     Raises:
-        UsageError: no values, a value that is not finite, or a setting out of range.
+        UsageError: no values, a value that is not finite, or no resamples.
 
     >>> bootstrap([0.0, 1.0, 1.0, 1.0])
     Estimate(value=0.75, low=0.25, high=1.0)
@@ -81,25 +76,19 @@ def bootstrap(
     Estimate(value=5.0, low=2.0, high=8.0)
     """
     sample = _per_query(values)
-    drawn = [
-        statistic(sample[index], axis=-1) for index in _redrawn(len(sample), resamples, level, seed)
-    ]
-    return _estimate(float(statistic(sample, axis=-1)), np.concatenate(drawn), level)
+    drawn = [statistic(sample[index], axis=-1) for index in _redrawn(len(sample), resamples, seed)]
+    return _estimate(float(statistic(sample, axis=-1)), drawn)
 
 
 def bootstrap_ratio(
-    hits: ArrayLike,
-    counts: ArrayLike,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
+    hits: ArrayLike, counts: ArrayLike, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
     """Bootstrap interval of a share whose trials come in groups, such as triplets of one anchor.
 
     Args:
         hits: (n,) successes per group.
         counts: (n,) trials per group, at least 1.
-        resamples, level, seed: as for `bootstrap`; groups are redrawn whole.
+        resamples, seed: as for `bootstrap`; groups are redrawn whole.
 
     Returns:
         sum(hits) / sum(counts) and its interval.
@@ -119,18 +108,12 @@ def bootstrap_ratio(
         )
     drawn = [
         good[index].sum(axis=-1) / total[index].sum(axis=-1)
-        for index in _redrawn(len(good), resamples, level, seed)
+        for index in _redrawn(len(good), resamples, seed)
     ]
-    return _estimate(float(good.sum() / total.sum()), np.concatenate(drawn), level)
+    return _estimate(float(good.sum() / total.sum()), drawn)
 
 
-def paired_test(
-    a: ArrayLike,
-    b: ArrayLike,
-    resamples: int = RESAMPLES,
-    level: float = LEVEL,
-    seed: int = 0,
-) -> Paired:
+def paired_test(a: ArrayLike, b: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> Paired:
     """Tests whether run a differs from run b on the same queries, in the same order.
 
     The interval is a paired bootstrap over queries. The p-value, two-sided, is that of a
@@ -141,7 +124,7 @@ def paired_test(
     Args:
         a: (n,) one value a query, or (seeds, n); seeds are averaged per query first.
         b: the same queries' values of the other run; its number of seeds may differ.
-        resamples, level, seed: as for `bootstrap`.
+        resamples, seed: as for `bootstrap`.
 
     Returns:
         mean(a) - mean(b), its interval, and p in (0, 1].
@@ -160,16 +143,12 @@ def paired_test(
             "evaluate both runs on the same set",
         )
     change = left - right
-    spread = bootstrap(change, np.mean, resamples, level, seed)
+    spread = bootstrap(change, np.mean, resamples, seed)
     return Paired(spread.value, spread.low, spread.high, _sign_flip(change, resamples, seed))
 
 
 def best_of(
-    candidates: ArrayLike,
-    base: ArrayLike,
-    level: float,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    candidates: ArrayLike, base: ArrayLike, level: float, resamples: int = RESAMPLES, seed: int = 0
 ) -> Best:
     """Tests which of several candidates are better than the base, and returns the best of them.
 
@@ -265,18 +244,14 @@ def _blocks(resamples: int, n: int) -> Iterator[int]:
         yield min(size, resamples - start)
 
 
-def _redrawn(n: int, resamples: int, level: float, seed: int) -> Iterator[NDArray[np.int64]]:
-    if resamples < 1 or not 0 < level < 1:
-        raise UsageError(
-            f"{resamples} resamples, level {level}",
-            "at least one resample and a level between 0 and 1",
-            "leave them out for 10000 and 0.95",
-        )
+def _redrawn(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    if resamples < 1:
+        raise UsageError(f"{resamples} resamples", "at least one", "leave them out for 10000")
     rng = np.random.default_rng(seed)
     for size in _blocks(resamples, n):
         yield rng.integers(0, n, size=(size, n))
 
 
-def _estimate(value: float, drawn: NDArray[np.float64], level: float) -> Estimate:
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+def _estimate(value: float, drawn: list[NDArray[np.float64]]) -> Estimate:
+    low, high = np.quantile(np.concatenate(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cdim.errors import DataError, UsageError
+from cdim.errors import DataError
 
 
 def triplets_by_query(
@@ -21,8 +21,8 @@ def triplets_by_query(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Counts, per query, the triplets its distances agree with; equal distances do not agree.
 
-    A triplet applies to every query of its anchor's instance; an instance with several
-    gallery images is as far as the nearest of them.
+    A triplet applies to every query of its anchor's instance; an instance with several gallery
+    images is as far as the nearest of them.
 
     Args:
         distances: (q, g).
@@ -54,7 +54,7 @@ def triplets_by_query(
     which = np.concatenate([parts[code] for code in asked])
     counts = size[asked]
     rows = np.repeat(np.arange(len(asked)), counts)
-    hits = triplet_hits(closest, rows, near[which], far[which])
+    hits = closest[rows, near[which]] < closest[rows, far[which]]
     return np.bincount(rows[hits], minlength=len(asked)), counts
 
 
@@ -70,40 +70,3 @@ def _positions(given: ArrayLike, known: NDArray[np.str_], where: str) -> NDArray
             "use the triplets of this split",
         )
     return at
-
-
-def triplet_hits(
-    distances: ArrayLike, anchor: ArrayLike, nearer: ArrayLike, farther: ArrayLike
-) -> NDArray[np.bool_]:
-    """Which triplets the distances agree with; equal distances do not agree.
-
-    Args:
-        distances: (q, g).
-        anchor: (t,) rows of the distances.
-        nearer: (t,) columns people judged nearer to the anchor.
-        farther: (t,) columns people judged farther from it.
-
-    Returns:
-        (t,) booleans.
-
-    Raises:
-        UsageError: rows or columns that do not exist, or arrays of unequal length.
-
-    >>> triplet_hits([[0.1, 0.5, 0.1]], [0, 0, 0], [0, 1, 0], [1, 0, 2]).tolist()
-    [True, False, False]
-    """
-    matrix = np.asarray(distances)
-    rows, near, far = (np.asarray(x) for x in (anchor, nearer, farther))
-    limits = (*matrix.shape[:1], *matrix.shape[1:] * 2)
-    for name, index, limit in zip(
-        ("anchor", "nearer", "farther"), (rows, near, far), limits, strict=True
-    ):
-        bad = index.shape != rows.shape or index.ndim != 1 or index.dtype.kind not in "iu"
-        if bad or ((index < 0) | (index >= limit)).any():
-            raise UsageError(
-                f"{name} indices of {index.dtype} {index.shape}",
-                f"one whole number from 0 to {limit - 1} a triplet",
-                "map names to rows first",
-            )
-    hits: NDArray[np.bool_] = matrix[rows, near] < matrix[rows, far]
-    return hits
