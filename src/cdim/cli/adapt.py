@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,37 +16,12 @@ from cdim.cli.failures import Verb
 @click.argument("bundle")
 @click.argument("pairs", nargs=-1, required=True)
 @options.out("The new bundle's folder.")
-@click.option(
-    "--dim",
-    type=options.at_least_one,
-    metavar="N",
-    help="Dimensions of the embedding [default: 512, or what the pairs allow].",
-)
-@click.option(
-    "--most",
-    type=options.at_least_one,
-    metavar="N",
-    help="Use only N instances of the pairs, drawn by --seed.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Seed of that draw and of the folds.",
-)
+@options.count("--dim", "Dimensions of the embedding [default: 512, or what the pairs allow].")
+@options.count("--most", "Use only N instances of the pairs, drawn by --seed.")
+@options.seed("Seed of that draw and of the folds.", default=0)
 @options.tests
 @options.data_root
-def adapt(
-    bundle: str,
-    pairs: tuple[str, ...],
-    out: Path,
-    dim: int | None,
-    most: int | None,
-    seed: int,
-    tests: tuple[str, ...],
-    data: Path | None,
-) -> None:
+def adapt(bundle: str, pairs: tuple[str, ...], out: Path, **how: Any) -> None:
     """Fit BUNDLE to PAIRS: write a new bundle with a head solved for in closed form.
 
     PAIRS are datasets, CSV files or folders with queries and gallery images of the same instances,
@@ -58,7 +34,7 @@ def adapt(
     """  # noqa: D301 - click wants the character
     from cdim.bundles.adapt import adapt
 
-    done = adapt(bundle, pairs, out, dim=dim, most=most, seed=seed, tests=tests, data=data)
+    done = adapt(bundle, pairs, out, **how)
     made, gain = done.bundle, done.gain
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
     click.echo(f"{made.name}: {made.dim} dimensions, {size:.1f} MB in {out}; {made.projection}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from cdim.cli import options
 from cdim.cli.failures import Verb
 from cdim.cli.progress import progress_bars
 from cdim.errors import training_extra
-
-if TYPE_CHECKING:
-    from cdim.learn.atlas.report import Atlas
 
 
 @click.command(cls=Verb)
@@ -43,37 +40,23 @@ if TYPE_CHECKING:
     metavar="LAMBDA",
     help="Regularisation of the head of pairs.",
 )
-@click.option(
+@options.count(
     "--budget",
-    type=options.at_least_one,
+    "Limit of the fusion's dimensions; the default is the limit of a bundle.",
     default=16_384,
-    show_default=True,
     metavar="DIMS",
-    help="Limit of the fusion's dimensions; the default is the limit of a bundle.",
 )
-@click.option(
-    "--instances",
-    type=options.at_least_one,
-    metavar="N",
-    help="Use only N instances, drawn by the seed [default: all].",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the folds."
-)
+@options.count("--instances", "Use only N instances, drawn by the seed [default: all].")
+@options.seed("Seed of the folds.", default=0)
 @options.device
 @options.data_root
 def atlas(
     model: Path,
     datasets: tuple[str, ...],
     out: Path,
-    taps: tuple[str, ...],
-    treatments: tuple[str, ...],
-    regularisation: float,
-    budget: int,
-    instances: int | None,
-    seed: int,
     device: str,
     data: Path | None,
+    **how: Any,
 ) -> None:
     """Find out which layers of MODEL, a run or a recipe, tell instances apart.
 
@@ -86,17 +69,17 @@ def atlas(
     """  # noqa: D301 - click wants the character
     with training_extra():
         from cdim.learn.atlas import survey
-    asked = survey.AtlasOptions(taps, treatments, regularisation, budget, instances, seed)
     with progress_bars() as progress:
-        found = survey.survey(model, datasets, out, asked, data, device, progress)
-    _echo(found, out)
-
-
-def _echo(atlas: Atlas, out: Path) -> None:
-    choice, held, last, gain = atlas.choice, atlas.held_out, atlas.last_layer, atlas.gain
-    click.echo(f"chosen: {' + '.join(str(cell) for cell in choice.cells)}")
+        found = survey.survey(
+            model, datasets, out, survey.AtlasOptions(**how), data, device, progress
+        )
+    choice, gain = found.choice, found.gain
+    click.echo(f"chosen: {' + '.join(map(str, choice.cells))}")
     click.echo(f"        {choice.dim:,} dimensions, {choice.words}")
-    for words, each in (("such choices, on held-out folds", held), ("the final feature", last)):
+    for words, each in (
+        ("such choices, on held-out folds", found.held_out),
+        ("the final feature", found.last_layer),
+    ):
         e = each.acc_1
         click.echo(
             f"{words:<34}acc@1 {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]  MRR {each.mrr:.3f}"

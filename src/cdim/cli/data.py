@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import click
 
 from cdim.cli import options
 from cdim.cli.failures import VerbGroup
-from cdim.cli.progress import progress_bar
+from cdim.cli.progress import progress_bars
 from cdim.errors import UsageError
 
 
@@ -59,8 +60,8 @@ def check(
     from cdim.data.check.table import check_known
 
     wanted = None if size is None else _size(size)
-    with progress_bar("images") as progress:
-        findings = check_known(dataset, data, progress, wanted)
+    with progress_bars() as progress:
+        findings = check_known(dataset, data, partial(progress, "images"), wanted)
     click.echo(json.dumps(findings.to_json(), indent=2) if as_json else findings.text())
     if findings.failed:
         ctx.exit(1)

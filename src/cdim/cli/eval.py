@@ -1,11 +1,11 @@
-"""`cdim eval`, and the judgement of a model that `cdim results` shares."""
+"""`cdim eval`."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,6 @@ from cdim.cli.failures import Verb
 from cdim.cli.progress import progress_bars
 from cdim.errors import UsageError
 from cdim.judge.options import EvalOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command("eval", cls=Verb)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
 from cdim.bundles.bundle import Bundle, Precision
 from cdim.cli import options
 from cdim.cli.failures import Verb
-from cdim.errors import training_extra
 
 
 @click.command(cls=Verb)
@@ -25,12 +24,7 @@ from cdim.errors import training_extra
     help="A run of the same recipe that held out a part of the data. Repeatable; without it, RUN's "
     "own held-out part serves.",
 )
-@click.option(
-    "--dim",
-    type=options.at_least_one,
-    metavar="N",
-    help="Shorten the embedding to N dimensions by a closed-form head.",
-)
+@options.count("--dim", "Shorten the embedding to N dimensions by a closed-form head.")
 @click.option(
     "--head",
     metavar="KIND:STRENGTH",
@@ -47,16 +41,7 @@ from cdim.errors import training_extra
 )
 @options.tests
 @options.data_root
-def export(
-    run: Path,
-    out: Path,
-    folds: tuple[Path, ...],
-    dim: int | None,
-    head: str | None,
-    precision: Precision,
-    tests: tuple[str, ...],
-    data: Path | None,
-) -> None:
+def export(run: Path, out: Path, **how: Any) -> None:
     """Write the best network of RUN as a bundle, which runs without PyTorch.
 
     Fails unless graph and network agree on real images. Calibration and the choice
@@ -68,14 +53,9 @@ def export(
     cdim export runs/strong-fusion-0 -o bundles/sketch --dim 512 --precision int8 --fold runs/fold-0
     cdim export runs/strong-fusion-1 -o bundles/second --dim 512 --head pairs:0.3
     """  # noqa: D301 - click wants the character
-    from cdim.bundles.heads.kinds import read_head
+    from cdim.api import export
 
-    named = read_head(head) if head else None
-    with training_extra():
-        from cdim.learn.export.export import export
-    made = export(
-        run, out, folds=folds, dim=dim, head=named, precision=precision, tests=tests, data=data
-    )
+    made = export(run, out, **how)
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
     click.echo(f"{made.name}: {made.dim} dimensions, {made.precision}, {size:.1f} MB in {out}")
     echo_metrics(made)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -50,13 +50,10 @@ def index(
     source: str,
     place: str,
     model: str | None,
-    metadata: Path | None,
-    domain: str | None,
-    prefix: str,
-    data: Path | None,
     keep: bool,
     watch: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Make a gallery of SOURCE, or update it.
 
@@ -80,12 +77,12 @@ def index(
     warnings.filterwarnings("ignore", module="PIL")
     if watch and not Path(source).is_dir():
         raise UsageError(f"--watch for {source!r}", "a folder is watched", "leave --watch out")
-    given = None if model is None else load_bundle(model)
-    wanted = Source(source, metadata, domain, prefix, data)
+    bundle = None if model is None else load_bundle(model)
+    wanted = Source(source, **given)
     with stoppable(STOPPED):
         # A mistake in the source leaves no new gallery behind.
-        listing = None if given is None else wanted.listed(given)
-        with Gallery.open(place, given, create=True) as gallery:
+        listing = None if bundle is None else wanted.listed(bundle)
+        with Gallery.open(place, bundle, create=True) as gallery:
             listing = wanted.listed(gallery.bundle) if listing is None else listing
             with progress_bars() as progress:
                 last = indexing.index(gallery, listing, keep=keep, progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,6 @@ device = click.option(
     help="Where the network runs.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-at_least_one = click.IntRange(min=1)
 tests = click.option(
     "--test",
     "tests",
@@ -37,6 +37,28 @@ tests = click.option(
     metavar="DATASET",
     help="Measure the new bundle on the test split of DATASET. Repeatable.",
 )
+
+
+url_model = click.option(
+    "--model", type=PATH, metavar="BUNDLE", help="The bundle, for a gallery at a URL."
+)
+
+
+def count(
+    option: str, words: str, *name: str, default: int | None = None, metavar: str | None = "N"
+) -> Callable[[Any], Any]:
+    """A number from 1, with its help; no default is None."""
+    kind = click.IntRange(min=1)
+    shown = default is not None
+    return click.option(
+        option, *name, type=kind, default=default, show_default=shown, metavar=metavar, help=words
+    )
+
+
+def seed(words: str, default: int | None = None) -> Callable[[Any], Any]:
+    """The seed of a verb, with its help."""
+    kind, shown = click.IntRange(min=0), default is not None
+    return click.option("--seed", type=kind, default=default, show_default=shown, help=words)
 
 
 def out(words: str) -> Callable[[Any], Any]:
@@ -79,12 +101,7 @@ _JUDGING = (
     click.option(
         "--rerank", is_flag=True, help="Re-rank by k-reciprocal neighbours (k1 20, k2 6)."
     ),
-    click.option(
-        "--expand",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Average each query with its N nearest gallery images and search again.",
-    ),
+    count("--expand", "Average each query with its N nearest gallery images and search again."),
     click.option(
         "--multi-query",
         type=click.Choice(["average", "maximum"]),
@@ -103,25 +120,16 @@ def judging(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of how to judge, and hands them over as one argument, `how`."""
 
     @functools.wraps(command)
-    def gathered(
-        *args: Any,
-        protocol: str | None,
-        multi_query: str | None,
-        expand: int | None,
-        rerank: bool,
-        join: tuple[str, ...],
-        join_pool: str,
-        join_l2: bool,
-        **rest: Any,
-    ) -> None:
-        if not join and (join_l2 or join_pool != "average"):
+    def gathered(**given: Any) -> None:
+        how = {option.name: given.pop(option.name) for option in dataclasses.fields(EvalOptions)}
+        if not how["join"] and (how["join_l2"] or how["join_pool"] != "average"):
             raise UsageError(
                 "--join-pool or --join-l2 without --join",
                 "they say how the maps named by --join are joined",
                 "add --join TAP, or leave them out",
             )
-        joined = (join, join_pool, join_l2)
-        command(*args, how=EvalOptions(protocol, multi_query, expand or 0, rerank, *joined), **rest)
+        how["expand"] = how["expand"] or 0
+        command(how=EvalOptions(**how), **given)
 
     for option in _JUDGING:
         gathered = option(gathered)

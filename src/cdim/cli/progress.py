@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
 
@@ -25,10 +24,3 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
                 bars.pop(what).close()
 
         yield show
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function of (done, total) that draws one bar."""
-    with progress_bars() as show:
-        yield partial(show, what)

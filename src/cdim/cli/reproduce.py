@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,15 +37,7 @@ from cdim.cli.failures import Verb, stoppable
 @options.results
 @options.data_root
 @options.device
-def reproduce(
-    table: str,
-    names: tuple[str, ...],
-    quick: bool,
-    listed: Path,
-    file: Path,
-    data: Path | None,
-    device: str,
-) -> None:
+def reproduce(table: str, names: tuple[str, ...], **how: Any) -> None:
     """Make the rows of a TABLE of the paper, or of all: train missing models, judge, compare.
 
     Finished models are kept, stopped ones resumed. Some rows need what not every machine has; they
@@ -56,18 +50,6 @@ def reproduce(
     """  # noqa: D301 - click wants the character
     from cdim.paper.reproduce import reproduce
 
-    def told(line: str) -> None:
-        click.echo(line, err=True)
-
     with stoppable("the same command continues from there"):
-        page = reproduce(
-            table,
-            names,
-            quick=quick,
-            listed=listed,
-            file=file,
-            data=data,
-            device=device,
-            told=told,
-        )
+        page = reproduce(table, names, told=partial(click.echo, err=True), **how)
     click.echo(f"the page: {page}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -37,19 +38,7 @@ def results(ctx: click.Context, file: Path) -> None:
 @options.split
 @options.device
 @options.judging
-def add(
-    dataset: str,
-    models: tuple[Path, ...],
-    row: str,
-    table: str | None,
-    recipe: str,
-    command: str | None,
-    file: Path,
-    data: Path | None,
-    split: str,
-    device: str,
-    how: EvalOptions,
-) -> None:
+def add(dataset: str, models: tuple[Path, ...], file: Path, **row: Any) -> None:
     """Judge MODELs, runs or bundles, one a training seed, and write them as one row.
 
     Replaces a row of the same name, table, dataset and model.
@@ -60,20 +49,7 @@ def add(
     """  # noqa: D301 - click wants the character
     from cdim.paper.add import add_row
 
-    page = add_row(
-        file,
-        dataset,
-        models,
-        row=row,
-        table=table,
-        recipe=recipe,
-        command=command,
-        data=data,
-        split=split,
-        device=device,
-        how=how,
-    )
-    click.echo(f"the page: {page}")
+    click.echo(f"the page: {add_row(file, dataset, models, **row)}")
 
 
 @results.command()
@@ -112,10 +88,7 @@ def paired(
     from cdim.judge.compare import compare, compare_sets
     from cdim.judge.split import judge, open_test
 
-    sides = [
-        [load(run, device, how) for run in runs],
-        [load(run, device) for run in others],
-    ]
+    sides = [[load(run, device, how) for run in runs], [load(run, device) for run in others]]
     judged = []
     for name in datasets:
         test = open_test(name, split, how, data)

@@ -56,17 +56,9 @@ def _weights(
     help="Search only items with this metadata: category=shoe, category=shoe,bag, price=10..50, "
     "date=2024-01-01..2024-06-30. Repeatable.",
 )
-@click.option(
-    "-k", "k", type=options.at_least_one, default=10, show_default=True, help="Number of hits."
-)
+@options.count("-k", "Number of hits.", default=10, metavar=None)
 @click.option("--rerank", is_flag=True, help="Re-rank the nearest 200 by k-reciprocal neighbours.")
-@click.option(
-    "--expand",
-    type=options.at_least_one,
-    default=None,
-    metavar="N",
-    help="Search again with the query averaged with its N nearest items.",
-)
+@options.count("--expand", "Search again with the query averaged with its N nearest items.")
 @click.option(
     "--false-match-rate",
     type=click.FloatRange(0, 1),
@@ -77,9 +69,7 @@ def _weights(
 @options.as_json
 @click.option("--html", type=options.PATH, metavar="FILE", help="Write a page with the pictures.")
 @click.option("--pictures", is_flag=True, help="Show the hits in the terminal.")
-@click.option(
-    "--model", type=options.PATH, metavar="BUNDLE", help="The bundle, for a gallery at a URL."
-)
+@options.url_model
 def search(
     gallery: str,
     queries: tuple[Path, ...],
@@ -92,7 +82,7 @@ def search(
     html: Path | None,
     pictures: bool,
     model: Path | None,
-    **options: Any,
+    **how: Any,
 ) -> None:
     """Search GALLERY with the QUERY files, nearest hits first.
 
@@ -120,10 +110,10 @@ def search(
         names = [click.format_filename(path) for path in queries] + [f"like {i}" for i in like]
         groups = [[row] for row in range(len(views))] if each else [list(range(len(views)))]
         searches = []
-        options["expand"] = options["expand"] or 0
+        how["expand"] = how["expand"] or 0
         for rows in groups:
             asked = [views[row] for row in rows]
-            found = opened.search(asked, where=conditions, weights=weights, **options)
+            found = opened.search(asked, where=conditions, weights=weights, **how)
             searches.append(PageSearch(tuple(names[row] for row in rows), tuple(asked), found))
         if as_json:
             tables = [{"query": list(s.names), **s.found.to_json()} for s in searches]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -28,10 +28,8 @@ from cdim.cli.failures import Verb
     "reached from other machines. Prefer the variable CDIM_TOKEN: other users can see command "
     "lines. [default: a new one, on this machine only]",
 )
-@click.option(
-    "--model", type=options.PATH, metavar="BUNDLE", help="The bundle, for a gallery at a URL."
-)
-def serve(gallery: str, host: str, port: int, token: str | None, model: Path | None) -> None:
+@options.url_model
+def serve(gallery: str, **how: Any) -> None:
     """Serve GALLERY to browsers, as a page to draw on, and to programs, as a REST API.
 
     \b
@@ -44,4 +42,4 @@ def serve(gallery: str, host: str, port: int, token: str | None, model: Path | N
         click.echo(f"{gallery}: {items:,} items at {address}")
         click.echo("Ctrl-C stops")
 
-    process.serve(gallery, host=host, port=port, token=token, model=model, announce=announce)
+    process.serve(gallery, announce=announce, **how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,17 +26,8 @@ def show() -> None:
     metavar="N,N,...",
     help="Show these filters, counted from 0 [default: the --top best].",
 )
-@click.option(
-    "--top", type=options.at_least_one, default=6, show_default=True, help="Number of filters."
-)
-@click.option(
-    "--pairs",
-    "shown",
-    type=options.at_least_one,
-    default=4,
-    show_default=True,
-    help="Number of pairs to show.",
-)
+@options.count("--top", "Number of filters.", default=6, metavar=None)
+@options.count("--pairs", "Number of pairs to show.", "shown", default=4, metavar=None)
 @click.option(
     "--edges", is_flag=True, help="Turn the second image of each pair into an edge map first."
 )
@@ -44,17 +36,7 @@ def show() -> None:
 @options.split
 @options.device
 def activations(
-    run: Path,
-    images: tuple[str, ...],
-    layer: str,
-    filters: str | None,
-    top: int,
-    shown: int,
-    edges: bool,
-    out: Path,
-    data: Path | None,
-    split: str,
-    device: str,
+    run: Path, images: tuple[str, ...], out: Path, filters: str | None, **how: Any
 ) -> None:
     """Show where the filters of a layer of RUN fire, and rank those that fire alike on both sides.
 
@@ -68,19 +50,7 @@ def activations(
     """  # noqa: D301 - click wants the character
     with training_extra():
         from cdim.learn.inspect.show import show_activations
-    found = show_activations(
-        run,
-        images,
-        out,
-        layer=layer,
-        filters=_numbers(filters),
-        top=top,
-        shown=shown,
-        edges=edges,
-        data=data,
-        split=split,
-        device=device,
-    )
+    found = show_activations(run, images, out, filters=_numbers(filters), **how)
     click.echo(found)
     click.echo(f"pictures: {found.picture}; all filters: {found.table}")
 

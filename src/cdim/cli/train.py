@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb, stoppable
-from cdim.errors import training_extra
 
 
 @click.command(cls=Verb)
@@ -25,17 +25,9 @@ from cdim.errors import training_extra
     "--out", type=options.PATH, metavar="DIR", help="The run's folder [default: in runs/]."
 )
 @options.device
-@click.option("--seed", type=click.IntRange(min=0), help="Replace the recipe's seed.")
+@options.seed("Replace the recipe's seed.")
 @click.option("--resume", is_flag=True, help="Continue a stopped run.")
-def train(
-    recipe: Path,
-    overrides: tuple[str, ...],
-    data: Path | None,
-    out: Path | None,
-    device: str,
-    seed: int | None,
-    resume: bool,
-) -> None:
+def train(recipe: Path, **how: Any) -> None:
     """Train a model by RECIPE, a TOML file.
 
     Ctrl-C stops the training; --resume continues it exactly where it was.
@@ -44,10 +36,8 @@ def train(
     cdim train recipes/strong-fusion.toml --seed 1
     cdim train recipes/fusion-shoe.toml --set loss.margin=0.2 --out runs/margin-0.2
     """  # noqa: D301 - click wants the character
-    with training_extra():
-        from cdim.learn.training import run
+    from cdim.api import train
+
     with stoppable("to continue, run the same command with --resume"):
-        folder = run.train(
-            recipe, overrides, data=data, out=out, device=device, resume=resume, seed=seed
-        )
+        folder = train(recipe, **how)
     click.echo(f"the run is in {folder}; judge it with: cdim eval {folder} DATASET")
