@@ -65,8 +65,8 @@ def cdim(folder: Path, labels: Labels) -> dict[str, float]:
     query, gallery = (np.load(folder / f"{name}.npy") for name in ("query", "gallery"))
     query[:8] @ gallery[:8].T  # the threads of the matrix product are started before
     before, started, busy = peak(), time.perf_counter(), time.process_time()
-    found = retrieve(lambda rows: distances(query[rows], gallery), labels, "cross-camera", 20)
-    ranks, counts = found.lists.ranks, found.lists.counts
+    _, lists, _ = retrieve(lambda rows: distances(query[rows], gallery), labels, "cross-camera", 20)
+    ranks, counts = lists.correct_ranks, lists.correct_counts
     first = ranks[np.cumsum(counts) - counts]
     values = [first <= k for k in (1, 5, 10, 20)]
     values += [average_precision(ranks, counts, name) for name in ("step", "trapezoid")]

@@ -39,8 +39,8 @@ def test_lists_equal_a_naive_loop(search: tuple[Any, Any, Any], top: int) -> Non
     for row, (values, correct, ignored) in enumerate(zip(*search, strict=True)):
         wanted = naive_list(values, correct, ignored)
         places = [place for place, c in enumerate(wanted, start=1) if correct[c]]
-        end = start + lists.counts[row]
-        assert lists.ranks[start:end].tolist() == places
+        end = start + lists.correct_counts[row]
+        assert lists.correct_ranks[start:end].tolist() == places
         start = end
         shown = min(top, len(values))
         padded = (wanted + [-1] * len(values))[:shown]
@@ -50,7 +50,7 @@ def test_lists_equal_a_naive_loop(search: tuple[Any, Any, Any], top: int) -> Non
         first = wanted[places[0] - 1] if places else -1
         assert lists.first[row] == first
         assert lists.first_distance[row] == (values[first] if places else np.inf)
-    assert start == len(lists.ranks)
+    assert start == len(lists.correct_ranks)
 
 
 @given(searches())

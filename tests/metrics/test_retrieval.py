@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from cdim.metrics import retrieval
 from cdim.metrics.average_precision import average_precision, inverse_negative_penalty
+from cdim.metrics.lists import Lists
 from cdim.metrics.protocol import PROTOCOLS, Labels, relevance
-from cdim.metrics.retrieval import Retrieval, retrieve
+from cdim.metrics.retrieval import CameraPairs, retrieve
 
 small = st.integers(1, 6)
 
@@ -31,15 +32,18 @@ def searches(draw: st.DrawFn) -> tuple[Any, Labels]:
     return rng.integers(0, 5, (q, g)).astype("f4"), Labels(*ids, *cameras, junk)
 
 
-def found(values: Any, labels: Labels, protocol: str = "cross-camera") -> Retrieval:
+Found = tuple[Any, Lists, CameraPairs | None]
+
+
+def found(values: Any, labels: Labels, protocol: str = "cross-camera") -> Found:
     return retrieve(lambda rows: values[rows], labels, protocol, 3, by_camera=True)
 
 
-def numbers(got: Retrieval) -> list[Any]:
+def numbers(got: Found) -> list[Any]:
     """All that is averaged, query by query."""
-    lists = got.lists
+    rows, lists, _ = got
     return [
-        *(got.rows.tolist(), lists.ranks.tolist(), lists.counts.tolist()),
+        *(rows.tolist(), lists.correct_ranks.tolist(), lists.correct_counts.tolist()),
         *(average_precision(*lists[:2], name).tolist() for name in ("step", "trapezoid")),
         inverse_negative_penalty(*lists[:2]).tolist(),
     ]
@@ -55,19 +59,19 @@ def test_ranks_and_left_out_queries_equal_a_naive_loop(
     search: tuple[Any, Labels], protocol: str
 ) -> None:
     values, labels = search
-    got = found(values, labels, protocol)
+    rows, lists, _ = found(values, labels, protocol)
     places = [naive_places(*row) for row in zip(values, *relevance(protocol, labels), strict=True)]
-    assert got.rows.tolist() == [row for row, some in enumerate(places) if some]
-    assert got.lists.ranks.tolist() == [place for some in places for place in some]
-    assert got.lists.counts.tolist() == [len(some) for some in places if some]
-    assert {len(column) for column in got.lists[1:]} == {len(got.rows)}
+    assert rows.tolist() == [row for row, some in enumerate(places) if some]
+    assert lists.correct_ranks.tolist() == [place for some in places for place in some]
+    assert lists.correct_counts.tolist() == [len(some) for some in places if some]
+    assert {len(column) for column in lists[1:]} == {len(rows)}
 
 
 @given(searches(), st.sampled_from(["cross-camera", "any-camera"]))
 def test_camera_pairs_equal_a_naive_loop(search: tuple[Any, Labels], protocol: str) -> None:
     values, labels = search
     correct, ignored = relevance(protocol, labels)
-    pairs = found(values, labels, protocol).cameras
+    pairs = found(values, labels, protocol)[2]
     assert pairs is not None
     for a, asked in enumerate(pairs.query_cameras):
         for b, offered in enumerate(pairs.gallery_cameras):
@@ -95,11 +99,11 @@ def test_blocks_do_not_change_anything(search: tuple[Any, Labels]) -> None:
         patch.setattr(retrieval, "_RANKED", 2 * len(values[0]))
         parts = found(values, labels)
     assert numbers(parts) == numbers(whole)
-    for a, b in zip(parts.lists, whole.lists, strict=True):
+    for a, b in zip(parts[1], whole[1], strict=True):
         assert np.array_equal(a, b)
-    assert parts.cameras is not None
-    assert whole.cameras is not None
-    np.testing.assert_array_equal(parts.cameras.map_step, whole.cameras.map_step)
+    assert parts[2] is not None
+    assert whole[2] is not None
+    np.testing.assert_array_equal(parts[2].map_step, whole[2].map_step)
 
 
 def with_items(labels: Labels, ids: Any, cameras: Any, junk: bool) -> Labels:
@@ -153,7 +157,7 @@ def test_a_distractor_hurts_unless_it_is_the_farthest(
         for d in (99, -1)
     )
     assert numbers(far) == numbers(plain)
-    assert (near.lists.ranks == plain.lists.ranks + 1).all()
+    assert (near[1].correct_ranks == plain[1].correct_ranks + 1).all()
 
 
 @settings(max_examples=20)
@@ -167,8 +171,8 @@ def test_a_collapsed_model_finds_its_people_last() -> None:
     labels = Labels(
         *(np.arange(6), np.arange(6)), np.ones(6, int), np.full(6, 2), np.zeros(6, bool)
     )
-    got = found(np.ones((6, 6), "f4"), labels)
-    assert got.lists.ranks.tolist() == [6] * 6
+    _, lists, _ = found(np.ones((6, 6), "f4"), labels)
+    assert lists.correct_ranks.tolist() == [6] * 6
 
 
 def test_memory_does_not_grow_with_the_queries(monkeypatch: pytest.MonkeyPatch) -> None:

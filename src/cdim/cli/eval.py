@@ -69,7 +69,7 @@ def evaluate(
     with progress_bars() as progress:
         report = judge(load(model, device, how), test, progress)
     printed: dict[str, Any] = {**report.to_json(), "split": split}
-    lines = [report.table()]
+    lines = [str(report)]
     if cameras:
         lines += ["", report.camera_table()]
     if other is not None:

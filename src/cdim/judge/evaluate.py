@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +65,9 @@ def evaluate(
     Without re-ranking or triplets, no (q, g) matrix is ever held.
 
     Args:
-        query: (q, d) embeddings.
-        gallery: (g, d) embeddings.
-        query_manifest: q rows, in the order of the embeddings.
-        gallery_manifest: g rows, likewise; the role "junk" marks those that show nobody.
+        query, gallery: (q, d) and (g, d) embeddings.
+        query_manifest, gallery_manifest: q and g rows, in the order of the embeddings; the role
+            "junk" marks gallery items that show nobody.
         dataset: name for the report.
         protocol: "instance", "cross-camera" or "any-camera", see `cdim.metrics.protocol`; by
             default "cross-camera" where the images have cameras, "instance" where none has.
@@ -93,7 +92,13 @@ def evaluate(
     protocol = choose_protocol(protocol, query_manifest, gallery_manifest)
     points, items = np.asarray(query), np.asarray(gallery)
     if views is not None:
-        points = _pooled(views, query_manifest)
+        _check_lengths("view", views.embeddings, views.manifest)
+        points = pool_views(
+            views.embeddings,
+            *(views.manifest.instance, views.manifest.camera),
+            *(query_manifest.instance, query_manifest.camera),
+            views.how,
+        )
     if expand:
         points = expand_queries(points, items, expand)
     matrix = None
@@ -101,18 +106,19 @@ def evaluate(
         matrix = k_reciprocal(points, items)
     elif triplets is not None:
         matrix = distances(points, items)
-    report = _report(
+    words = [f"query expansion {expand}"] * (expand > 0) + ["k-reciprocal"] * rerank
+    return _report(
+        matrix,
         (lambda rows: distances(points[rows], items)) if matrix is None else _rows(matrix),
         query_manifest,
         gallery_manifest,
-        _triplet_hits(matrix, query_manifest, gallery_manifest, triplets),
+        triplets,
         dataset=dataset,
         protocol=protocol,
+        multi_query=None if views is None else views.how,
+        rerank=" + ".join(words) or None,
         seed=seed,
     )
-    words = [f"query expansion {expand}"] * (expand > 0) + ["k-reciprocal"] * rerank
-    how = None if views is None else views.how
-    return replace(report, multi_query=how, rerank=" + ".join(words) or None)
 
 
 def evaluate_distances(
@@ -129,12 +135,8 @@ def evaluate_distances(
 
     Args:
         matrix: (q, g) finite distances; smaller is nearer.
-        query_manifest, gallery_manifest, dataset, protocol, triplets, seed: as for `evaluate`.
-
-    Raises:
-        UsageError: as `evaluate`, or distances that do not fit the manifests.
-        ModelError: distances that are not finite.
-        DataError: as `evaluate`.
+        query_manifest, gallery_manifest, dataset, protocol, triplets, seed: as for `evaluate`,
+            and so are the errors.
     """
     _check_rows(query_manifest, gallery_manifest)
     given, wanted = np.asarray(matrix), (len(query_manifest), len(gallery_manifest))
@@ -145,54 +147,55 @@ def evaluate_distances(
             "give rows to queries and columns to gallery items",
         )
     return _report(
+        given,
         _rows(given),
         query_manifest,
         gallery_manifest,
-        _triplet_hits(given, query_manifest, gallery_manifest, triplets),
+        triplets,
         dataset=dataset,
         protocol=choose_protocol(protocol, query_manifest, gallery_manifest),
+        multi_query=None,
+        rerank=None,
         seed=seed,
     )
 
 
 def _report(
+    matrix: NDArray[Any] | None,
     search: Distances,
     query: Manifest,
     gallery: Manifest,
-    triplets: tuple[NDArray[np.int64], NDArray[np.int64]],
+    triplets: Triplets | None,
     *,
-    dataset: str,
     protocol: str,
-    seed: int | None,
+    **about: Any,
 ) -> Report:
-    """Ranks by the distances of some queries at a time, and counts; triplets are counted."""
+    """Ranks by the distances of some queries at a time; triplets need all of them at once."""
     labels, broken_down = labels_of(query, gallery), by_camera(protocol, query, gallery)
     rows, lists, cameras = retrieve(search, labels, protocol, TOP, broken_down)
-    left_out = np.setdiff1d(np.arange(len(query)), rows)
-    hits, counts = (column[rows] for column in triplets)
+    hits = counts = np.zeros(len(query), dtype=np.int64)
+    if triplets is not None:
+        hits, counts = triplets_by_query(
+            np.asarray(matrix, dtype=np.float32),
+            *(query.instance, gallery.instance),
+            *(triplets.anchor, triplets.nearer, triplets.farther),
+        )
+    hits, counts = hits[rows], counts[rows]
+    left_out = np.setdiff1d(np.arange(len(query)), rows).tolist()
     return Report(
-        dataset=dataset,
         protocol=protocol,
-        multi_query=None,
-        rerank=None,
         metrics=MappingProxyType(_estimates(protocol, lists, hits, counts)),
         gallery=len(gallery),
         junk=int(labels.junk.sum()),
-        seed=seed,
-        left_out=tuple(_name(query, int(row)) for row in left_out),
+        left_out=tuple(_name(query, row) for row in left_out),
         cameras=cameras,
         rows=rows,
         instances=query.instance[rows],
         ranks=lists.first_ranks,
-        order=lists.order,
-        distances=lists.distances,
-        first=lists.first,
-        first_distance=lists.first_distance,
-        confidence=lists.confidence,
         triplet_hits=hits,
         triplet_counts=counts,
-        correct_ranks=lists.ranks,
-        correct_counts=lists.counts,
+        **lists._asdict(),
+        **about,
     )
 
 
@@ -211,16 +214,6 @@ def _check_lengths(name: str, embeddings: ArrayLike, manifest: Manifest) -> None
         )
 
 
-def _pooled(views: Views, query: Manifest) -> NDArray[np.float32]:
-    _check_lengths("view", views.embeddings, views.manifest)
-    return pool_views(
-        views.embeddings,
-        *(views.manifest.instance, views.manifest.camera),
-        *(query.instance, query.camera),
-        views.how,
-    )
-
-
 def _rows(matrix: NDArray[Any]) -> Distances:
     """Some queries' distances at a time, from a matrix (q, g) of all."""
 
@@ -231,20 +224,6 @@ def _rows(matrix: NDArray[Any]) -> Distances:
         return block
 
     return of
-
-
-def _triplet_hits(
-    matrix: ArrayLike | None, query: Manifest, gallery: Manifest, triplets: Triplets | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Triplets (q,) of each query: those that the distances agree with, and all."""
-    if triplets is None:
-        none = np.zeros(len(query), dtype=np.int64)
-        return none, none
-    return triplets_by_query(
-        np.asarray(matrix, dtype=np.float32),
-        *(query.instance, gallery.instance),
-        *(triplets.anchor, triplets.nearer, triplets.farther),
-    )
 
 
 def _name(query: Manifest, row: int) -> str:
@@ -260,7 +239,7 @@ def _estimates(
         if name == "median_rank":
             found[name] = bootstrap(lists.first_ranks, np.median)
         else:
-            found[name] = bootstrap(per_query(name, lists.ranks, lists.counts))
+            found[name] = bootstrap(per_query(name, lists.correct_ranks, lists.correct_counts))
     asked = counts > 0
     if asked.any():
         found["triplet_accuracy"] = bootstrap_ratio(hits[asked], counts[asked])

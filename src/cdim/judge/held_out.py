@@ -122,7 +122,7 @@ class HeldOut:
             _, apart, correct, ignored = self._judged(embeddings, group)
             lists = ranked_lists(np.where(ignored, np.float32(np.inf), apart), correct, 1)
             for name in names:
-                found[name].append(per_query(name, lists.ranks, lists.counts))
+                found[name].append(per_query(name, lists.correct_ranks, lists.correct_counts))
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def reciprocal_ranks(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -53,17 +53,10 @@ class Report:
         rows: (q,) rows of the queries in their manifest.
         instances: (q,) names of their instances.
         ranks: (q,) rank of the first correct item, ties counted against it.
-        order: (q, top) gallery rows, nearest first, correct items last among equals; -1 where
-            ignored items leave fewer.
-        distances: (q, top) their distances; infinite there.
-        first: (q,) gallery row of the first correct item, which may lie beyond `order`.
-        first_distance: (q,) its distance.
-        confidence: (q,) 0 to 1: (second - best) / (farthest - best) of the query's distances;
-            see `cdim.metrics.lists`.
         triplet_hits: (q,) human triplets of the query that the distances agree with.
         triplet_counts: (q,) human triplets of the query.
-        correct_ranks: (n,) ranks of all correct items, ascending within a query.
-        correct_counts: (q,) how many of them each query has.
+        order, distances, first, first_distance, confidence, correct_ranks, correct_counts: the
+            ranked lists, by gallery row, as in `cdim.metrics.lists.Lists`.
     """
 
     dataset: str
@@ -138,9 +131,6 @@ class Report:
         return f"<Report {self.dataset!r}: {sizes}, {name} {found.value:.4f}>"
 
     def __str__(self) -> str:
-        return self.table()
-
-    def table(self) -> str:
         """The numbers as plain text, shares in percent as papers print them."""
         seed = "" if self.seed is None else f", seed {self.seed}"
         junk = f" ({self.junk} junk)" if self.junk else ""

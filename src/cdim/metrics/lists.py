@@ -17,8 +17,9 @@ class Lists(NamedTuple):
     """The ranked lists of q queries.
 
     Args:
-        ranks: (n,) ranks of the correct items, from 1, ascending within a query, query by query.
-        counts: (q,) numbers of correct items.
+        correct_ranks: (n,) ranks of the correct items, from 1, ascending within a query, query by
+            query; a wrong item exactly as far as a correct one counts as nearer.
+        correct_counts: (q,) numbers of correct items.
         order: (q, top) gallery columns, nearest first, correct items last among equals, ignored
             ones left out; -1 where a list ends early.
         distances: (q, top) their distances; infinite where a list ends early.
@@ -29,8 +30,8 @@ class Lists(NamedTuple):
             labels beyond what is ignored.
     """
 
-    ranks: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    correct_ranks: NDArray[np.int64]
+    correct_counts: NDArray[np.int64]
     order: NDArray[np.int64]
     distances: NDArray[np.float32]
     first: NDArray[np.int64]
@@ -40,7 +41,8 @@ class Lists(NamedTuple):
     @property
     def first_ranks(self) -> NDArray[np.int64]:
         """Rank of each query's first correct item, where every query has one."""
-        ranks: NDArray[np.int64] = self.ranks[np.cumsum(self.counts) - self.counts]
+        starts = np.cumsum(self.correct_counts) - self.correct_counts
+        ranks: NDArray[np.int64] = self.correct_ranks[starts]
         return ranks
 
 
@@ -54,7 +56,7 @@ def ranked_lists(distances: NDArray[np.float32], correct: NDArray[np.bool_], top
 
     >>> correct = np.array([[True, True, False, False]])
     >>> lists = ranked_lists(np.float32([[2, 1, 1, 0]]), correct, 3)
-    >>> lists.ranks, lists.order, lists.first
+    >>> lists.correct_ranks, lists.order, lists.first
     (array([3, 4]), array([[3, 2, 1]]), array([1]))
     """
     ordered = np.sort(distances, axis=1)
@@ -68,8 +70,8 @@ def ranked_lists(distances: NDArray[np.float32], correct: NDArray[np.bool_], top
     starts = (np.cumsum(counts) - counts)[some]
     first[some], first_distance[some] = columns[starts], apart[starts]
     return Lists(
-        ranks=correct_ranks(ordered, rows, apart),
-        counts=counts,
+        correct_ranks=correct_ranks(ordered, rows, apart),
+        correct_counts=counts,
         order=order,
         distances=shown,
         first=first,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,23 +42,9 @@ class CameraPairs:
     map_step: NDArray[np.float64]
 
 
-class Retrieval(NamedTuple):
-    """The result of `retrieve`.
-
-    Args:
-        rows: (j,) queries with a correct item that counts; the others are left out.
-        lists: the ranked lists of those.
-        cameras: the breakdown by camera, None unless requested.
-    """
-
-    rows: NDArray[np.int64]
-    lists: Lists
-    cameras: CameraPairs | None
-
-
 def retrieve(
     distances: Distances, labels: Labels, protocol: str, top: int, by_camera: bool = False
-) -> Retrieval:
+) -> tuple[NDArray[np.int64], Lists, CameraPairs | None]:
     """Ranks the gallery for all queries.
 
     Args:
@@ -69,21 +54,25 @@ def retrieve(
         top: items wanted of each list.
         by_camera: whether to rank within each gallery camera as well.
 
+    Returns:
+        rows (j,) of the queries with a correct item that counts, the lists of those, and the
+        breakdown by camera; the other queries are left out.
+
     Raises:
         UsageError: an unknown protocol.
     """
     parts: list[Lists] = []
     pairs = _PairCounts(labels) if by_camera else None
-    for rows, block in _blocks(distances, len(labels.query_ids), len(labels.gallery_ids)):
-        correct, ignored = relevance(protocol, labels, rows)
+    for part, block in _blocks(distances, len(labels.query_ids), len(labels.gallery_ids)):
+        correct, ignored = relevance(protocol, labels, part)
         counted = np.where(ignored, np.float32(np.inf), block)
         parts.append(ranked_lists(counted, correct, top))
         if pairs is not None:
-            pairs.add(rows, counted, correct)
+            pairs.add(part, counted, correct)
     joined = Lists(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    judged = joined.counts > 0
-    lists = joined._replace(**{name: getattr(joined, name)[judged] for name in Lists._fields[1:]})
-    return Retrieval(np.flatnonzero(judged), lists, pairs.result() if pairs is not None else None)
+    rows = np.flatnonzero(joined.correct_counts)
+    lists = joined._replace(**{name: getattr(joined, name)[rows] for name in Lists._fields[1:]})
+    return rows, lists, None if pairs is None else pairs.result()
 
 
 def _blocks(
