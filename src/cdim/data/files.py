@@ -18,44 +18,31 @@ from cdim.errors import DataError, ImageError
 MAX_BYTES = 2 * 2**30
 """Largest file of arrays that is opened."""
 
-# What files and members of zips raise where they cannot be read, or are damaged.
-_UNREADABLE: tuple[type[Exception], ...] = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
+# What zipfile, zlib and SciPy raise on files that cannot be read, are damaged or of another format.
+_UNREADABLE: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, EOFError)
+_UNREADABLE += (zipfile.BadZipFile, zlib.error, struct.error)
+_NOT_MATLAB: tuple[type[Exception], ...] = (
+    *_UNREADABLE,
+    TypeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
 )
 with contextlib.suppress(ImportError):  # some Pythons are built without it
     import lzma
 
     _UNREADABLE += (lzma.LZMAError,)
 
-# What SciPy raises on files that are damaged or not MATLAB v5 at all, beside its MatReadError.
-_NOT_MATLAB = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-)
+
+def missing(name: object) -> ImageError:
+    """The error of a file, or of a member of a zip, that is not there."""
+    return ImageError(
+        f"there is no {name}", "every source names a file", "check the path and the data root"
+    )
 
 
 def read_bytes(path: Path, member: str = "", limit: int = MAX_BYTES) -> bytes:
-    """A file's content, or that of a member of a zip.
-
-    Args:
-        path: the file, or the zip.
-        member: name in the zip; "" if `path` is the file itself.
-        limit: most bytes that are read.
+    """A file's content, or that of a member of a zip, of at most `limit` bytes.
 
     Raises:
         ImageError: nothing there, no zip, damaged, or larger than `limit`.
@@ -74,9 +61,7 @@ def content(path: Path, member: str, archive: zipfile.ZipFile | None, limit: int
             # A zip's directory may lie about sizes: the bytes read count.
             data = file.read(limit + 1)
     except (KeyError, FileNotFoundError):
-        raise ImageError(
-            f"there is no {name}", "every source names a file", "check the path and the data root"
-        ) from None
+        raise missing(name) from None
     except NotImplementedError as error:
         raise ImageError(
             f"cannot unpack {name} ({error})", "a plain zip is needed", "pack it again"
@@ -93,34 +78,19 @@ def content(path: Path, member: str, archive: zipfile.ZipFile | None, limit: int
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Opens a zip for reading; the caller closes it.
-
-    Raises:
-        ImageError: no such file, or no zip.
-    """
+    """Opens a zip for reading; the caller closes it. Raises an ImageError where there is none."""
     try:
         return zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise ImageError(
-            f"there is no {path}", "a zip file is needed", "check the path and the data root"
-        ) from None
+        raise missing(path) from None
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         raise ImageError(
             f"cannot open {path} ({error})", "a zip file is needed", "fetch the file again"
         ) from None
 
 
-def mat_array(content: bytes, key: str, name: str) -> NDArray[np.uint8]:
-    """An array of uint8 of a MATLAB v5 file.
-
-    Args:
-        content: the file's bytes.
-        key: the variable's name.
-        name: what error messages call the file.
-
-    Raises:
-        DataError: no MATLAB v5 file, no such variable, or not of uint8.
-    """
+def mat_variables(content: bytes, name: str, key: str | None = None) -> dict[str, Any]:
+    """The variables of a MATLAB v5 file, or `key` alone; a DataError where it is none."""
     # Imported here: it takes longer to start than a search.
     import scipy.io
     from scipy.io.matlab import MatReadError
@@ -128,30 +98,27 @@ def mat_array(content: bytes, key: str, name: str) -> NDArray[np.uint8]:
     try:
         # SciPy's stubs know of paths only.
         stream: Any = io.BytesIO(content)
-        found: dict[str, Any] = scipy.io.loadmat(stream, variable_names=[key])
+        found: dict[str, Any] = scipy.io.loadmat(stream, variable_names=[key] if key else None)
     except (*_NOT_MATLAB, MatReadError) as error:
         raise DataError(
             f"cannot read {name} ({error})", "a MATLAB v5 file is needed", "fetch the file again"
         ) from None
-    if key not in found:
-        raise DataError(
-            f"{name} has the keys {', '.join(mat_keys(content)) or '(none)'}",
-            f"the key {key!r} is needed",
-            "this is not the file with the images",
-        )
-    array = found[key]
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-        raise DataError(
-            f"{key!r} of {name} holds {getattr(array, 'dtype', type(array))}",
-            "uint8 is needed",
-            "this is not the file with the images",
-        )
-    return array
+    return {key: value for key, value in found.items() if not key.startswith("__")}
 
 
-def mat_keys(content: bytes) -> list[str]:
-    """The names of a MATLAB v5 file's variables."""
-    import scipy.io
+def mat_array(content: bytes, key: str, name: str) -> NDArray[np.uint8]:
+    """The uint8 array `key` of the MATLAB v5 file that error messages call `name`.
 
-    stream: Any = io.BytesIO(content)
-    return [str(name) for name, *_ in scipy.io.whosmat(stream)]
+    Raises:
+        DataError: no MATLAB v5 file, no such variable, or not of uint8.
+    """
+    array = mat_variables(content, name, key).get(key)
+    if isinstance(array, np.ndarray) and array.dtype == np.uint8:
+        return array
+    raise DataError(
+        f"{name} has the keys {', '.join(mat_variables(content, name)) or '(none)'}"
+        if array is None
+        else f"{key!r} of {name} holds {getattr(array, 'dtype', type(array))}",
+        f"the key {key!r} is needed, of uint8",
+        "this is not the file with the images",
+    )

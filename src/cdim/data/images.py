@@ -173,9 +173,7 @@ def below(folder: Path) -> list[Path]:
 
 
 def load_stack(
-    manifest: Manifest,
-    preprocess: Preprocess,
-    progress: Callable[[int, int], None] | None = None,
+    manifest: Manifest, preprocess: Preprocess, progress: Callable[[int, int], None] | None = None
 ) -> NDArray[np.uint8]:
     """Every image of a manifest, decoded by threads and put through `preprocess.load`.
 

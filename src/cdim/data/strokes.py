@@ -31,14 +31,7 @@ DRAWING_SIZE = 225
 _SUPERSAMPLING = 2
 
 CHAIR_KEYS = {"keys", "offsets", "points"}
-QUICKDRAW_KEYS = {
-    "points",
-    "stroke_len",
-    "drawing_first_stroke",
-    "label",
-    "categories",
-    "key_id",
-}
+QUICKDRAW_KEYS = {"points", "stroke_len", "drawing_first_stroke", "label", "categories", "key_id"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +13,7 @@ from cdim.errors import DataError
 
 
 def located(root: Path, candidates: Iterable[str], what: str) -> Path:
-    """The first candidate that exists below `root`.
-
-    Raises:
-        DataError: none exists.
-    """
+    """The first candidate that exists below `root`; a DataError where none does."""
     names = list(candidates)
     for name in names:
         if (root / name).exists():
@@ -57,13 +52,8 @@ class Tree:
                 below = Path(folder).relative_to(path).as_posix()
                 found += inside if below == "." else [f"{below}/{file}" for file in inside]
             return cls(path, tuple(sorted(found)))
-        try:
-            with zipfile.ZipFile(path) as archive:
-                members = [m.filename for m in archive.infolist() if not m.is_dir()]
-        except (OSError, zipfile.BadZipFile, ValueError) as error:
-            raise DataError(
-                f"cannot open {path} ({error})", "a folder or a zip is needed", "fetch it again"
-            ) from None
+        with files.open_zip(path) as archive:
+            members = [m.filename for m in archive.infolist() if not m.is_dir()]
         for name in members:
             if "\\" in name or name.startswith("/") or "/../" in f"/{name}/":
                 raise DataError(
@@ -75,11 +65,7 @@ class Tree:
 
     @classmethod
     def find(cls, root: Path, candidates: Iterable[str], what: str) -> Tree:
-        """Opens the first candidate that exists below `root`.
-
-        Raises:
-            DataError: none exists.
-        """
+        """Opens the first candidate that exists below `root`; a DataError where none does."""
         return cls.open(located(root, candidates, what))
 
     @cached_property
@@ -97,21 +83,13 @@ class Tree:
         return name if self.is_folder else f"{self.path.name}!{name}"
 
     def read(self, name: str) -> bytes:
-        """A file's content.
-
-        Raises:
-            DataError: no such file.
-        """
+        """A file's content; a DataError where there is none."""
         if self.is_folder:
             return files.read_bytes(self.path / name)
         return files.read_bytes(self.path, name)
 
     def ending(self, tail: str) -> str:
-        """The name of the one file whose path ends in `tail`.
-
-        Raises:
-            DataError: none or several.
-        """
+        """The name of the one file whose path ends in `tail`; a DataError for none or several."""
         found = [n for n in self.names if n == tail or n.endswith("/" + tail)]
         if len(found) != 1:
             raise DataError(
@@ -120,16 +98,12 @@ class Tree:
         return found[0]
 
     def only(self, bases: Sequence[str]) -> str:
-        """The one sub-folder that a set was found in.
-
-        Raises:
-            DataError: none or several.
-        """
+        """The one sub-folder that a set was found in; a DataError for none or several."""
         if len(bases) == 1:
             return bases[0]
+        where = f": in {', '.join(base or './' for base in bases)}" if bases else ""
         raise DataError(
-            f"{self.path} holds the set {len(bases)} times"
-            + "".join(f"{', ' if i else ': in '}{base or './'}" for i, base in enumerate(bases)),
+            f"{self.path} holds the set {len(bases)} times{where}",
             "one is needed",
             "give the folder of one of them" if bases else "fetch it again",
         )

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import scipy.io
-from scipy.io.matlab import MatReadError
 
 from cdim.data.check.findings import Problem, plural
 from cdim.data.check.pixels import container
-from cdim.data.files import read_bytes
+from cdim.data.files import mat_variables, read_bytes
 from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import Dataset
 from cdim.data.triplets import Counts
@@ -22,19 +18,6 @@ from cdim.errors import DataError
 
 PAPER_TRIPLETS = {"qmul-shoe": 13_689, "qmul-chair": 9_000}
 """Numbers of triplets in Table 1 of the paper."""
-
-# What SciPy raises on files that are damaged or no MATLAB v5 at all.
-_NOT_MATLAB = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    EOFError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-    MatReadError,
-)
 
 
 def annotation_problems(dataset: Dataset) -> Iterator[Problem]:
@@ -123,7 +106,7 @@ def _foreign_annotation(file: Path, manifest: Manifest) -> Iterator[Problem]:
         content = read_bytes(file)
         listed = {split: len(part["images"]) for split, part in json.loads(content).items()}
     except (DataError, ValueError, KeyError, TypeError, AttributeError) as error:
-        yield _unreadable(file, str(error))
+        yield _unreadable(file, error)
         return
     held = {split: len(set(manifest.where(split=split).instance.tolist())) for split in listed}
     if listed == held:
@@ -147,11 +130,11 @@ def _foreign_annotation(file: Path, manifest: Manifest) -> Iterator[Problem]:
 
 def _triplet_file(file: Path, manifest: Manifest) -> Iterator[Problem]:
     try:
-        arrays = scipy.io.loadmat(str(file))
-    except _NOT_MATLAB as error:
-        yield _unreadable(file, str(error))
+        variables = mat_variables(read_bytes(file), file.name)
+    except DataError as error:
+        yield _unreadable(file, error)
         return
-    tables = [v for k, v in arrays.items() if not k.startswith("__") and isinstance(v, np.ndarray)]
+    tables = [table for table in variables.values() if isinstance(table, np.ndarray)]
     train, test = (len(set(manifest.where(split=s).instance.tolist())) for s in ("train", "test"))
     rows = max((len(table) for table in tables), default=0)
     if test and rows == train + test:
@@ -179,16 +162,14 @@ def _triplet_file(file: Path, manifest: Manifest) -> Iterator[Problem]:
 
 def _machine_made(table: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bool:
     n = len(table) // 2
-    if table.ndim != 2 or not n or table.shape != (2 * n, n - 1):
-        return False
-    if not np.issubdtype(table.dtype, np.integer):
+    if not n or table.shape != (2 * n, n - 1) or not np.issubdtype(table.dtype, np.integer):
         return False
     own = (table[0::2] == np.arange(n)[:, None]).all()
     others = [np.delete(np.arange(n), i) for i in range(n)]
     return bool(own and (np.sort(table[1::2], axis=1) == np.stack(others)).all())
 
 
-def _unreadable(file: Path, fault: str) -> Problem:
+def _unreadable(file: Path, fault: Exception) -> Problem:
     return Problem(
         "warning",
         "annotation-unreadable",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cdim.data.check.duplicates import Fingerprint, find
-from cdim.data.check.findings import MOST_EXAMPLES, Level, Problem, plural
+from cdim.data.check.findings import Level, Problem, plural
 from cdim.data.check.pixels import Look, look_at, named
 from cdim.data.manifest import Manifest
 
@@ -81,46 +81,33 @@ def copy_problems(manifest: Manifest, looks: Sequence[Look]) -> Iterator[Problem
             code = "near-duplicate" + ("-across-splits" if _apart(manifest, a, b) else "")
             pairs[code].append(f"{_pair(manifest, a, b)}  (likeness {score:.2f})")
     for code, (level, what, why, todo) in _KINDS.items():
-        number = len(pairs[code])
-        if number:
-            word = "group" if code.startswith(("exact", "query", "repeat")) else "pair"
-            yield Problem(
-                level,
-                code,
-                f"{plural(number, word)} of images {what}",
-                why,
-                todo,
-                tuple(pairs[code][:MOST_EXAMPLES]),
-                number,
-            )
+        if pairs[code]:
+            amount = plural(len(pairs[code]), "pair" if code.startswith("near") else "group")
+            yield Problem(level, code, f"{amount} of images {what}", why, todo, pairs[code])
 
 
 def shared_problems(
     manifest: Manifest, looks: Sequence[Look], name: str, other: Manifest
 ) -> Iterator[Problem]:
-    """Images that another set has, too.
-
-    Args:
-        manifest: the set that is checked.
-        looks: what its images looked like.
-        name: the other set's name.
-        other: the other set.
-    """
+    """Images of the set that is checked that another set, called `name`, has, too."""
     rows, prints = _comparable(manifest, looks)
     other_rows, other_prints = _comparable(other, look_at(other))
     found = find(prints + other_prints)
     here = len(rows)
-    exact, near = [], []
-    for group in found.exact:
-        inside, outside = [i for i in group if i < here], [i for i in group if i >= here]
-        if inside and outside:
-            left, right = rows[inside[0]], other_rows[outside[0] - here]
-            exact.append(f"{named(manifest, left)} = {named(other, right)}")
-    for first, second, score in found.near:
-        if first < here <= second:
-            left, right = rows[first], other_rows[second - here]
-            likeness = f"(likeness {score:.2f})"
-            near.append(f"{named(manifest, left)} = {named(other, right)}  {likeness}")
+
+    def pair(first: int, second: int) -> str:
+        return f"{named(manifest, rows[first])} = {named(other, other_rows[second - here])}"
+
+    exact = [
+        pair(group[0], next(i for i in group if i >= here))
+        for group in found.exact
+        if group[0] < here <= group[-1]
+    ]
+    near = [
+        f"{pair(first, second)}  (likeness {score:.2f})"
+        for first, second, score in found.near
+        if first < here <= second
+    ]
     for code, pairs, how in (
         ("exact-duplicate-across-datasets", exact, "with equal pixels"),
         ("near-duplicate-across-datasets", near, "looking almost the same"),
@@ -133,8 +120,7 @@ def shared_problems(
                 f"{'occurs' if len(pairs) == 1 else 'occur'} in {name}, too, {how}.",
                 f"Training on {name} and testing here, or the other way round, leaks.",
                 f"Leave these out of the training part when you use both this set and {name}.",
-                tuple(pairs[:MOST_EXAMPLES]),
-                len(pairs),
+                pairs,
             )
 
 
@@ -150,27 +136,24 @@ def _comparable(manifest: Manifest, looks: Sequence[Look]) -> tuple[list[int], l
 
 def _exact_kind(manifest: Manifest, group: Sequence[int]) -> tuple[str, int, int]:
     """The worst that is true of a group, and two rows that show it."""
-    first = group[0]
-    for other in group[1:]:
+    first, *others = group
+    for other in others:
         if _apart(manifest, first, other):
             return "exact-duplicate-across-splits", first, other
-    for other in group[1:]:
+    for other in others:
         if manifest.instance[first] != manifest.instance[other]:
             return "exact-duplicate", first, other
     row_of = {str(manifest.role[row]): row for row in reversed(group)}
-    for role, code in (
-        ("gallery", "query-copied-to-gallery"),
-        ("multi-query", "query-in-multi-query"),
-    ):
-        if "query" in row_of and role in row_of:
-            return code, row_of["query"], row_of[role]
-    return "repeated-image", first, group[1]
+    if {"query", "gallery"} <= row_of.keys():
+        return "query-copied-to-gallery", row_of["query"], row_of["gallery"]
+    if {"query", "multi-query"} <= row_of.keys():
+        return "query-in-multi-query", row_of["query"], row_of["multi-query"]
+    return "repeated-image", first, others[0]
 
 
 def _apart(manifest: Manifest, first: int, second: int) -> bool:
     """Whether two rows name different splits."""
-    splits = {str(manifest.split[first]), str(manifest.split[second])} - {""}
-    return len(splits) > 1
+    return len({manifest.split[first], manifest.split[second]} - {""}) > 1
 
 
 def _pair(manifest: Manifest, first: int, second: int) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cdim.data.manifest import ROLES, Manifest
+from cdim.data.manifest import ROLES, SPLITS, Manifest
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
@@ -30,8 +31,8 @@ class Problem:
         what: what is wrong.
         why: why it matters.
         todo: what to do about it.
-        examples: at most five.
-        count: how many images, pairs or answers are concerned.
+        examples: all or some of the images, pairs or names concerned; the first five are kept.
+        count: how many are concerned; without it, the number of examples, at least 1.
     """
 
     level: Level
@@ -39,8 +40,12 @@ class Problem:
     what: str
     why: str
     todo: str
-    examples: tuple[str, ...] = ()
-    count: int = 1
+    examples: Sequence[str] = ()
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", self.count or len(self.examples) or 1)
+        object.__setattr__(self, "examples", tuple(self.examples[:MOST_EXAMPLES]))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, keys as the attributes."""
@@ -96,11 +101,9 @@ class Findings:
     def _verdict(self) -> str:
         if not self.problems:
             return "Nothing wrong found."
-        amounts = []
-        for level, word in zip(LEVELS, ("error", "warning", "note"), strict=True):
-            number = sum(problem.level == level for problem in self.problems)
-            if number:
-                amounts.append(f"{number} {word}{'' if number == 1 else 's'}")
+        levels = Counter(problem.level for problem in self.problems)
+        words: dict[Level, str] = {"error": "error", "warning": "warning", "info": "note"}
+        amounts = [plural(levels[level], word) for level, word in words.items() if levels[level]]
         end = "" if self.failed else " The set can be used."
         return f"{', '.join(amounts)}.{end}"
 
@@ -108,7 +111,7 @@ class Findings:
 def counted(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
     """Images and instances of each split, by domain and by role."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
-    for split in sorted(set(manifest.split.tolist()), key=("", "train", "val", "test").index):
+    for split in sorted(set(manifest.split.tolist()), key=SPLITS.index):
         part = manifest.where(split=split)
         groups = counts.setdefault(split or NO_SPLIT, {})
         for column in ("domain", "role"):

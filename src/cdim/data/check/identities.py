@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cdim.data.check.findings import MOST_EXAMPLES, Problem, plural
+from cdim.data.check.findings import Problem, plural
 from cdim.data.check.pixels import names
 from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.data.sets.catalogue import Dataset
@@ -59,15 +59,14 @@ def _published(dataset: Dataset) -> Iterator[Problem]:
     if published is None or held == published:
         return
     words = ("training identities", "training images", "queries", "gallery images")
+    then, now = (
+        ", ".join(f"{n:,} {word}" for n, word in zip(numbers, words, strict=True))
+        for numbers in (published, held)
+    )
     yield Problem(
         "warning",
         "unlike-published",
-        f"{dataset.name} was published with "
-        + "; this copy has ".join(
-            ", ".join(f"{n:,} {word}" for n, word in zip(numbers, words, strict=True))
-            for numbers in (published, held)
-        )
-        + ".",
+        f"{dataset.name} was published with {then}; this copy has {now}.",
         "Numbers measured on it cannot be compared with published ones.",
         "Fetch it again, or say beside the numbers what was measured.",
     )
@@ -83,7 +82,6 @@ def _without_camera(manifest: Manifest) -> Iterator[Problem]:
             "Across cameras, a match from an unnamed one cannot be judged.",
             "Fill in their cameras, or those of none.",
             names(manifest, rows),
-            len(rows),
         )
 
 
@@ -93,17 +91,14 @@ def _cameras(part: Manifest, place: str) -> Iterator[Problem]:
     counted = part.where(role=("query", "gallery")) if judged else part
     cameras = set(counted.camera.tolist()) - {NO_CAMERA}
     if len(cameras) == 1:
-        why = (
-            "The cross-camera protocol ignores matches from the query's own camera: nothing is "
-            "left to be found, and judging stops."
-            if judged
-            else "Nothing teaches how a person looks in another camera."
-        )
         yield Problem(
             "error" if judged else "warning",
             "one-camera",
             f"All images of {place} that name a camera name the same, {cameras.pop()}.",
-            why,
+            "The cross-camera protocol ignores matches from the query's own camera: nothing is "
+            "left to be found, and judging stops."
+            if judged
+            else "Nothing teaches how a person looks in another camera.",
             "If there are more, number them (in names of the Market-1501 layout, after the c). "
             "If there is one, judge with the protocol any-camera.",
             count=len(counted),
@@ -114,9 +109,7 @@ def _cameras(part: Manifest, place: str) -> Iterator[Problem]:
 
 def _own_camera_only(part: Manifest, place: str) -> Iterator[Problem]:
     query, gallery = part.where(role="query"), part.where(role="gallery")
-    seen: dict[str, set[int]] = defaultdict(set)
-    for name, camera in zip(gallery.instance.tolist(), gallery.camera.tolist(), strict=True):
-        seen[name].add(camera)
+    seen = _cameras_of(gallery)
     asked = zip(query.instance.tolist(), query.camera.tolist(), strict=True)
     lost = [row for row, (name, camera) in enumerate(asked) if seen.get(name) == {camera}]
     if lost:
@@ -133,8 +126,15 @@ def _own_camera_only(part: Manifest, place: str) -> Iterator[Problem]:
             "Check the cameras' numbers, and that they are not those of tracks or days. Add images "
             "from other cameras, or judge with the protocol any-camera.",
             names(query, lost, [f"camera {query.camera[row]}" for row in lost]),
-            len(lost),
         )
+
+
+def _cameras_of(part: Manifest) -> dict[str, set[int]]:
+    """The cameras that see each instance."""
+    seen: dict[str, set[int]] = defaultdict(set)
+    for name, camera in zip(part.instance.tolist(), part.camera.tolist(), strict=True):
+        seen[name].add(camera)
+    return seen
 
 
 def _lonely(train: Manifest) -> Iterator[Problem]:
@@ -149,14 +149,11 @@ def _lonely(train: Manifest) -> Iterator[Problem]:
             "No positive pair can be made of two images: P x K batches leave it out, other losses "
             "pair the image with itself.",
             "Add images, or leave these instances out; classification alone can use them.",
-            tuple(single[:MOST_EXAMPLES]),
-            len(single),
+            single,
         )
     if len(set(train.camera.tolist()) - {NO_CAMERA}) < 2:
         return
-    seen: dict[str, set[int]] = defaultdict(set)
-    for name, camera in zip(train.instance.tolist(), train.camera.tolist(), strict=True):
-        seen[name].add(camera)
+    seen = _cameras_of(train)
     one = [name for name, cameras in seen.items() if len(cameras) == 1 and images[name] > 1]
     if one:
         yield Problem(
@@ -167,6 +164,5 @@ def _lonely(train: Manifest) -> Iterator[Problem]:
             "learns to tell cameras from each other.",
             "Nothing, if they are few. Else add images of them from other cameras, and check that "
             "one person has one number in all cameras.",
-            tuple(f"{name}: camera {min(seen[name])}" for name in one[:MOST_EXAMPLES]),
-            len(one),
+            [f"{name}: camera {min(seen[name])}" for name in one],
         )

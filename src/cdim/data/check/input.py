@@ -19,21 +19,17 @@ SMALL = 4.0
 def input_problems(
     manifest: Manifest, looks: Sequence[Look], size: tuple[int, int]
 ) -> Iterator[Problem]:
-    """Images of another shape than the input, and images far smaller; junk is passed over.
+    """Images of another shape than the input, (height, width) in pixels, and images far smaller.
 
-    Args:
-        manifest: n images.
-        looks: what they looked like.
-        size: (height, width) of the input in pixels.
+    Junk is passed over.
     """
     height, width = size
-    rows = [
-        row
+    stretch = {
+        row: (height / look.shape[0], width / look.shape[1])
         for row, look in enumerate(looks)
         if look.print is not None and manifest.role[row] != "junk"
-    ]
-    stretch = {row: (height / looks[row].shape[0], width / looks[row].shape[1]) for row in rows}
-    unlike = [row for row in rows if max(stretch[row]) >= OTHER_SHAPE * min(stretch[row])]
+    }
+    unlike = [row for row, by in stretch.items() if max(by) >= OTHER_SHAPE * min(by)]
     if unlike:
         yield Problem(
             "warning",
@@ -45,9 +41,8 @@ def input_problems(
             "Cut out what is to be found, or pad the images to the input's shape; if all are so, "
             "choose an input of their shape.",
             names(manifest, unlike, [size_of(looks[row]) for row in unlike]),
-            len(unlike),
         )
-    small = [row for row in rows if max(stretch[row]) >= SMALL]
+    small = [row for row, by in stretch.items() if max(by) >= SMALL]
     if small:
         yield Problem(
             "warning",
@@ -57,5 +52,4 @@ def input_problems(
             "A network sees blur there that it does not see in the others.",
             "Use larger versions if there are any, leave these out, or choose a smaller input.",
             names(manifest, small, [size_of(looks[row]) for row in small]),
-            len(small),
         )

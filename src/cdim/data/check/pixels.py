@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from cdim.data import images
 from cdim.data.check.duplicates import Fingerprint, fingerprint
-from cdim.data.check.findings import MOST_EXAMPLES, Problem, plural
+from cdim.data.check.findings import Problem, plural
 from cdim.data.decoding import decoded
 from cdim.data.files import read_bytes
 from cdim.data.manifest import Manifest, Source
@@ -38,28 +39,24 @@ _STEP = 64  # images between two reports of progress
 class Look(NamedTuple):
     """The content of one image; `print` is None if it could not be read."""
 
-    print: Fingerprint | None
-    shape: tuple[int, ...]
-    blank: bool
-    framed: bool
-    missing: bool
-    fault: str
+    print: Fingerprint | None = None
+    shape: tuple[int, ...] = ()
+    blank: bool = False
+    framed: bool = False
+    missing: bool = False
+    fault: str = ""
 
 
 def look_at(manifest: Manifest, progress: Progress | None = None) -> list[Look]:
     """Reads all n images, by threads; unreadable ones are noted, not raised.
 
-    Args:
-        manifest: n images.
-        progress: called with (images done, n) now and then.
+    `progress` is called with (images done, n) now and then.
     """
     looks: list[Look] = []
     with ExitStack() as closing:
-        files = images.Files(closing)
-        for look in decoded(
-            lambda source: _look(files, source, manifest.root), manifest.source, 4 * _STEP
-        ):
-            looks.append(look)
+        look = partial(_look, images.Files(closing), manifest.root)
+        for seen in decoded(look, manifest.source, 4 * _STEP):
+            looks.append(seen)
             if progress is not None and (len(looks) % _STEP == 0 or len(looks) == len(manifest)):
                 progress(len(looks), len(manifest))
     return looks
@@ -76,13 +73,10 @@ def pixel_problems(manifest: Manifest, looks: Sequence[Look]) -> Iterator[Proble
         yield from _alpha(manifest, domain, rows)
 
 
-def names(manifest: Manifest, rows: Sequence[int], notes: Sequence[str] = ()) -> tuple[str, ...]:
-    """The first five of some rows, for people, each with its note."""
+def names(manifest: Manifest, rows: Sequence[int], notes: Sequence[str] = ()) -> list[str]:
+    """Some rows for people, each with its note."""
     tails = [f": {note}" for note in notes] or [""] * len(rows)
-    return tuple(
-        named(manifest, row) + tail
-        for row, tail in zip(rows[:MOST_EXAMPLES], tails[:MOST_EXAMPLES], strict=True)
-    )
+    return [named(manifest, row) + tail for row, tail in zip(rows, tails, strict=True)]
 
 
 def named(manifest: Manifest, row: int) -> str:
@@ -104,19 +98,17 @@ def container(source: Source, root: Path) -> Path | None:
     return root / (zipped or held or [source, source])[1]
 
 
-def _look(files: images.Files, source: Source, root: Path) -> Look:
+def _look(files: images.Files, root: Path, source: Source) -> Look:
     try:
         image = files.read(source, root)
-        raw = image
-        if isinstance(source, str) and source.endswith(UNFRAME):
-            raw = files.read(source[: -len(UNFRAME)], root)
+        framed = isinstance(source, str) and source.endswith(UNFRAME)
+        raw = files.read(source[: -len(UNFRAME)], root) if framed else image
     except ImageError as error:
         file = container(source, root)
-        missing = file is not None and not file.exists()
-        return Look(None, (), False, False, missing, error.given)
+        return Look(missing=file is not None and not file.exists(), fault=error.given)
     seen = fingerprint(image)
     blank = seen.ink < LEAST_INK and bool((image.std(axis=(0, 1)) < LEAST_DEVIATION).all())
-    return Look(seen, image.shape, blank, _has_frame(raw), False, "")
+    return Look(seen, image.shape, blank, _has_frame(raw))
 
 
 def _has_frame(image: NDArray[np.uint8]) -> bool:
@@ -147,7 +139,6 @@ def _unreadable(manifest: Manifest, looks: Sequence[Look]) -> Iterator[Problem]:
             "Check the paths and the folder they start at, fetch the set again, or remove the "
             "rows.",
             names(manifest, missing),
-            len(missing),
         )
     damaged = [row for row, look in enumerate(looks) if look.print is None and not look.missing]
     if damaged:
@@ -158,7 +149,6 @@ def _unreadable(manifest: Manifest, looks: Sequence[Look]) -> Iterator[Problem]:
             "Damaged, truncated or unsafe files stop training and evaluation.",
             "Fetch or save these files again, or remove the rows.",
             names(manifest, damaged, [looks[row].fault for row in damaged]),
-            len(damaged),
         )
 
 
@@ -173,9 +163,9 @@ def _unusual(manifest: Manifest, looks: Sequence[Look], good: Sequence[int]) -> 
             "Nothing can be found by an empty image, and all of them look the same.",
             "Look at them; draw or fetch them again, or remove the rows.",
             names(manifest, blank),
-            len(blank),
         )
-    tiny = [row for row in good if min(looks[row].shape[:2]) < TINY_SIDE]
+    sides = {row: looks[row].shape[:2] for row in good}
+    tiny = [row for row in good if min(sides[row]) < TINY_SIDE]
     if tiny:
         yield Problem(
             "warning",
@@ -184,9 +174,8 @@ def _unusual(manifest: Manifest, looks: Sequence[Look], good: Sequence[int]) -> 
             "They are blown up to the size the network sees: mostly blur.",
             "Use larger versions if there are any; thumbnails and icons often slip in.",
             names(manifest, tiny, [size_of(looks[row]) for row in tiny]),
-            len(tiny),
         )
-    long = [row for row in good if _stretch(looks[row]) > LONGEST_SHAPE]
+    long = [row for row in good if max(sides[row]) > LONGEST_SHAPE * min(sides[row])]
     if long:
         yield Problem(
             "warning",
@@ -196,7 +185,6 @@ def _unusual(manifest: Manifest, looks: Sequence[Look], good: Sequence[int]) -> 
             "Images are resized to the network's shape; these come out distorted.",
             "Crop them, or pad them to a square.",
             names(manifest, long, [size_of(looks[row]) for row in long]),
-            len(long),
         )
 
 
@@ -264,7 +252,3 @@ def _least_alpha(source: Source, root: Path) -> int | None:
 def size_of(look: Look) -> str:
     """Width and height, for people."""
     return f"{look.shape[1]} x {look.shape[0]} pixels"
-
-
-def _stretch(look: Look) -> float:
-    return max(look.shape[:2]) / min(look.shape[:2])

@@ -104,8 +104,7 @@ def table_problems(manifest: Manifest) -> Iterator[Problem]:
 def _leaks(manifest: Manifest) -> Iterator[Problem]:
     where: dict[str, set[str]] = defaultdict(set)
     for name, split in zip(manifest.instance.tolist(), manifest.split.tolist(), strict=True):
-        if split:
-            where[name].add(split)
+        where[name].update({split} - {""})
     leaked = [name for name, splits in where.items() if len(splits) > 1]
     if leaked:
         yield Problem(
@@ -114,15 +113,13 @@ def _leaks(manifest: Manifest) -> Iterator[Problem]:
             f"{plural(len(leaked), 'instance occurs', 'instances occur')} in more than one split.",
             "The model is tested on things it was trained on: the numbers come out too good.",
             "Split by instance, all images of one on the same side.",
-            tuple(f"{name}: {', '.join(sorted(where[name]))}" for name in leaked[:5]),
-            len(leaked),
+            [f"{name}: {', '.join(sorted(where[name]))}" for name in leaked],
         )
     # Sets whose instances are called "<split>/<name>" cannot leak by their full names.
     alike: dict[str, set[str]] = defaultdict(set)
-    for name, splits in where.items():
-        for split in splits:
-            if name.startswith(f"{split}/"):
-                alike[name.removeprefix(f"{split}/")].add(split)
+    for split, name in (full.split("/", 1) for full in where if "/" in full):
+        if split in where[f"{split}/{name}"]:
+            alike[name].add(split)
     alike = {name: splits for name, splits in alike.items() if len(splits) > 1}
     if alike:
         yield Problem(
@@ -132,8 +129,7 @@ def _leaks(manifest: Manifest) -> Iterator[Problem]:
             "one split.",
             "If it is the same thing, the model is tested on what it was trained on.",
             "Look at them. If names are plain numbers that start anew in each split, all is well.",
-            tuple(f"{name}: {', '.join(sorted(splits))}" for name, splits in alike.items())[:5],
-            len(alike),
+            [f"{name}: {', '.join(sorted(splits))}" for name, splits in alike.items()],
         )
 
 
@@ -166,7 +162,6 @@ def _splits(manifest: Manifest) -> Iterator[Problem]:
             "They are used neither for training nor for testing.",
             "Fill in their split, or remove them.",
             names(manifest, rows),
-            len(rows),
         )
 
 
@@ -186,11 +181,8 @@ def _domains(manifest: Manifest) -> Iterator[Problem]:
     where: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in manifest:
         where[row.split, row.instance].add(row.domain)
-    alone = [
-        key
-        for key in dict.fromkeys((row.split, row.instance) for row in without_role)
-        if len(where[key]) == 1
-    ]
+    keys = dict.fromkeys((row.split, row.instance) for row in without_role)
+    alone = [key for key in keys if len(where[key]) == 1]
     if alone and len(domains) > 1:
         yield Problem(
             "warning",
@@ -198,8 +190,7 @@ def _domains(manifest: Manifest) -> Iterator[Problem]:
             f"{plural(len(alone), 'instance has', 'instances have')} images of one domain only.",
             "It takes both domains to learn or to measure a match.",
             "Add the other image, check for misspelt instance names, or remove them.",
-            tuple(f"{split or 'all'}: {name}" for split, name in alone[:5]),
-            len(alone),
+            [f"{split or 'all'}: {name}" for split, name in alone],
         )
 
 
@@ -219,7 +210,6 @@ def _matches(part: Manifest, place: str) -> Iterator[Problem]:
             else "These queries can never be right: every score is too low.",
             "Add the gallery images, check for misspelt instance names, or remove the queries.",
             names(query, lost, [f"instance {query.instance[row]}" for row in lost]),
-            len(lost),
         )
     unasked = [row for row, name in enumerate(gallery.instance.tolist()) if name not in asked]
     judged = len(gallery) or "test" in part.split.tolist()
@@ -241,7 +231,6 @@ def _matches(part: Manifest, place: str) -> Iterator[Problem]:
             "They are distractors: they make the search harder, which may be wanted.",
             "Nothing, if they are meant to be there.",
             names(gallery, unasked),
-            len(unasked),
         )
 
 

@@ -203,6 +203,6 @@ def _attributes(tree: Tree, name: str) -> list[str]:
     """Binary attributes, one text of 0 and 1 a file number (from 1)."""
     content = tree.read(name)
     # The shoes' variable is called "label", the chairs' "labels".
-    key = "label" if "label" in files.mat_keys(content) else "labels"
+    key = "label" if "label" in files.mat_variables(content, name) else "labels"
     table: NDArray[np.uint8] = files.mat_array(content, key, name)
     return ["".join(str(int(v)) for v in row) for row in table]
