@@ -19,15 +19,9 @@ MAX_BYTES = 2 * 2**30
 """Largest file of arrays that is opened."""
 
 # What zipfile, zlib and SciPy raise on files that cannot be read, are damaged or of another format.
-_UNREADABLE: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, EOFError)
-_UNREADABLE += (zipfile.BadZipFile, zlib.error, struct.error)
-_NOT_MATLAB: tuple[type[Exception], ...] = (
-    *_UNREADABLE,
-    TypeError,
-    LookupError,
-    OverflowError,
-    MemoryError,
-)
+_DAMAGE = (OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error)
+_NOT_MATLAB = (*_DAMAGE, TypeError, LookupError, OverflowError, MemoryError)
+_UNREADABLE: tuple[type[Exception], ...] = (*_DAMAGE, zipfile.BadZipFile)
 with contextlib.suppress(ImportError):  # some Pythons are built without it
     import lzma
 
