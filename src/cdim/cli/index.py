@@ -102,7 +102,7 @@ def _follow(
     report: Callable[[Summary], None],
 ) -> None:
     """Reports what each indexing of a folder did, until Ctrl-C."""
-    from cdim.find.index.watching import watch
+    from cdim.find.watching import watch
 
     click.echo(f"watching {_shown(source.place)}; Ctrl-C ends it", err=True)
     # How watching ends; what was indexed stays.

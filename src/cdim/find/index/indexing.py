@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from cdim.data.decoding import decoded
 from cdim.data.images import Files
 from cdim.errors import GalleryError
-from cdim.find.gallery import Gallery
 from cdim.find.index import reading
 from cdim.find.index.reading import Read
 from cdim.find.index.sources import Entry, Listing
 from cdim.find.items import Item, Value
+
+if TYPE_CHECKING:
+    from cdim.find.gallery import Gallery
 
 BATCH = 32  # images embedded at a time
 AHEAD = 16  # images that are read meanwhile: photos of a phone have 40 MB of pixels each
