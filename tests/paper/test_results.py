@@ -19,9 +19,8 @@ from cdim.paper.results import (
     pool,
     read_results,
     render,
-    write_results,
 )
-from cdim.paper.row import DOCUMENT, ResultRow
+from cdim.paper.row import DOCUMENT, ResultRow, write_list
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -128,7 +127,7 @@ def test_wrong_rows_are_refused(row: Any, message: str) -> None:
 def test_files_come_back_and_wrong_ones_are_named(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     rows = [built(row) for row in (published(), plain())]
-    write_results(path, rows)
+    write_list(path, rows)
     assert read_results(path) == rows
     for text, message in (
         ("{", "cannot read"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from cdim.data.manifest import NO_CAMERA, Manifest
@@ -26,7 +28,7 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
     """
     lacking = [_without_camera(side) for side in (query, gallery)]
     if protocol is None:
-        images = _counted(query) + _counted(gallery)
+        images = sum(int((side.role != "junk").sum()) for side in (query, gallery))
         if 0 < sum(lacking) < images:
             raise UsageError(
                 f"no protocol named, and {sum(lacking)} of {images} images without a camera",
@@ -64,8 +66,7 @@ def check_views(query: Manifest, views: Manifest) -> None:
     Raises:
         DataError: one has none.
     """
-    keys = [set(zip(m.instance.tolist(), m.camera.tolist(), strict=True)) for m in (query, views)]
-    lost = sorted(keys[0] - keys[1])
+    lost = sorted(set(_people(query)) - set(_people(views)))
     if lost:
         raise DataError(
             f"no further view of {lost[0][0]} in camera {lost[0][1]} "
@@ -98,21 +99,22 @@ def _without_camera(side: Manifest) -> int:
     return int((side.camera[side.role != "junk"] == NO_CAMERA).sum())
 
 
-def _counted(side: Manifest) -> int:
-    return int((side.role != "junk").sum())
-
-
 def _answerable(protocol: str, query: Manifest, gallery: Manifest) -> bool:
     """Whether any query has a correct item that counts."""
     offered = gallery.take(gallery.role != "junk")
     cameras: dict[str, set[int]] = {}
-    for name, camera in zip(offered.instance.tolist(), offered.camera.tolist(), strict=True):
+    for name, camera in _people(offered):
         cameras.setdefault(name, set()).add(camera)
     across = protocol == "cross-camera"
     return any(
         cameras.get(name, set()) - ({camera} if across else set())
-        for name, camera in zip(query.instance.tolist(), query.camera.tolist(), strict=True)
+        for name, camera in _people(query)
     )
+
+
+def _people(side: Manifest) -> Iterator[tuple[str, int]]:
+    """Instance and camera of every image."""
+    return zip(side.instance.tolist(), side.camera.tolist(), strict=True)
 
 
 def _check_instances(query: Manifest, gallery: Manifest) -> None:

@@ -11,7 +11,8 @@ from cdim.errors import UsageError
 from cdim.judge.options import PLAIN, EvalOptions
 from cdim.judge.split import judge, open_test
 from cdim.paper.maker import about
-from cdim.paper.results import merge_results, pool, read_results, write_page, write_results
+from cdim.paper.results import merge_results, pool, read_results, write_page
+from cdim.paper.row import write_list
 
 
 def add_row(
@@ -58,7 +59,7 @@ def add_row(
         command=command,
         **about(loaded[0], how),
     )
-    write_results(file, merge_results(read_results(file), new))
+    write_list(file, merge_results(read_results(file), new))
     return write_page(file)
 
 

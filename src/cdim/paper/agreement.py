@@ -171,16 +171,17 @@ def _notes(
     table: str, rows: Sequence[ResultRow], plan: Plan, found: Sequence[Agreement]
 ) -> list[str]:
     mine = [one for one in found if one.table == table]
-    lines = [_summary(mine), *(f"- {one.sentence}" for one in mine)] if mine else []
+    parts = []  # a list in Markdown begins after an empty line
+    if mine:
+        parts += [[_summary(mine)], [f"- {one.sentence}" for one in mine]]
     if levels := _levels([row for row in rows if row.table == table]):
-        lines += ["", levels] if lines else [levels]
+        parts.append([levels])
     if waiting := _waiting(table, rows, plan):
-        lines += [*([""] if lines else []), "Not measured yet:", "", *waiting]
-    left_out = [one for one in plan.left_out if one.table == table]
-    for one in left_out:
-        lines += ["", f"Published only: {', '.join(one.rows)} ({one.why})."]
-    # A list in Markdown begins after an empty line.
-    return [*lines[:1], "", *lines[1:]] if mine else lines
+        parts += [["Not measured yet:"], waiting]
+    for one in plan.left_out:
+        if one.table == table:
+            parts.append([f"Published only: {', '.join(one.rows)} ({one.why})."])
+    return [line for part in parts for line in ("", *part)][1:]
 
 
 def _summary(mine: Sequence[Agreement]) -> str:

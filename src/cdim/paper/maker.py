@@ -55,7 +55,7 @@ class Maker:
         """The row of results on a dataset: trained where it is missing, and judged.
 
         Raises:
-            CdimError: a dataset or weights are missing, or a run of that name is of another recipe.
+            CdimError: as `reports`.
         """
         reports, about = self.reports(row, dataset)
         return pool(
@@ -73,14 +73,13 @@ class Maker:
         made: dict[tuple[str, str, str], tuple[Row, list[Report]]] = {}
         for row in self.plan.of(table):
             for dataset in row.datasets:
-                reports = self.kept(row, dataset)
-                if reports is not None:
+                if reports := self.kept(row, dataset):
                     made[row.row, dataset, row.multi_query] = (row, reports)
         found = []
-        for pair in (pair for pair in self.plan.comparisons if pair.table == table):
+        for pair in self.plan.comparisons:
             for (name, dataset, views), (row, reports) in made.items():
                 other = made.get((pair.against, dataset, views))
-                if name == pair.row and other is not None:
+                if (pair.table, pair.row) == (table, name) and other:
                     found += between(row, other[0], (reports, other[1]), rows)
         return found
 
@@ -95,8 +94,7 @@ class Maker:
 
     def kept(self, row: Row, dataset: str) -> list[Report] | None:
         """The earlier reports, None where one is missing or out of date."""
-        seeds = self.plan.seeds(row)
-        found = [self._kept(row, dataset, seed) for seed in seeds]
+        found = [self._kept(row, dataset, seed) for seed in self.plan.seeds(row)]
         return [one[0] for one in found if one] if all(found) else None
 
     def _stem(self, row: Row, dataset: str, seed: int) -> Path:
@@ -107,8 +105,10 @@ class Maker:
     def _kept(self, row: Row, dataset: str, seed: int) -> tuple[Report, dict[str, Any]] | None:
         """A report of the same recipe, of a run that is not newer or not here any more."""
         stem = self._stem(row, dataset, seed)
-        noted = _note(stem)
-        if not noted.is_file() or _made(self._folder(row, seed)) > noted.stat().st_mtime:
+        noted, finished = _note(stem), self._folder(row, seed).glob("*")
+        if not noted.is_file():
+            return None
+        if any(file.stat().st_mtime > noted.stat().st_mtime for file in finished):
             return None
         note = json.loads(noted.read_text(encoding="utf-8"))
         if _whole(note["model"]) != self._described(row, seed):
@@ -116,12 +116,10 @@ class Maker:
         return Report.load(stem), note["about"]
 
     def _report(self, row: Row, dataset: str, seed: int) -> tuple[Report, dict[str, Any]]:
-        from cdim.data.sets.catalogue import open_dataset
-
         if kept := self._kept(row, dataset, seed):
             return kept
         how = EvalOptions(multi_query=row.multi_query or None, join=row.join)
-        test = open_test(open_dataset(dataset, self.data), "test", how)
+        test = open_test(dataset, "test", how, self.data)
         test = _few(test) if self.few else test
         model, place = self.plan.models[row.model], self._make(row, seed)
         self.told(f"{row.model}-{seed} on {dataset}")
@@ -209,9 +207,8 @@ def about(model: TrainedModel, how: EvalOptions) -> dict[str, Any]:
     from cdim.bundles.encoder import Encoder
 
     if isinstance(model, Encoder):
-        made = model.bundle
-        said = {"backbone": made.backbone, "dim": made.dim, "fusion": list(made.taps)}
-        return {**said, "params": None}
+        made, taps = model.bundle, list(model.bundle.taps)
+        return {"backbone": made.backbone, "dim": made.dim, "fusion": taps, "params": None}
     run: Any = model
     return {
         "backbone": run.recipe.model.backbone,
@@ -232,11 +229,6 @@ def _whole(described: dict[str, Any]) -> dict[str, Any]:
         from cdim.learn.recipes.recipe import parse_recipe
     given = described["recipe"]
     return {**described, "recipe": given and parse_recipe(given).to_dict()}
-
-
-def _made(place: Path) -> float:
-    """When a run or bundle was finished, in seconds; 0 where there is none."""
-    return max((file.stat().st_mtime for file in place.glob("*")), default=0.0)
 
 
 def _few(test: EvalSplit) -> EvalSplit:

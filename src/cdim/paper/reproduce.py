@@ -8,7 +8,7 @@ from pathlib import Path
 from cdim.paper.agreement import merge_agreements, read_agreements
 from cdim.paper.maker import Maker, Told, silent
 from cdim.paper.plan import quick_row, read_plan
-from cdim.paper.results import merge_results, read_results, write_page, write_results
+from cdim.paper.results import merge_results, read_results, write_page
 from cdim.paper.row import write_list
 
 RUNS = Path("runs")
@@ -59,7 +59,7 @@ def reproduce(
             continue
         for dataset in row.datasets:
             rows = merge_results(rows, maker.row(row, dataset))
-            write_results(file, rows)
+            write_list(file, rows)
     for each in dict.fromkeys(row.table for row in wanted):
         found = merge_agreements(found, maker.agreements(each, rows))
     write_list(file.with_name("agreement.json"), found)

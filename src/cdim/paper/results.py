@@ -8,8 +8,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cdim import strict
 from cdim.disk import write_whole
 from cdim.errors import DataError, UsageError
@@ -18,7 +16,7 @@ from cdim.judge.report import Report
 from cdim.metrics.significance import bootstrap
 from cdim.paper.agreement import notes, read_agreements
 from cdim.paper.plan import Plan, read_plan
-from cdim.paper.row import DOCUMENT, METRICS, ResultRow, read_list, write_list
+from cdim.paper.row import DOCUMENT, METRICS, ResultRow, read_list
 
 TITLES = {
     "3": "sketch to photo",
@@ -57,20 +55,10 @@ def read_results(path: Path) -> list[ResultRow]:
     return rows
 
 
-def write_results(path: Path, rows: Iterable[ResultRow]) -> None:
-    """Writes rows as `read_results` reads them; all or nothing.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    write_list(path, rows)
-
-
 def merge_results(rows: Sequence[ResultRow], new: ResultRow) -> list[ResultRow]:
     """The rows with a new one: in place of the row of the same identity, else at the end."""
-    if any(row.identity == new.identity for row in rows):
-        return [new if row.identity == new.identity else row for row in rows]
-    return [*rows, new]
+    named = {row.identity: row for row in rows}
+    return list((named | {new.identity: new}).values())
 
 
 def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
@@ -99,9 +87,11 @@ def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
             "one row is about one way to search",
             "make a row of each",
         )
-    metrics = {}
-    for name in (name for name in METRICS if name in one.metrics):
-        metrics[name] = asdict(bootstrap(np.stack([r.per_query(name) for r in reports])))
+    metrics = {
+        name: asdict(bootstrap([r.per_query(name) for r in reports]))
+        for name in METRICS
+        if name in one.metrics
+    }
     seeds = [report.seed for report in reports if report.seed is not None]
     if 0 < len(seeds) < len(reports):
         raise DataError(
@@ -109,19 +99,17 @@ def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
             "all or none of the pooled reports name their seed",
             "evaluate again with the seed",
         )
-    row = dict.fromkeys(field.name for field in fields(ResultRow)) | {
-        "dataset": one.dataset,
-        "protocol": one.protocol,
-        "multi_query": one.multi_query,
-        "rerank": one.rerank,
+    same = ("dataset", "protocol", "multi_query", "rerank", "queries", "gallery")
+    row = {
+        **dict.fromkeys(field.name for field in fields(ResultRow)),
+        **{key: getattr(one, key) for key in same},
         "metrics": metrics,
-        "queries": one.queries,
-        "gallery": one.gallery,
         "seed": seeds[0] if len(seeds) == 1 else None,
         "seeds": seeds,
         "source": "measured",
+        **about,
     }
-    made: ResultRow = strict.build(ResultRow, {**row, **about}, DOCUMENT)
+    made: ResultRow = strict.build(ResultRow, row, DOCUMENT)
     return made
 
 
@@ -175,7 +163,11 @@ def render(rows: Sequence[ResultRow], notes: Mapping[str, Sequence[str]] | None 
         lines += ["", f"## {heading}{': ' + title if title else ''}"]
         if notes and notes.get(table or ""):
             lines += ["", *notes[table or ""]]
-        for group in _grouped(row for row in rows if row.table == table):
+        groups: dict[tuple[str, str, str], list[ResultRow]] = {}
+        for row in rows:
+            if row.table == table:
+                groups.setdefault((row.dataset, row.split, row.protocol), []).append(row)
+        for group in groups.values():
             lines += ["", *_section(group)]
     return "\n".join(lines) + "\n"
 
@@ -183,13 +175,6 @@ def render(rows: Sequence[ResultRow], notes: Mapping[str, Sequence[str]] | None 
 def _table_order(table: str | None) -> tuple[bool, int, str]:
     number = int(table) if table and table.isdecimal() else 10**6
     return table is None, number, table or ""
-
-
-def _grouped(rows: Iterable[ResultRow]) -> list[list[ResultRow]]:
-    groups: dict[tuple[str, str, str], list[ResultRow]] = {}
-    for row in rows:
-        groups.setdefault((row.dataset, row.split, row.protocol), []).append(row)
-    return list(groups.values())
 
 
 def _section(group: Sequence[ResultRow]) -> list[str]:
@@ -218,29 +203,22 @@ def _section(group: Sequence[ResultRow]) -> list[str]:
         about = ours or paper
         if about is None:
             continue
-        cells = [_label(about)]
-        for metric, source in columns:
-            cells.append(_cell(paper if source == "published" else ours, metric))
-        cells += [about.backbone or "–", _fusion(about.fusion), _number(about.dim)]
-        cells += [_number(about.params), ", ".join(map(str, about.seeds)) or "–"]
-        lines.append(_line(cells))
-    commands = [row for row in group if row.command]
-    if commands:
-        lines += ["", "Commands:", ""]
-        lines += [f"- {_label(row)}: `{row.command}`" for row in commands]
-    return lines
+        cells = [_cell(paper if source == "published" else ours, m) for m, source in columns]
+        fusion = "–" if about.fusion is None else ", ".join(about.fusion) or "none (vanilla)"
+        cells += [about.backbone or "–", fusion]
+        cells += ["–" if size is None else f"{size:,}" for size in (about.dim, about.params)]
+        lines.append(_line([_label(about), *cells, ", ".join(map(str, about.seeds)) or "–"]))
+    commands = [f"- {_label(row)}: `{row.command}`" for row in group if row.command]
+    return [*lines, *(["", "Commands:", "", *commands] if commands else [])]
 
 
-def _side_by_side(
-    group: Sequence[ResultRow],
-) -> list[tuple[ResultRow | None, ResultRow | None]]:
+def _side_by_side(group: Sequence[ResultRow]) -> list[tuple[ResultRow | None, ResultRow | None]]:
     """Published and measured rows of one name in pairs; further measured ones stand alone."""
     pairs: list[tuple[ResultRow | None, ResultRow | None]] = []
     for label in dict.fromkeys(_label(row) for row in group):
         same = [row for row in group if _label(row) == label]
-        papers = [row for row in same if row.source == "published"]
-        measured = [row for row in same if row.source == "measured"]
-        pairs += itertools.zip_longest(papers, measured)
+        papers, ours = ([r for r in same if r.source == s] for s in ("published", "measured"))
+        pairs.extend(itertools.zip_longest(papers, ours))
     return pairs
 
 
@@ -254,22 +232,11 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
-
-
-def _fusion(taps: tuple[str, ...] | None) -> str:
-    if taps is None:
-        return "–"
-    return ", ".join(taps) or "none (vanilla)"
-
-
 def _cell(row: ResultRow | None, metric: str) -> str:
     if row is None or metric not in row.metrics:
         return "–"
     value, low, high = (row.metrics[metric][key] for key in ("value", "low", "high"))
     if value is None:
         return "–"
-    if low is None or high is None:
-        return f"{100 * value:.2f}"
-    return f"{100 * value:.2f} [{100 * low:.1f}, {100 * high:.1f}]"
+    interval = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * value:.2f}{interval}"

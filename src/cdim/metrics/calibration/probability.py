@@ -105,22 +105,37 @@ def judge(
         UsageError: distances that are not finite numbers from 0 in ascending order, no
             background, or fewer items than hits.
     """
-    near, sample = _distances(nearest, background, items)
+    near = np.asarray(nearest, dtype=np.float64)
+    sample = np.asarray(background, dtype=np.float64)
+    if near.ndim != 1 or not np.isfinite(near).all() or (np.diff(near, prepend=0.0) < 0).any():
+        raise UsageError(
+            f"distances {near}",
+            "they are finite, from 0, and ascend",
+            "sort the hits, nearest first",
+        )
+    if sample.ndim != 1 or not len(sample) or not np.isfinite(sample).all() or items < len(near):
+        raise UsageError(
+            f"{len(near)} hits of {items} items with a background of shape {sample.shape}",
+            "the background is at least one finite distance, and there are at least as many items "
+            "as hits",
+            "pass the query's distances to a sample of the gallery",
+        )
     if not len(near):
         return Judged(np.zeros(0), 0.0)
     fit = calibration
     sample = np.append(sample, np.full(STAND_INS, fit.usual))
     evidence = fit.bias - fit.near * float(near[0]) + fit.mean * float(sample.mean())
     evidence = (evidence + fit.lead * lead(near, fit.usual)) * items**-fit.fade
-    present = _logistic(evidence + fit.size * math.log(items))
+    score = evidence + fit.size * math.log(items)
+    present = 1.0 / (1.0 + math.exp(min(-score, _LARGEST)))
     far, count = beyond(near, sample, items)
     # Relative to the best hit's weight, and in logarithms, so that none overflows or vanishes.
-    score = -fit.slope * (near - near[0])
+    scores = -fit.slope * (near - near[0])
     rest = fit.other + math.log(count) + log_mean_exp(-fit.slope * (far - near[0]))
-    weight = np.exp(score)
+    weight = np.exp(scores)
     others = weight[:RIVALS].sum() - np.where(np.arange(len(near)) < RIVALS, weight, 0.0)
-    rivals = fit.rivals * others * np.exp(np.minimum(-score, _LARGEST))
-    against = np.exp(np.minimum(rest - score, _LARGEST)) + rivals
+    rivals = fit.rivals * others * np.exp(np.minimum(-scores, _LARGEST))
+    against = np.exp(np.minimum(rest - scores, _LARGEST)) + rivals
     return Judged(present / (1.0 + against), present)
 
 
@@ -176,29 +191,3 @@ def log_mean_exp(values: NDArray[np.float64]) -> float:
     """The logarithm of the mean of exp(values), without overflow."""
     top = float(values.max())
     return top + math.log(float(np.exp(values - top).mean()))
-
-
-def _logistic(score: float) -> float:
-    return 1.0 / (1.0 + math.exp(min(-score, _LARGEST)))
-
-
-def _distances(
-    nearest: ArrayLike, background: ArrayLike, items: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both as checked float64 arrays."""
-    near = np.asarray(nearest, dtype=np.float64)
-    sample = np.asarray(background, dtype=np.float64)
-    if near.ndim != 1 or not np.isfinite(near).all() or (np.diff(near, prepend=0.0) < 0).any():
-        raise UsageError(
-            f"distances {near}",
-            "they are finite, from 0, and ascend",
-            "sort the hits, nearest first",
-        )
-    if sample.ndim != 1 or not len(sample) or not np.isfinite(sample).all() or items < len(near):
-        raise UsageError(
-            f"{len(near)} hits of {items} items with a background of shape {sample.shape}",
-            "the background is at least one finite distance, and there are at least as many items "
-            "as hits",
-            "pass the query's distances to a sample of the gallery",
-        )
-    return near, sample
