@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from cdim.find.filters import is_date
 from cdim.find.gallery import MOST_VALUES, Gallery
@@ -53,7 +53,7 @@ def facets(
     where: Annotated[str | None, Query(description="A filter, as a JSON object.")] = None,
 ) -> list[dict[str, Any]]:
     """The fields of the items that pass a filter, with their values or ranges."""
-    chosen = bodies.table(where) if where else None
+    chosen = bodies.parse(dict[str, Any], where) if where else None
     here = served(request).gallery
     counted = here.facets(chosen, limit=MOST_VALUES)
     told = {field: _counted(field, counts) for field, counts in counted.items()}
@@ -80,7 +80,7 @@ def readyz(request: Request) -> Response:
 @router.get("/metrics", tags=["health"], summary="Prometheus metrics", response_class=Response)
 def metrics(request: Request) -> Response:
     """Requests by route and status, items, readiness."""
-    return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 def _counted(field: str, counts: Sequence[tuple[Value, int]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -13,7 +14,7 @@ from cdim.find.gallery import Gallery
 from cdim.serve import about, bodies, failures, items, searching
 from cdim.serve.access import Access, Guard
 from cdim.serve.limits import Headed, Limited
-from cdim.serve.metrics import Metrics, Timed
+from cdim.serve.metrics import Timed
 from cdim.serve.models import NewItem, SearchRequest
 from cdim.serve.served import Served
 from cdim.version import __version__
@@ -37,12 +38,12 @@ def build(gallery: Gallery, access: Access) -> ASGIApp:
     # Without the framework's own pages of documentation, which fetch scripts from elsewhere.
     app = FastAPI(title="cdim", version=__version__, docs_url=None, redoc_url=None)
     here = Served(gallery, access)
-    metrics = Metrics(gallery.count, lambda: here.ready)
-    app.state.served, app.state.metrics = here, metrics
+    app.state.served, app.state.registry = here, CollectorRegistry()
     for module in (searching, items, about):
         app.include_router(module.router)
     bodies.describe(app, SearchRequest, NewItem)
     failures.install(app)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     here.warm_up()
-    return Headed(Timed(Guard(Limited(app), access), metrics))
+    guarded = Guard(Limited(app), access)
+    return Headed(Timed(guarded, app.state.registry, gallery.count, lambda: here.ready))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 
 from cdim.serve.failures import Refused, not_valid
 from cdim.serve.limits import MAX_BYTES, MAX_VIEWS
 
-M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 _FIELDS = 8  # of a form, beside its files
+FILE = "image"  # name of a form's parts that are files
 JSON, FORM = "application/json", "multipart/form-data"
-_OBJECT = TypeAdapter(dict[str, Any])
 
 
 def kind(request: Request) -> str:
@@ -37,93 +36,54 @@ def kind(request: Request) -> str:
     return given
 
 
-def parse(model: type[M], text: bytes | str) -> M:
-    """A model from JSON.
+def parse(kind: type[T], given: bytes | str | dict[str, Any]) -> T:
+    """A model or a table, from JSON or from values.
 
     Raises:
         Refused: 422, it is no JSON or not what the model takes.
     """
+    adapter = TypeAdapter(kind)
     try:
-        return model.model_validate_json(text)
+        if isinstance(given, dict):
+            return adapter.validate_python(given)
+        return adapter.validate_json(given)
     except ValidationError as error:
-        raise not_valid(error) from None
+        raise not_valid(error.errors(include_url=False, include_context=False)) from None
 
 
-def check(model: type[M], values: dict[str, Any]) -> M:
-    """A model from values.
-
-    Raises:
-        Refused: 422, not what the model takes.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise not_valid(error) from None
-
-
-def table(text: str) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        Refused: 422, it is none.
-    """
-    try:
-        return _OBJECT.validate_json(text)
-    except ValidationError as error:
-        raise not_valid(error) from None
-
-
-@asynccontextmanager
-async def form(request: Request, fields: set[str], file: str) -> AsyncIterator[UploadForm]:
-    """A form's fields and files.
+async def form(
+    request: Request, fields: Collection[str]
+) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
+    """A form's texts by field, and its files: name and content, in their order.
 
     Args:
         request: with a body of kind `FORM`.
-        fields: names of the fields it may have.
-        file: name of the parts that are files.
+        fields: names of the fields it may have; files are parts of the name `FILE`.
 
     Raises:
         Refused: 422, another field, or a file in the place of a text.
     """
     most = {"max_files": MAX_VIEWS, "max_fields": _FIELDS, "max_part_size": MAX_BYTES}
+    texts: dict[str, str] = {}
+    files: list[tuple[str, bytes]] = []
     async with request.form(**most) as data:
-        yield await UploadForm.read(data, fields, file)
-
-
-class UploadForm:
-    """The texts and files of a form.
-
-    Args:
-        texts: by field.
-        files: name and content, in their order.
-    """
-
-    def __init__(self, texts: dict[str, str], files: list[tuple[str, bytes]]) -> None:
-        self.texts = texts
-        self.files = files
-
-    @classmethod
-    async def read(cls, data: FormData, fields: set[str], file: str) -> UploadForm:
-        """Reads the parts."""
-        texts: dict[str, str] = {}
-        files: list[tuple[str, bytes]] = []
         for name, value in data.multi_items():
-            if name == file and isinstance(value, UploadFile):
+            if name == FILE and isinstance(value, UploadFile):
                 files.append((value.filename or "", await value.read()))
-            elif name in fields - texts.keys() and isinstance(value, str):
+            elif name in fields and name not in texts and isinstance(value, str):
                 texts[name] = value
             else:
                 raise Refused(
                     422,
                     "validation",
                     f"the form's part {name[:80]!r}",
-                    f"each once, as text: {', '.join(sorted(fields))}; as files: {file}",
+                    f"each once, as text: {', '.join(sorted(fields))}; as files: {FILE}",
                     "see /openapi.json",
                 )
-        return cls(texts, files)
+    return texts, files
 
 
-def both(model: type[BaseModel], file: str, form_fields: dict[str, str]) -> dict[str, Any]:
+def both(model: type[BaseModel], form_fields: dict[str, str]) -> dict[str, Any]:
     """The part of OpenAPI for a body: this model as JSON, or this form."""
     texts: dict[str, Any] = {
         name: {"type": "string", "description": said} for name, said in form_fields.items()
@@ -134,7 +94,7 @@ def both(model: type[BaseModel], file: str, form_fields: dict[str, str]) -> dict
             "required": True,
             "content": {
                 JSON: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}},
-                FORM: {"schema": {"type": "object", "properties": {**texts, file: files}}},
+                FORM: {"schema": {"type": "object", "properties": {**texts, FILE: files}}},
             },
         }
     }

@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from cdim.errors import CdimError, DataError, GalleryError, ImageError, ModelError, UsageError
@@ -52,26 +51,30 @@ def answer(error: CdimError) -> JSONResponse:
         known = (_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)
         status, code = next(known, (500, "internal"))
     body = {"code": code, "given": error.given, "allowed": error.allowed, "todo": error.todo}
+    # Names of files may have lone surrogates, and JSON may not.
+    body = {key: text.encode("utf-8", "replace").decode() for key, text in body.items()}
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse({"error": _printable(body)}, status, headers)
+    return JSONResponse({"error": body}, status, headers)
 
 
-def not_valid(error: ValidationError) -> Refused:
+def not_valid(errors: Sequence[Any]) -> Refused:
     """The first thing that a request's model found wrong."""
-    return _first(error.errors(include_url=False, include_context=False))
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the body"
+    shown = repr(first["input"])
+    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
+    return Refused(422, "validation", f"{where} = {shown}", str(first["msg"]), "see /openapi.json")
 
 
 def install(app: FastAPI) -> None:
     """Makes every failure of the app look alike, those of the framework included."""
 
-    async def on_purpose(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        if not isinstance(error, CdimError):
-            raise error
+    @app.exception_handler(CdimError)
+    async def on_purpose(_: Request, error: CdimError) -> JSONResponse:
         return answer(error)
 
-    async def of_http(request: Request, error: Exception) -> JSONResponse:
-        if not isinstance(error, HTTPException):
-            raise error
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, error: HTTPException) -> JSONResponse:
         return answer(
             Refused(
                 error.status_code,
@@ -82,12 +85,12 @@ def install(app: FastAPI) -> None:
             )
         )
 
-    async def of_validation(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
-        if not isinstance(error, RequestValidationError):
-            raise error
-        return answer(_first(error.errors()))
+    @app.exception_handler(RequestValidationError)
+    async def of_validation(_: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(not_valid(error.errors()))
 
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, error: Exception) -> JSONResponse:
         return answer(
             Refused(
                 500,
@@ -97,21 +100,3 @@ def install(app: FastAPI) -> None:
                 "look at what the server printed, and report it",
             )
         )
-
-    app.add_exception_handler(CdimError, on_purpose)
-    app.add_exception_handler(HTTPException, of_http)
-    app.add_exception_handler(RequestValidationError, of_validation)
-    app.add_exception_handler(Exception, unforeseen)
-
-
-def _first(errors: Sequence[Any]) -> Refused:
-    first = errors[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the body"
-    shown = repr(first["input"])
-    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
-    return Refused(422, "validation", f"{where} = {shown}", str(first["msg"]), "see /openapi.json")
-
-
-def _printable(body: dict[str, str]) -> dict[str, str]:
-    """Without lone surrogates, which names of files may have and JSON may not."""
-    return {key: text.encode("utf-8", "replace").decode() for key, text in body.items()}

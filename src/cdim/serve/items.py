@@ -7,6 +7,7 @@ be taken for another item's thumbnail otherwise.
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,12 +15,13 @@ from fastapi.responses import Response
 from PIL import Image
 
 from cdim.data.images import read
+from cdim.errors import UsageError
 from cdim.find.items import Item
 from cdim.serve import bodies
 from cdim.serve.failures import Refused
 from cdim.serve.limits import MAX_PAGE
 from cdim.serve.models import Change, ItemAnswer, ItemsAnswer, NewItem, Upload
-from cdim.serve.served import Served, served
+from cdim.serve.served import served
 
 router = APIRouter(prefix="/v1", tags=["items"])
 PICTURE = 1600  # pixels of the longer side of a picture that is sent, at most
@@ -38,7 +40,7 @@ def list_items(
     after: Annotated[str | None, Query(description="`after` of the page before.")] = None,
 ) -> dict[str, Any]:
     """A page of the items that pass a filter, in a stable order."""
-    chosen = bodies.table(where) if where else None
+    chosen = bodies.parse(dict[str, Any], where) if where else None
     items, following = served(request).gallery.items(chosen, limit, after or None)
     return {"items": [_told(item) for item in items], "after": following}
 
@@ -47,7 +49,7 @@ def list_items(
     "/items",
     status_code=201,
     response_model=ItemAnswer,
-    openapi_extra=bodies.both(NewItem, "image", _FORM),
+    openapi_extra=bodies.both(NewItem, _FORM),
     summary="Add an item",
 )
 async def add_item(request: Request, replace: bool = False) -> dict[str, Any]:
@@ -57,14 +59,15 @@ async def add_item(request: Request, replace: bool = False) -> dict[str, Any]:
     here.check()
 
     def add() -> Item:
-        if not replace and _taken(here, new.id):
-            raise Refused(
-                409,
-                "taken",
-                f"the id {new.id!r}",
-                "there is an item of this id",
-                "give another id, or add ?replace=true",
-            )
+        with suppress(UsageError):
+            if not replace and here.gallery.get(new.id):
+                raise Refused(
+                    409,
+                    "taken",
+                    f"the id {new.id!r}",
+                    "there is an item of this id",
+                    "give another id, or add ?replace=true",
+                )
         here.gallery.add([image], [new.id], [new.metadata], new.domain)
         return here.item(new.id)
 
@@ -138,28 +141,20 @@ async def _read(request: Request) -> tuple[NewItem | Upload, bytes]:
     if bodies.kind(request) == bodies.JSON:
         new = bodies.parse(NewItem, await request.body())
         return new, new.image
-    async with bodies.form(request, set(_FORM), "image") as form:
-        if len(form.files) != 1:
-            raise Refused(
-                422,
-                "validation",
-                f"a form with {len(form.files)} files",
-                "an item has one image",
-                "send it as the part named image",
-            )
-        name, data = form.files[0]
-        given: dict[str, Any] = {"id": name, **form.texts}
-        if "metadata" in given:
-            given["metadata"] = bodies.table(given["metadata"])
-        return bodies.check(Upload, given), data
-
-
-def _taken(here: Served, id: str) -> bool:  # noqa: A002
-    try:
-        here.item(id)
-    except Refused:
-        return False
-    return True
+    texts, files = await bodies.form(request, _FORM)
+    if len(files) != 1:
+        raise Refused(
+            422,
+            "validation",
+            f"a form with {len(files)} files",
+            "an item has one image",
+            "send it as the part named image",
+        )
+    name, data = files[0]
+    given: dict[str, Any] = {"id": name, **texts}
+    if "metadata" in given:
+        given["metadata"] = bodies.parse(dict[str, Any], given["metadata"])
+    return bodies.parse(Upload, given), data
 
 
 def _told(item: Item) -> dict[str, Any]:

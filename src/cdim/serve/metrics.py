@@ -5,42 +5,40 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_METHODS = {"GET", "HEAD", "POST", "PATCH", "DELETE"}
 
-class Metrics:
-    """The numbers that are kept.
+
+class Timed:
+    """Measures every request under the route that answered it, so that ids make no labels.
 
     Args:
+        app: what answers.
+        registry: gets the metrics.
         items: counts the gallery's items; called when the metrics are read.
         ready: whether searches are answered.
     """
 
-    def __init__(self, items: Callable[[], int], ready: Callable[[], bool]) -> None:
-        self._registry = CollectorRegistry()
-        self.requests = Histogram(
+    def __init__(
+        self,
+        app: ASGIApp,
+        registry: CollectorRegistry,
+        items: Callable[[], int],
+        ready: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._requests = Histogram(
             "cdim_request_seconds",
             "Time until a request was answered.",
             ["method", "route", "status"],
-            registry=self._registry,
+            registry=registry,
         )
-        Gauge("cdim_items", "Items of the gallery.", registry=self._registry).set_function(items)
-        Gauge("cdim_ready", "1 where the model is loaded.", registry=self._registry).set_function(
-            ready
-        )
-
-    def text(self) -> bytes:
-        """Prometheus' text format."""
-        return generate_latest(self._registry)
-
-
-class Timed:
-    """Measures every request under the route that answered it, so that ids make no labels."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
+        held = Gauge("cdim_items", "Items of the gallery.", registry=registry)
+        held.set_function(items)
+        loaded = Gauge("cdim_ready", "1 where the model is loaded.", registry=registry)
+        loaded.set_function(ready)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Measures."""
@@ -61,7 +59,4 @@ class Timed:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             labels = (method, route, str(status))
-            self._metrics.requests.labels(*labels).observe(time.perf_counter() - start)
-
-
-_METHODS = {"GET", "HEAD", "POST", "PATCH", "DELETE"}
+            self._requests.labels(*labels).observe(time.perf_counter() - start)

@@ -122,21 +122,18 @@ class SearchAnswer(BaseModel):
     hits: list[HitAnswer]
 
 
-class NewItem(_Strict):
-    """An item to add."""
-
-    id: ItemId
-    image: Base64Bytes = Field(description="An image file in base64.")
-    metadata: Metadata = Field(default_factory=dict)
-    domain: str | None = Field(None, description="Of the image; the gallery's without it.")
-
-
 class Upload(_Strict):
     """An item to add, beside its file."""
 
     id: ItemId
     metadata: Metadata = Field(default_factory=dict)
-    domain: str | None = None
+    domain: str | None = Field(None, description="Of the image; the gallery's without it.")
+
+
+class NewItem(Upload):
+    """An item to add."""
+
+    image: Base64Bytes = Field(description="An image file in base64.")
 
 
 class Change(_Strict):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 
 from cdim.bundles.queries import QueryImage, read_query
-from cdim.find.items import Like, SearchResult
+from cdim.find.items import Like
 from cdim.serve import bodies
 from cdim.serve.failures import Refused
 from cdim.serve.limits import MAX_VIEWS
@@ -24,7 +25,7 @@ _FORM = {
 @router.post(
     "/search",
     response_model=SearchAnswer,
-    openapi_extra=bodies.both(SearchRequest, "image", _FORM),
+    openapi_extra=bodies.both(SearchRequest, _FORM),
     summary="Find what a drawing, an image or an item shows",
 )
 async def search(request: Request) -> dict[str, Any]:
@@ -44,9 +45,8 @@ async def search(request: Request) -> dict[str, Any]:
 
     def decoded() -> list[QueryImage | Like]:
         bundle = here.gallery.bundle
-        given = [(view.source(), view.domain) for view in views] + [
-            (data, domain) for data in images
-        ]
+        given = [(view.source(), view.domain) for view in views]
+        given += [(data, domain) for data in images]
         return [
             source if isinstance(source, Like) else read_query(source, named, bundle)
             for source, named in given
@@ -54,24 +54,15 @@ async def search(request: Request) -> dict[str, Any]:
 
     query = await here.decoding(decoded)
 
-    def find() -> SearchResult:
-        return here.gallery.search(
-            query,
-            asked.k,
-            asked.where,
-            weights=asked.weights,
-            rerank=asked.rerank,
-            expand=asked.expand,
-            false_match_rate=asked.false_match_rate,
-        )
-
+    how = {name: getattr(asked, name) for name in SearchRequest.model_fields if name != "query"}
+    find = partial(here.gallery.search, query, **how)
     return (await here.in_turn(request, find)).to_json()
 
 
 async def _read(request: Request) -> tuple[SearchRequest, list[bytes], str | None]:
-    """The search, the images beside it, and their domain."""
+    """The search, the images beside it, and the images' domain."""
     if bodies.kind(request) == bodies.JSON:
         return bodies.parse(SearchRequest, await request.body()), [], None
-    async with bodies.form(request, set(_FORM), "image") as form:
-        asked = bodies.parse(SearchRequest, form.texts.get("search", "{}"))
-        return asked, [data for _, data in form.files], form.texts.get("domain")
+    texts, files = await bodies.form(request, _FORM)
+    asked = bodies.parse(SearchRequest, texts.get("search", "{}"))
+    return asked, [data for _, data in files], texts.get("domain")
