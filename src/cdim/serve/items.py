@@ -60,7 +60,7 @@ async def add_item(request: Request, replace: bool = False) -> dict[str, Any]:
 
     def add() -> Item:
         with suppress(UsageError):
-            if not replace and here.gallery.get(new.id):
+            if not replace and here.gallery.get(new.id).id:
                 raise Refused(
                     409,
                     "taken",
