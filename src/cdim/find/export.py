@@ -11,8 +11,6 @@ from cdim.errors import GalleryError
 from cdim.find.filters import RESERVED
 from cdim.find.stores.store import Store
 
-PAGE = 1000
-
 
 def write(store: Store, dim: int, folder: Path) -> None:
     """Writes items.csv (id, source, digest, metadata) and vectors.npy, float32 (n, dim).
@@ -34,17 +32,11 @@ def write(store: Store, dim: int, folder: Path) -> None:
         with (folder / "items.csv").open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow([*RESERVED, *fields])
-            row, after = 0, None
-            while True:
-                page, after = store.page((), PAGE, after, vectors=True)
-                for found in page:
-                    item = found.item
-                    told = [item.metadata.get(field, "") for field in fields]
-                    table.writerow([item.id, item.source, item.digest, *told])
-                    vectors[row] = found.vector
-                    row += 1
-                if after is None:
-                    break
+            for row, found in enumerate(store.all(vectors=True)):
+                item = found.item
+                told = [item.metadata.get(field, "") for field in fields]
+                table.writerow([item.id, item.source, item.digest, *told])
+                vectors[row] = found.vector
         vectors.flush()
     except OSError as error:
         raise GalleryError(

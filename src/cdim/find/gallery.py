@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -96,13 +95,10 @@ class Gallery:
             UsageError: a bundle is needed and none was given.
             MissingExtra: a URL, and `cdim[cluster]` is not installed.
         """
-        bundle, encoder = None, None
-        if isinstance(model, str | Path):
-            bundle = load_bundle(model)
-        elif isinstance(model, Bundle):
-            bundle = model
-        elif model is not None:
-            encoder, bundle = model, model.bundle
+        encoder = None if isinstance(model, str | Path | Bundle) else model
+        bundle = load_bundle(model) if isinstance(model, str | Path) else model
+        if isinstance(bundle, Embeds):
+            bundle = bundle.bundle
         if str(place).startswith(("http://", "https://")):
             from cdim.find.stores.server import open_url, shown
 
@@ -116,12 +112,7 @@ class Gallery:
     def __enter__(self) -> Gallery:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -215,7 +206,7 @@ class Gallery:
                 "every image has an id of its own, and a table of metadata if any has",
                 "give as many ids as images",
             )
-        check_ids(known)
+        _check_ids(known)
         self.check_fields({name for table in tables for name in table})
         domain = self.bundle.gallery if domain is None else domain
         self.bundle.taken_as(domain)
@@ -293,17 +284,19 @@ class Gallery:
                 view if isinstance(view, Like) else read_query(view, domain, self.bundle, opened)
                 for _, view in listed(query)
             ]
-        request = answer.VectorSearch(
+        return answer.VectorSearch(
+            self.store,
+            self.bundle,
+            self._background(),
             answer.pooled(self._embedded(views), weights, self.bundle.length),
-            k,
-            conditions,
             tuple(view.id for view in views if isinstance(view, Like)),
-            expand,
-            rerank,
-            false_match_rate,
             tuple(view.domain for view in views if isinstance(view, QueryImage)),
-        )
-        return answer.answer(self.store, self.bundle, request, self._background())
+            conditions,
+            k,
+            rerank,
+            expand,
+            false_match_rate,
+        ).run()
 
     @checked
     def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
@@ -324,7 +317,7 @@ class Gallery:
                 f"each has {self.bundle.dim} finite numbers",
                 "embed them with the gallery's own model",
             )
-        check_ids([item.id for item in items])
+        _check_ids([item.id for item in items])
         for item in items:
             filters.check_metadata(item.metadata)
         if items:
@@ -354,7 +347,7 @@ class Gallery:
     @checked
     def remove(self, ids: Sequence[str]) -> int:
         """Removes items; returns how many of them were there."""
-        check_ids(ids)
+        _check_ids(ids)
         with self._writing:
             there = [found.item.id for found in self.store.get(ids)]
             if there:
@@ -405,19 +398,15 @@ class Gallery:
             for field in self.store.fields()
             if len(self.store.facet(field, (), MOST_VALUES + 1, exact=False)) <= MOST_VALUES
         ]
-        found = {field: self.store.facet(field, conditions, limit) for field in few}
         return {
             field: [(json.loads(word), n) for word, n in words.items()]
-            for field, words in found.items()
-            if words
+            for field in few
+            if (words := self.store.facet(field, conditions, limit))
         }
 
     @checked
     def items(
-        self,
-        where: Where | None = None,
-        limit: int = 100,
-        after: str | None = None,
+        self, where: Where | None = None, limit: int = 100, after: str | None = None
     ) -> tuple[list[Item], str | None]:
         """A page of items, in an order that stays.
 
@@ -488,16 +477,16 @@ class Gallery:
         self, ids: Sequence[str], vectors: bool = False, thumbnails: bool = False
     ) -> list[Stored]:
         """Items in the order of their ids, all of which must be there."""
-        check_ids(ids)
+        _check_ids(ids)
         found = {f.item.id: f for f in self.store.get(ids, vectors, thumbnails)}
-        for wanted in ids:
-            if wanted not in found:
-                raise UsageError(
-                    f"no item {wanted!r} in the gallery {self.place}",
-                    f"it holds {self.count()} items",
-                    "check the id",
-                )
-        return [found[wanted] for wanted in ids]
+        try:
+            return [found[wanted] for wanted in ids]
+        except KeyError as error:
+            raise UsageError(
+                f"no item {error.args[0]!r} in the gallery {self.place}",
+                f"it holds {self.count()} items",
+                "check the id",
+            ) from None
 
     def _background(self) -> list[Stored]:
         """A fair sample of all items with their vectors: ids are hashes, so the first ones."""
@@ -509,12 +498,7 @@ class Gallery:
         return sample
 
 
-def check_ids(ids: Sequence[object]) -> None:
-    """Refuses anything but an id.
-
-    Raises:
-        UsageError: it is empty, or no text.
-    """
+def _check_ids(ids: Sequence[object]) -> None:
     for given in ids:
         if not isinstance(given, str) or not given or not filters.is_utf8(given):
             raise UsageError(f"id {given!r}", "an id is text, not empty", "give another")

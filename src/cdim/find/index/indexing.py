@@ -121,10 +121,7 @@ class _Indexing:
     """One run: the known items, the images that wait to be embedded, the counts."""
 
     def __init__(
-        self,
-        gallery: Gallery,
-        listing: Listing,
-        on_put: Callable[[Sequence[str]], None] | None,
+        self, gallery: Gallery, listing: Listing, on_put: Callable[[Sequence[str]], None] | None
     ) -> None:
         self.gallery = gallery
         self.listing = listing
@@ -167,16 +164,12 @@ class _Indexing:
         return self.summary
 
     def _learn(self) -> None:
-        after = None
-        while True:
-            page, after = self.gallery.items(limit=1000, after=after)
-            for item in page:
-                self.known[item.id] = Known(
-                    item.digest, item.domain, item.root, item.stamp, dict(item.metadata)
-                )
-                self.contents[item.digest, item.domain] = item.id
-            if after is None:
-                return
+        for found in self.gallery.store.all():
+            item = found.item
+            self.known[item.id] = Known(
+                item.digest, item.domain, item.root, item.stamp, dict(item.metadata)
+            )
+            self.contents[item.digest, item.domain] = item.id
 
     def _check_roots(self) -> None:
         """Refuses ids of another source; a renamed folder hands over its items.
@@ -245,22 +238,16 @@ class _Indexing:
 
     def _in_step(self, entry: Entry, stamp: str) -> bool:
         known = self.known.get(entry.id)
-        there = known is not None and (known.stamp, known.domain, known.root) == (
-            stamp,
-            entry.domain,
-            self.listing.root,
-        )
-        return there and stamp != ""
+        now = (stamp, entry.domain, self.listing.root)
+        return bool(stamp and known and (known.stamp, known.domain, known.root) == now)
 
     def _take(self, read: Read) -> None:
         """Stores an image at once if its vector is known, else lets it wait for others."""
         known = self.known.get(read.item.id)
+        content = (read.item.digest, read.item.domain)
+        same = known is not None and (known.digest, known.domain) == content
         if known is not None:
             read = self._keeping(known, read)
-        same = known is not None and (known.digest, known.domain) == (
-            read.item.digest,
-            read.item.domain,
-        )
         if known is None:
             self.summary.added += 1
         elif not same:
@@ -269,7 +256,7 @@ class _Indexing:
             self.summary.updated += 1
         else:
             self.summary.unchanged += 1
-        source = self.contents.get((read.item.digest, read.item.domain))
+        source = self.contents.get(content)
         if source is not None:
             self.summary.reused += not same
             self._put([read.item], self.gallery.vectors([source]))

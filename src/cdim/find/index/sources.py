@@ -8,7 +8,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,12 +59,11 @@ class Entry:
         about = hashlib.sha256(told.encode()).hexdigest()[:16]
         if self.source.startswith("synthetic:"):
             return f"{__version__}:{about}"
-        for file in (self.source, *_containers(self.source)):
-            try:
+        # The file, or the container that a locator names a part of.
+        for file in (self.source, *(self.source.partition(sign)[0] for sign in "!#")):
+            with suppress(OSError):
                 status = os.stat(file)
-            except OSError:
-                continue
-            return f"{status.st_size}:{status.st_mtime_ns}:{about}"
+                return f"{status.st_size}:{status.st_mtime_ns}:{about}"
         return ""
 
 
@@ -240,9 +240,3 @@ def _known(row: ImageRow) -> dict[str, Value]:
     camera = {} if row.camera == NO_CAMERA else {CAMERA: row.camera}
     more = typed({name: text for name, text in row.metadata.items() if text})
     return {**{name: text for name, text in texts.items() if text}, **camera, **more}
-
-
-def _containers(source: str) -> Iterable[str]:
-    """Files that a locator may name a part of."""
-    for sign in ("!", "#"):
-        yield source.partition(sign)[0]

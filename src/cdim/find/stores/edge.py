@@ -33,11 +33,10 @@ class EdgeStore(Store):
         super().__init__()
         self._folder = folder
         with self._failing():
-            self._shard = (
-                edge.EdgeShard.create(str(folder), _config(dim))
-                if create
-                else edge.EdgeShard.load(str(folder))
-            )
+            if create:
+                self._shard = edge.EdgeShard.create(str(folder), _config(dim))
+            else:
+                self._shard = edge.EdgeShard.load(str(folder))
             self._indexed.update(map(store.bare, self._shard.info().payload_schema))
             if create:
                 self._index(store.FIELDS, "keyword")
@@ -129,9 +128,7 @@ def _meaning(error: Exception, folder: Path) -> GalleryError:
         return GalleryError(f"the gallery {place} is closed", "it is open while used", "open it")
     if "No space left" in said:
         return GalleryError(
-            f"the disk of {place} is full",
-            "stored items are safe",
-            "free some space and try again",
+            f"the disk of {place} is full", "stored items are safe", "free some space and try again"
         )
     return GalleryError(
         f"the gallery {place} is corrupted ({said})",

@@ -11,9 +11,6 @@ from cdim.errors import GalleryError
 FORMAT = 2
 
 
-DOCUMENT = strict.Document("gallery", GalleryError)
-
-
 @dataclass(frozen=True)
 class Record:
     """What is remembered of a gallery's model.
@@ -42,7 +39,7 @@ class Record:
         Raises:
             GalleryError: it is damaged, or of another version of cdim.
         """
-        found: Record = strict.build(cls, table, DOCUMENT)
+        found: Record = strict.build(cls, table, strict.Document("gallery", GalleryError))
         if found.format != FORMAT:
             raise GalleryError(
                 f"the gallery {place} is of format {found.format}",

@@ -82,18 +82,7 @@ def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, Serv
 
 
 class ServerStore(Store):
-    """A collection of a server.
-
-    Args:
-        client: the way to the server.
-        collection: its name.
-        place: what messages call it.
-        bundle: the model of its vectors.
-        create: make the collection where there is none.
-
-    Raises:
-        GalleryError: no answer, no such collection, not one of cdim, or of another model.
-    """
+    """A collection of a server, called `place` in messages; `open_url` tells the rest."""
 
     chunk = 200
 
@@ -108,9 +97,10 @@ class ServerStore(Store):
         self._place = place
         self._models = models
         with self._failing():
-            if create and not client.collection_exists(collection):
+            there = client.collection_exists(collection)
+            if create and not there:
                 self._create(bundle)
-            elif not client.collection_exists(collection):
+            elif not there:
                 raise GalleryError(
                     f"there is no gallery {place}",
                     "a collection is made by the first indexing",

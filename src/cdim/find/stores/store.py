@@ -20,7 +20,7 @@ from __future__ import annotations
 import base64
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -126,6 +126,15 @@ class Store(ABC):
             records, following = self._scroll(self._filter(where), limit, after, vectors)
         return [stored(r) for r in records], None if following is None else str(following)
 
+    def all(self, *, vectors: bool = False) -> Iterator[Stored]:
+        """All items, read a thousand at a time."""
+        after = None
+        while True:
+            found, after = self.page((), 1000, after, vectors=vectors)
+            yield from found
+            if after is None:
+                return
+
     def count(self, where: Sequence[Condition]) -> int:
         """How many items pass."""
         with self._failing():
@@ -194,9 +203,12 @@ class Store(ABC):
 
 
 def stored(point: Any, distance: float = 0.0) -> Stored:
-    """An item from a point of either database."""
+    """An item from a point of either database, as `payload` wrote it."""
     vector = None if point.vector is None else np.array(point.vector, dtype=np.float32)
-    return Stored(item(point.payload), vector, distance)
+    texts = {name: point.payload[name] for name in TEXTS}
+    thumbnail = base64.b64decode(point.payload.get(THUMBNAIL, ""))
+    item = Item(**texts, metadata=point.payload["meta"], thumbnail=thumbnail)
+    return Stored(item, vector, distance)
 
 
 def point_id(item_id: str) -> str:
@@ -247,15 +259,6 @@ def payload(item: Item) -> dict[str, Any]:
         FIELDS: list(item.metadata),
         THUMBNAIL: base64.b64encode(item.thumbnail).decode(),
     }
-
-
-def item(found: dict[str, Any]) -> Item:
-    """Reads what `payload` wrote."""
-    return Item(
-        **{name: found[name] for name in TEXTS},
-        metadata=found["meta"],
-        thumbnail=base64.b64decode(found.get(THUMBNAIL, "")),
-    )
 
 
 def _is_number(value: Value) -> bool:
