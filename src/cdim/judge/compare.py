@@ -26,8 +26,7 @@ def compare(a: Report | Sequence[Report], b: Report | Sequence[Report]) -> Compa
     """Paired tests of model a against model b on the same queries.
 
     Args:
-        a: a report, or one a training seed (their values are averaged per query).
-        b: likewise.
+        a, b: a report each, or one a training seed (their values are averaged per query).
 
     Returns:
         By metric: the mean of a minus that of b, its interval, and p. The median rank is left

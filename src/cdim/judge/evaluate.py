@@ -102,14 +102,12 @@ def evaluate(
     if expand:
         points = expand_queries(points, items, expand)
     matrix = None
-    if rerank:
-        matrix = k_reciprocal(points, items)
-    elif triplets is not None:
-        matrix = distances(points, items)
+    if rerank or triplets is not None:
+        matrix = k_reciprocal(points, items) if rerank else distances(points, items)
     words = [f"query expansion {expand}"] * (expand > 0) + ["k-reciprocal"] * rerank
     return _report(
         matrix,
-        (lambda rows: distances(points[rows], items)) if matrix is None else _rows(matrix),
+        (lambda rows: distances(points[rows], items)) if matrix is None else matrix.__getitem__,
         query_manifest,
         gallery_manifest,
         triplets,
@@ -146,9 +144,12 @@ def evaluate_distances(
             f"a number for each of {wanted[0]} queries and {wanted[1]} gallery items is needed",
             "give rows to queries and columns to gallery items",
         )
+    given = given.astype(np.float32, copy=False)
+    if not np.isfinite(given).all():
+        raise ModelError("a distance is not finite", "distances are numbers", "check them")
     return _report(
         given,
-        _rows(given),
+        given.__getitem__,
         query_manifest,
         gallery_manifest,
         triplets,
@@ -161,7 +162,7 @@ def evaluate_distances(
 
 
 def _report(
-    matrix: NDArray[Any] | None,
+    matrix: NDArray[np.float32] | None,
     search: Distances,
     query: Manifest,
     gallery: Manifest,
@@ -174,9 +175,9 @@ def _report(
     labels, broken_down = labels_of(query, gallery), by_camera(protocol, query, gallery)
     rows, lists, cameras = retrieve(search, labels, protocol, TOP, broken_down)
     hits = counts = np.zeros(len(query), dtype=np.int64)
-    if triplets is not None:
+    if triplets is not None and matrix is not None:
         hits, counts = triplets_by_query(
-            np.asarray(matrix, dtype=np.float32),
+            matrix,
             *(query.instance, gallery.instance),
             *(triplets.anchor, triplets.nearer, triplets.farther),
         )
@@ -212,18 +213,6 @@ def _check_lengths(name: str, embeddings: ArrayLike, manifest: Manifest) -> None
             "there is one embedding a row",
             "embed the same manifest",
         )
-
-
-def _rows(matrix: NDArray[Any]) -> Distances:
-    """Some queries' distances at a time, from a matrix (q, g) of all."""
-
-    def of(rows: slice) -> NDArray[np.float32]:
-        block = matrix[rows].astype(np.float32, copy=False)
-        if not np.isfinite(block).all():
-            raise ModelError("a distance is not finite", "distances are numbers", "check them")
-        return block
-
-    return of
 
 
 def _name(query: Manifest, row: int) -> str:

@@ -27,8 +27,7 @@ def paired(manifest: Manifest, most: int | None, seed: int) -> Manifest:
 
     Args:
         manifest: the training images.
-        most: this many instances only; None for all.
-        seed: of which those are.
+        most, seed: this many instances only, drawn by the seed; None for all.
 
     Raises:
         UsageError: too few instances with both.

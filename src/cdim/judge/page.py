@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,7 @@ THUMBNAIL = 112
 
 
 def write_page(
-    report: Report,
-    query_manifest: Manifest,
-    gallery_manifest: Manifest,
-    path: str | os.PathLike[str],
+    report: Report, query_manifest: Manifest, gallery_manifest: Manifest, path: str | Path
 ) -> Path:
     """Writes the page: numbers with intervals, confident mistakes, then lists, worst first.
 
@@ -39,12 +35,8 @@ def write_page(
 
     Args:
         report: what `evaluate` returned.
-        query_manifest: the manifest of its queries.
-        gallery_manifest: the manifest of its gallery.
-        path: the HTML file to write.
-
-    Returns:
-        The path.
+        query_manifest, gallery_manifest: those of its queries and its gallery.
+        path: the HTML file to write; it is returned.
 
     Raises:
         UsageError: manifests that are not the report's.

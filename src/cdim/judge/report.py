@@ -27,6 +27,11 @@ _ARRAYS = (
     *("rows", "instances", "ranks", "order", "distances", "first", "first_distance"),
     *("confidence", "triplet_hits", "triplet_counts", "correct_ranks", "correct_counts"),
 )
+_CAMERAS: tuple[tuple[str, str, type[np.generic]], ...] = (
+    *((name, name, np.int64) for name in ("query_cameras", "gallery_cameras", "queries")),
+    *(("rank-1", "rank_1", np.float64), ("mAP_step", "map_step", np.float64)),
+)
+"""The keys of the breakdown by camera in JSON, and the fields they stand for."""
 _NAMED = 5  # left-out queries that the table names; the JSON names all
 
 
@@ -217,20 +222,12 @@ class Report:
 
 def _plain(pairs: CameraPairs) -> dict[str, Any]:
     """Lists for JSON; null where there are no queries."""
-    shares = {"rank-1": pairs.rank_1.tolist(), "mAP_step": pairs.map_step.tolist()}
+    columns = ((key, getattr(pairs, name)) for key, name, _ in _CAMERAS)
     return {
-        "query_cameras": pairs.query_cameras.tolist(),
-        "gallery_cameras": pairs.gallery_cameras.tolist(),
-        "queries": pairs.queries.tolist(),
-        **{k: [[None if x != x else x for x in row] for row in v] for k, v in shares.items()},
+        key: np.where(np.isnan(column), np.array(None), column).tolist() for key, column in columns
     }
 
 
 def _pairs(plain: Mapping[str, Any]) -> CameraPairs:
-    return CameraPairs(
-        query_cameras=np.array(plain["query_cameras"], np.int64),
-        gallery_cameras=np.array(plain["gallery_cameras"], np.int64),
-        queries=np.array(plain["queries"], np.int64),
-        rank_1=np.array(plain["rank-1"], np.float64),  # null becomes NaN
-        map_step=np.array(plain["mAP_step"], np.float64),
-    )
+    """What `_plain` was given; null becomes NaN."""
+    return CameraPairs(**{name: np.array(plain[key], kind) for key, name, kind in _CAMERAS})

@@ -27,12 +27,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class EvalSplit:
-    """The images that judge a model, and how.
+    """The images that judge a model, and how; junk is among the gallery.
 
     Args:
         dataset: its name.
-        query: the queries.
-        gallery: the gallery, junk among it.
+        query, gallery: the images.
         views: further views of the queries' people, None for single query.
         protocol: who may match whom.
         how: the other options.
@@ -110,11 +109,6 @@ class TrainedModel(Protocol):
 
 def judge(model: TrainedModel, test: EvalSplit, progress: Progress | None = None) -> Report:
     """Embeds queries, gallery and views, ranks the gallery for every query, and counts.
-
-    Args:
-        model: what embeds.
-        test: what it is judged on; one for several models.
-        progress: called with what is embedded, and how many of how many images are done.
 
     Raises:
         ImageError: an image cannot be read.

@@ -17,8 +17,7 @@ def render(
     Args:
         package: where it lies, such as "cdim.judge".
         template: its file name; all but Markdown is escaped for HTML.
-        filters: the template's own.
-        values: what it shows.
+        filters, values: the template's own filters, and what it shows.
     """
     import jinja2  # here, so that verbs without pages start faster
 

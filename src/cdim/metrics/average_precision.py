@@ -15,7 +15,7 @@ CONVENTIONS = ("step", "trapezoid")
 
 
 def average_precision(ranks: ArrayLike, counts: ArrayLike, convention: str) -> NDArray[np.float64]:
-    """Area under each query's curve of precision over recall, 0 to 1.
+    """Area (q,) under each query's curve of precision over recall, 0 to 1.
 
     "step", of most toolkits: the mean of the precision at each correct item,
     1/n * sum_j j / r_j. "trapezoid", of Market-1501's official code: between two steps of recall
@@ -27,9 +27,6 @@ def average_precision(ranks: ArrayLike, counts: ArrayLike, convention: str) -> N
         ranks: (n_1 + n_2 + ...,) ranks of the correct items, ascending within a query.
         counts: (q,) numbers of correct items, each at least 1.
         convention: "step" or "trapezoid".
-
-    Returns:
-        (q,) average precisions.
 
     Raises:
         UsageError: an unknown convention, or ranks and counts that do not fit together.

@@ -59,12 +59,9 @@ class Nearest:
         last, k = len(panel), self._keys.shape[1]
         own = np.concatenate([self._keys[first:last], _smallest(panel, k)], axis=1)
         self._keys[first:last] = np.partition(own, k - 1, axis=1)[:, :k]
-        self._add_rows(first, panel[:first])
-
-    def _add_rows(self, first: int, panel: NDArray[np.float32]) -> None:
-        """Takes in the panel's columns for the vectors of its rows: few beat what is known."""
-        k = self._keys.shape[1]
-        limits = (self._keys[: len(panel), -1] >> 32).astype(np.int32).view(np.float32)
+        # For the vectors before these, the panel's columns: few beat what is known.
+        panel = panel[:first]
+        limits = (self._keys[:first, -1] >> 32).astype(np.int32).view(np.float32)
         row, column = np.divmod(np.flatnonzero(panel <= limits[:, None]), panel.shape[1])
         counts = np.bincount(row, minlength=len(panel))
         touched = np.flatnonzero(counts)

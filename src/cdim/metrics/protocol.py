@@ -62,16 +62,11 @@ def relevance(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which gallery items are correct, and which are ignored, for some of the queries.
 
-    Args:
-        protocol: one of `PROTOCOLS`.
-        labels: of all queries and gallery items.
-        rows: the queries wanted, r of them.
-
     Returns:
-        correct (r, g) and ignored (r, g) booleans, never both true.
+        correct (r, g) and ignored (r, g) booleans of the r queries in `rows`, never both true.
 
     Raises:
-        UsageError: an unknown protocol.
+        UsageError: the protocol is none of `PROTOCOLS`.
 
     >>> one = np.array([1])
     >>> people = Labels(one, np.array([1, 1, 2, 1]), one, np.array([1, 2, 1, 2]),
@@ -109,9 +104,6 @@ def pool_views(
         view_ids, view_cameras: (v,) identities and cameras.
         query_ids, query_cameras: (q,) likewise.
         how: "average" or "maximum", dimension by dimension.
-
-    Returns:
-        (q, d) embeddings.
 
     Raises:
         UsageError: an unknown pooling, or not one identity and camera a view and a query.

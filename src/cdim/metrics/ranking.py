@@ -20,15 +20,12 @@ from cdim.metrics.average_precision import average_precision, inverse_negative_p
 def first_ranks(
     distances: ArrayLike, correct: ArrayLike, ignored: ArrayLike | None = None
 ) -> NDArray[np.int64]:
-    """Rank of the first correct gallery item, per query; nothing is sorted for it.
+    """Rank (q,), from 1, of the first correct gallery item; nothing is sorted for it.
 
     Args:
         distances: (q, g) numbers, smaller is nearer.
         correct: (q, g) booleans: which item is correct for which query.
         ignored: (q, g) booleans: items that the protocol leaves out; none by default.
-
-    Returns:
-        (q,) ranks, from 1.
 
     Raises:
         UsageError: shapes that do not fit together.
@@ -65,15 +62,12 @@ def first_ranks(
 def correct_ranks(
     ordered: NDArray[np.float32], rows: NDArray[np.int64], distances: NDArray[np.float32]
 ) -> NDArray[np.int64]:
-    """Ranks of all correct items in sorted lists.
+    """Ranks (n,), from 1, of all correct items in sorted lists.
 
     Args:
         ordered: (q, g) distances of each query's items, ascending, infinite for ignored items.
         rows: (n,) query of each correct item, ascending.
         distances: (n,) its distance, ascending within a query.
-
-    Returns:
-        (n,) ranks, from 1.
     """
     ranks = np.empty(len(rows), dtype=np.int64)
     edges = np.searchsorted(rows, np.arange(len(ordered) + 1))

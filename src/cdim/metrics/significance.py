@@ -60,8 +60,7 @@ def bootstrap(
         values: (n,) one value a query, or (seeds, n); seeds are averaged per query first, so
             the interval speaks of the choice of queries.
         statistic: a function like `np.mean` or `np.median` that takes `axis`.
-        resamples: how many times the queries are redrawn.
-        seed: of the random draws.
+        resamples, seed: how many times the queries are redrawn, and the seed of the draws.
 
     Returns:
         The statistic of the values and its interval of `LEVEL`. Where all values are equal the
@@ -86,8 +85,7 @@ def bootstrap_ratio(
     """Bootstrap interval of a share whose trials come in groups, such as triplets of one anchor.
 
     Args:
-        hits: (n,) successes per group.
-        counts: (n,) trials per group, at least 1.
+        hits, counts: (n,) successes and trials per group, of these at least 1.
         resamples, seed: as for `bootstrap`; groups are redrawn whole.
 
     Returns:
@@ -122,8 +120,7 @@ def paired_test(a: ArrayLike, b: ArrayLike, resamples: int = RESAMPLES, seed: in
     otherwise `resamples` random ones are, and p cannot fall below 1 / (resamples + 1).
 
     Args:
-        a: (n,) one value a query, or (seeds, n); seeds are averaged per query first.
-        b: the same queries' values of the other run; its number of seeds may differ.
+        a, b: values as for `bootstrap`, of the same n queries; seeds may differ in number.
         resamples, seed: as for `bootstrap`.
 
     Returns:
@@ -165,8 +162,7 @@ def best_of(
         candidates: (k, n) one value a query of each candidate.
         base: (n,) the same queries' values of the base.
         level: largest p of a candidate that counts as better.
-        resamples: sign patterns drawn; p cannot fall below 1 / (resamples + 1).
-        seed: of the draws.
+        resamples, seed: sign patterns drawn, and their seed; p is at least 1 / (resamples + 1).
 
     Returns:
         Of the candidates that count as better, or else of all, the one with the largest mean (the

@@ -119,17 +119,15 @@ def _published(
     papers: Sequence[ResultRow], row: Row, against: Row, report: Report, metric: str
 ) -> float | None:
     """The paper's difference, where it has both values and the two rows are two there."""
-    if row.published == against.published:
+    values = {
+        paper.row: paper.metrics.get(metric, {}).get("value")
+        for paper in papers
+        if (paper.dataset, bool(paper.multi_query)) == (report.dataset, bool(report.multi_query))
+    }
+    mine, other = values.get(row.published), values.get(against.published)
+    if row.published == against.published or mine is None or other is None:
         return None
-    values = []
-    for name in (row.published, against.published):
-        for paper in papers:
-            alike = (paper.row, paper.dataset, bool(paper.multi_query))
-            if alike == (name, report.dataset, bool(report.multi_query)):
-                values.append(paper.metrics.get(metric, {}).get("value"))
-    if len(values) != 2 or values[0] is None or values[1] is None:
-        return None
-    return round(values[0] - values[1], 6)
+    return round(mine - other, 6)
 
 
 def read_agreements(path: Path) -> list[Agreement]:

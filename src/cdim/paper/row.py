@@ -76,26 +76,21 @@ class ResultRow:
         for key, value in vars(self).items():
             empty = isinstance(value, str) and not value.strip()
             if empty or (key in _FROM_ONE and value is not None and value < 1):
-                raise DataError(
-                    f"{key} = {value!r}", "names are not empty, sizes are from 1", "correct the row"
-                )
+                raise _wrong(f"{key} = {value!r}", "names are not empty, sizes are from 1")
         for key in ("fusion", "seeds"):
             listed = getattr(self, key) or ()
             if len(set(listed)) < len(listed):
-                raise DataError(f"{key} = {list(listed)}", "each is there once", "correct the row")
+                raise _wrong(f"{key} = {list(listed)}", "each is there once")
         _check_metrics(self.metrics, self.source)
         if self.seed != (self.seeds[0] if len(self.seeds) == 1 else None):
-            raise DataError(
+            raise _wrong(
                 f"seed {self.seed} and seeds {list(self.seeds)}",
                 "seed is the only one of seeds, or null where there are none or several",
-                "correct the row",
             )
         lacking = [key for key in _MEASURED_NEEDS if getattr(self, key) is None]
         if self.source == "measured" and lacking:
-            raise DataError(
-                f"a measured row lacks {', '.join(lacking)}",
-                "who measures a row knows these",
-                "fill them in",
+            raise _wrong(
+                f"a measured row lacks {', '.join(lacking)}", "who measures a row knows these"
             )
 
     @property
@@ -109,26 +104,17 @@ class ResultRow:
 
 def _check_metrics(metrics: Mapping[str, Mapping[str, float | None]], source: str) -> None:
     if not metrics:
-        raise DataError("a row without metrics", "a row reports at least one", "add it")
+        raise _wrong("a row without metrics", "a row reports at least one")
     for name, found in metrics.items():
         if name not in METRICS:
-            raise DataError(
-                f"the metric {name!r}",
-                f"known are {', '.join(METRICS)}",
-                nearest(name, METRICS),
-            )
+            known = ", ".join(METRICS)
+            raise DataError(f"the metric {name!r}", f"known are {known}", nearest(name, METRICS))
         if name == _UNSTATED and source != "published":
-            raise DataError(
-                f"a measured row with {name!r}",
-                "who measures knows the convention: mAP_step or mAP_trapezoid",
-                "name it",
-            )
+            allowed = "who measures knows the convention: mAP_step or mAP_trapezoid"
+            raise _wrong(f"a measured row with {name!r}", allowed)
         if set(found) != _ESTIMATE:
-            raise DataError(
-                f"{name} = {dict(found)}",
-                "a metric is an object with exactly value, low and high",
-                "correct the row",
-            )
+            allowed = "a metric is an object with exactly value, low and high"
+            raise _wrong(f"{name} = {dict(found)}", allowed)
         bounds = [found["low"], found["value"], found["high"]]
         if source == "published" and bounds[0] is None and bounds[2] is None:
             bounds = bounds[1:2]
@@ -139,6 +125,10 @@ def _check_metrics(metrics: Mapping[str, Mapping[str, float | None]], source: st
                 "shares are 0 to 1, low <= value <= high; only published rows lack an interval",
                 "divide percentages by 100",
             )
+
+
+def _wrong(given: str, allowed: str) -> DataError:
+    return DataError(given, allowed, "correct the row")
 
 
 def read_list(path: Path) -> list[Mapping[str, Any]]:

@@ -37,8 +37,7 @@ class Reliability:
 
     Args:
         hits: predicted and true, of the nearest `RIVALS` hits with the target there and without.
-        best: the same of the nearest hit alone.
-        present: the same of "it is in this gallery".
+        best, present: the same of the nearest hit alone, and of "it is in this gallery".
         ece_hits, ece_best, ece_present: expected calibration errors, 0 to 1.
         auroc: of `present`, 0 to 1.
         accepted: what thresholds for some false-match rates did.

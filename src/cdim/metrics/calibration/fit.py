@@ -165,11 +165,17 @@ def _fit_which(
     """Slope, other and rivals; all `views` have their targets, `unit` is the usual distance."""
     from scipy.optimize import minimize
 
-    near, far, count = _stacked(views, unit)
-    here = np.isfinite(near)
+    near = np.full((len(views), RIVALS), np.inf)  # inf where there are fewer hits
     right = np.zeros(near.shape, np.bool_)
+    far, count = np.empty((len(views), _FAR)), np.empty(len(views))
+    middles = np.arange(_FAR) + 0.5
     for row, view in enumerate(views):
+        near[row, : len(view.near)] = view.near / unit
         right[row, : len(view.correct)] = view.correct
+        sample = np.append(view.sample, np.full(STAND_INS, unit))
+        rest, count[row] = beyond(view.near, sample, view.items)
+        far[row] = np.sort(rest)[(middles * len(rest) / _FAR).astype(np.int64)] / unit
+    here = np.isfinite(near)
 
     def loss(parameters: NDArray[np.float64]) -> float:
         log_slope, other, rivals = parameters
@@ -216,23 +222,6 @@ def _fit_present(
     bias, near, beside, ahead = np.exp(fade * usual) * np.array(linear) / scale
     distances = [float(weight) / unit for weight in (near + beside, beside, ahead)]
     return float(bias), distances[0], distances[1], distances[2], float(fade), float(size)
-
-
-def _stacked(
-    views: Sequence[View], unit: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Hits (v, r), inf where there are fewer, the far sample (v, f), and what it stands for."""
-    near = np.full((len(views), RIVALS), np.inf)
-    far = np.empty((len(views), _FAR))
-    count = np.empty(len(views))
-    for row, view in enumerate(views):
-        near[row, : len(view.near)] = view.near / unit
-        rest, count[row] = beyond(
-            view.near, np.append(view.sample, np.full(STAND_INS, unit)), view.items
-        )
-        middles = (np.arange(_FAR) + 0.5) * len(rest) / _FAR
-        far[row] = np.sort(rest)[middles.astype(np.int64)] / unit
-    return near, far, count
 
 
 def _log_means(values: NDArray[np.float64]) -> NDArray[np.float64]:

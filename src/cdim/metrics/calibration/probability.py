@@ -140,16 +140,12 @@ def judge(
 
 
 def threshold(calibration: Calibration, false_match_rate: float) -> float:
-    """The lowest probability at which to accept a best hit.
+    """The lowest probability that kept to a rate on held-out searches: accept it and above.
 
     Args:
         calibration: the fitted numbers.
         false_match_rate: wanted share, above 0 and at most 1: of the searches for an absent
             object, those whose best hit is accepted.
-
-    Returns:
-        The lowest probability that kept to that rate on held-out searches; accept what is equal
-        or above.
 
     Raises:
         UsageError: a rate out of range, or a calibration without false matches.

@@ -17,8 +17,7 @@ class Bin:
     """Predicted and true shares between two probabilities.
 
     Args:
-        low: where the bin begins.
-        high: where it ends.
+        low, high: where the bin begins and ends.
         count: probabilities in it, at least 1.
         said: their mean.
         true: share of them that came true.
@@ -50,11 +49,12 @@ def reliability(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = BINS)
             "pass probabilities",
         )
     place = np.minimum((said * bins).astype(np.int64), bins - 1)
-    rows = ((b, place == b) for b in np.unique(place).tolist())
-    return tuple(
-        Bin(b / bins, (b + 1) / bins, int(here.sum()), *_means(said[here], true[here]))
-        for b, here in rows
-    )
+    table = []
+    for b in np.unique(place).tolist():
+        here = place == b
+        means = float(said[here].mean()), float(true[here].mean())
+        table.append(Bin(b / bins, (b + 1) / bins, int(here.sum()), *means))
+    return tuple(table)
 
 
 def expected_calibration_error(
@@ -75,12 +75,8 @@ def expected_calibration_error(
 def auroc(scores: ArrayLike, outcomes: ArrayLike) -> float:
     """Chance that a true one scores above a false one, ties counting half.
 
-    Args:
-        scores: (n,) numbers.
-        outcomes: (n,) whether it is true; both kinds must occur.
-
     Raises:
-        UsageError: nothing given, unequal lengths, or only one kind.
+        UsageError: no scores and outcomes (n,), unequal lengths, or outcomes of one kind.
 
     >>> auroc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])
     0.75
@@ -97,10 +93,6 @@ def auroc(scores: ArrayLike, outcomes: ArrayLike) -> float:
     positives, negatives = int(true.sum()), int((~true).sum())
     above = float(ranks[true].sum()) - positives * (positives + 1) / 2
     return above / (positives * negatives)
-
-
-def _means(said: NDArray[np.float64], true: NDArray[np.bool_]) -> tuple[float, float]:
-    return float(said.mean()), float(true.mean())
 
 
 def _pairs(values: ArrayLike, outcomes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
