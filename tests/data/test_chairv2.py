@@ -29,11 +29,12 @@ def test_as_released(data_root: Path) -> None:
 
 
 def test_ink_grows_with_the_drawing(data_root: Path) -> None:
-    ink = []
-    for share in (0.1, 0.5, 1.0):
-        manifest = chairv2.manifest(data_root, share)
-        ink.append((images.read(manifest.source[7], manifest.root) < 255).sum())
+    manifest = chairv2.manifest(data_root)
+    source, root = manifest.source[7], manifest.root
+    ink = [(images.read(f"{source}{tail}", root) < 255).sum() for tail in ("@0.1", "@0.5", "")]
     assert ink == sorted(set(ink))
+    with pytest.raises(DataError, match="share"):
+        images.read(f"{source}@0", root)
 
 
 def packed(root: Path, keys: list[str], photos: list[str]) -> None:
@@ -50,11 +51,11 @@ def packed(root: Path, keys: list[str], photos: list[str]) -> None:
 
 def test_names(tmp_path: Path) -> None:
     packed(tmp_path, ["/train/a_b_1", "/train/a_b_2", "/test/c_X9"], ["a_b", "c"])
-    manifest = chairv2.manifest(tmp_path, 0.25)
+    manifest = chairv2.manifest(tmp_path)
     train, test = "chairv2/train/a_b", "chairv2/test/c"
     assert manifest.instance.tolist() == [train, train, test, train, test]
     assert manifest.metadata["drawing"].tolist() == ["1", "2", "X9", "", ""]
-    assert manifest.source[0] == "ChairV2.zip!ChairV2/chairv2_strokes.npz#/train/a_b_1@0.25"
+    assert manifest.source[0] == "ChairV2.zip!ChairV2/chairv2_strokes.npz#/train/a_b_1"
 
 
 @pytest.mark.parametrize(
@@ -70,8 +71,3 @@ def test_wrong_releases(tmp_path: Path, keys: list[str], photos: list[str], word
     packed(tmp_path, keys, photos)
     with pytest.raises(DataError, match=words):
         chairv2.manifest(tmp_path)
-
-
-def test_wrong_share(data_root: Path) -> None:
-    with pytest.raises(DataError, match="share"):
-        chairv2.manifest(data_root, 0)

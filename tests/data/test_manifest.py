@@ -160,7 +160,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("path,label,is_query,is_gallery\na.png,1,True,True", "both a query and in the gallery"),
         ("path,label,is_query\na.png,1,perhaps", "'perhaps'"),
-        ("source,instance,instance\na.png,1,2", "two columns 'instance'"),
+        ("source,instance,instance\na.png,1,2", "two columns for 'instance'"),
         ("source,instance,camera\na.png,1,1e30", "1e30"),
         ('source,instance\n"a.png,1' + "x" * 200_000, "quotes"),
     ],

@@ -14,7 +14,7 @@ from cdim.errors import DataError, RecipeError
 from cdim.learn.training import batches
 from cdim.learn.training.batches import ImageCache, Targets, make_sampler
 
-NO_COUNTS = Counts(0, 0, 0, 0, 0, 0)
+NO_COUNTS = Counts(0, 0, 0, 0, 0)
 
 
 def answers(*rows):

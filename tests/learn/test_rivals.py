@@ -62,8 +62,8 @@ def test_the_same_seed_gives_the_same_distances(squares):
 def test_triplets_of_people_are_rows_of_their_images(products):
     train = products(instances=3)
     answers = (["/000"], ["/001"], ["/002"])
-    people = Triplets(*map(np.array, answers), Counts(1, 0, 0, 0, 0, 1))
-    stranger = Triplets(*map(np.array, (["x"], ["/001"], ["/002"])), Counts(1, 0, 0, 0, 0, 1))
+    people = Triplets(*map(np.array, answers), Counts(1, 0, 0, 0, 0))
+    stranger = Triplets(*map(np.array, (["x"], ["/001"], ["/002"])), Counts(1, 0, 0, 0, 0))
     taught = rivals._taught(train, [people, stranger], 0)
     a, n, f = taught["people"].T[0]
     assert len(taught["people"].T) == 1

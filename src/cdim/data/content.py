@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import files, images
-from cdim.data.manifest import Source, absolute
+from cdim.data.manifest import absolute, holds_image
 from cdim.errors import ImageError, UsageError
 
 
@@ -35,42 +35,23 @@ class Content:
 
 
 def read(image: Any, opened: images.Files) -> Content:
-    """Reads what `cdim.bundles.encoder.Encoder.encode` takes as one image.
-
-    Args:
-        image: a path or locator, bytes of an image file, a PIL image or a uint8 array.
-        opened: reads locators.
-
-    Raises:
-        ImageError: it cannot be read.
-        UsageError: it is no image.
-    """
+    """Reads what `image_pixels` takes as one image, and raises what that raises."""
     source = ""
     if isinstance(image, str | os.PathLike):
         source = image = str(absolute(os.fspath(image), Path()))
-    if is_file(source):
-        data = files.read_bytes(Path(source), "", images.MAX_BYTES)
-    else:
-        data = image if isinstance(image, bytes) else b""
+    data = image if isinstance(image, bytes) else b""
+    if os.path.isfile(source):
+        data = files.read_bytes(Path(source), limit=images.MAX_BYTES)
     if data:
         return Content(images.decode(data, source or "the image"), digest(data), source, data)
     own = image_pixels(image, opened)
-    return Content(own, digest_of_pixels(own), source)
-
-
-def is_file(locator: str) -> bool:
-    """Whether a locator names a file that is an image as a whole."""
-    return os.path.isfile(locator)
+    shape_and_pixels = repr(own.shape).encode() + np.ascontiguousarray(own).tobytes()
+    return Content(own, digest(shape_and_pixels), source)
 
 
 def digest(data: bytes) -> str:
     """SHA-256, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
-
-
-def digest_of_pixels(pixels: NDArray[np.uint8]) -> str:
-    """SHA-256, hexadecimal, of pixels and their shape."""
-    return digest(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes())
 
 
 def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
@@ -87,12 +68,7 @@ def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
     if isinstance(source, bytes):
         return images.decode(source, "the image")
     if isinstance(source, np.ndarray):
-        if (
-            source.dtype != np.uint8
-            or source.ndim not in (2, 3)
-            or source.shape[2:] not in ((), (3,))
-            or not source.size
-        ):
+        if not holds_image(source):
             raise UsageError(
                 f"an array {source.dtype} {source.shape}",
                 "an image is uint8 (h, w) or (h, w, 3), not empty; several are a list",
@@ -100,8 +76,7 @@ def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
             )
         return source
     if isinstance(source, str | os.PathLike):
-        locator: Source = os.fspath(source)
-        return opened.read(locator, Path())
+        return opened.read(os.fspath(source), Path())
     if hasattr(source, "getexif"):  # a PIL image, without importing PIL to ask
         if not source.width * source.height:
             raise UsageError("a PIL image without pixels", "an image has some", "give another")

@@ -36,11 +36,7 @@ _TODO = "export the drawing again, as plain paths or strokes"
 
 
 def read_json(data: bytes, name: str) -> Strokes:
-    """A drawing from JSON, centred on the canvas.
-
-    Args:
-        data: content of the file.
-        name: what error messages call it.
+    """A drawing from the JSON that error messages call `name`, centred on the canvas.
 
     Raises:
         ImageError: too large, no JSON, or no drawing.
@@ -100,11 +96,7 @@ def read_svg(data: bytes, name: str) -> Strokes:
 
 
 def centred(lines: Sequence[NDArray[np.floating[Any]]], name: str) -> Strokes:
-    """Strokes moved to the middle of the canvas and scaled to fill 225 of its 256 pixels.
-
-    Args:
-        lines: each (k, 2) of x and y, k >= 1.
-        name: what error messages call the drawing.
+    """Strokes (k, 2) moved to the middle of the canvas and scaled to fill 225 of its 256 pixels.
 
     Raises:
         ImageError: no strokes, too many points, or coordinates that are not finite or far off.

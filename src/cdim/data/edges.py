@@ -29,16 +29,10 @@ Box = tuple[float, float, float, float]
 
 
 def edge_map(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The edges of a photo.
+    """The edges of a photo, uint8 (h, w) or (h, w, 3), as uint8 (256, 256), dark on 255 = white.
 
     They are moved to the middle and scaled to fill 225 of 256 pixels, as drawings are, so that
     neither the photo's resolution nor a margin around what it shows changes much.
-
-    Args:
-        pixels: uint8 (h, w) or (h, w, 3).
-
-    Returns:
-        uint8 (256, 256), lines dark, 255 = white.
     """
     from scipy import ndimage
 
@@ -124,10 +118,7 @@ def _followed(
     ridge = np.zeros(size.shape, dtype=np.bool_)
     ridge[rows, columns] = (here > ahead) & (here >= behind)
     pieces, count = ndimage.label(ridge, np.ones((3, 3)))
-    names = np.arange(count + 1)
-    clear = ndimage.maximum(size, pieces, names) >= HIGH
+    clear = ndimage.maximum(size, pieces, np.arange(count + 1)) >= HIGH
     long = np.bincount(pieces.ravel(), minlength=count + 1) >= LENGTH
-    kept = clear & long
-    kept[0] = False
-    followed: NDArray[np.bool_] = kept[pieces]
+    followed: NDArray[np.bool_] = (clear & long)[pieces] & ridge
     return followed

@@ -28,6 +28,11 @@ with contextlib.suppress(ImportError):  # some Pythons are built without it
     _UNREADABLE += (lzma.LZMAError,)
 
 
+def named(path: Path, member: str) -> str:
+    """A file, or a member of a zip, for people."""
+    return f"{path}!{member}" if member else str(path)
+
+
 def missing(name: object) -> ImageError:
     """The error of a file, or of a member of a zip, that is not there."""
     return ImageError(
@@ -49,7 +54,7 @@ def read_bytes(path: Path, member: str = "", limit: int = MAX_BYTES) -> bytes:
 
 def content(path: Path, member: str, archive: zipfile.ZipFile | None, limit: int) -> bytes:
     """As `read_bytes`, with the zip already open; None if `path` is the file itself."""
-    name = f"{path}!{member}" if member else str(path)
+    name = named(path, member)
     try:
         with path.open("rb") if archive is None else archive.open(member) as file:
             # A zip's directory may lie about sizes: the bytes read count.

@@ -6,7 +6,6 @@ from typing import Any
 
 from cdim.errors import DataError
 
-# Column names other libraries write, read as ours (OML; wildlife-datasets).
 ALIASES = {
     "path": "source",
     "image": "source",
@@ -23,10 +22,6 @@ def understood(given: dict[str, list[Any]], origin: str) -> dict[str, list[Any]]
     What OML calls the split "validation" is what it judges on: our "test". In other files
     it is our "val".
 
-    Args:
-        given: values by column name.
-        origin: what they were read from, for messages.
-
     Raises:
         DataError: two columns of one meaning, or flags that are neither true nor false.
     """
@@ -34,9 +29,7 @@ def understood(given: dict[str, list[Any]], origin: str) -> dict[str, list[Any]]
     for name, values in given.items():
         ours = ALIASES.get(name, name) if ALIASES.get(name) not in given else name
         if ours in columns:
-            raise DataError(
-                f"{origin} has two columns for {ours!r}", "one is allowed", "remove or rename one"
-            )
+            raise two_columns(ours, origin)
         columns[ours] = values
     from_oml = "is_query" in columns and "role" not in columns
     if from_oml:
@@ -49,6 +42,13 @@ def understood(given: dict[str, list[Any]], origin: str) -> dict[str, list[Any]]
         ours_for = {"validation": "test" if from_oml else "val", "valid": "val"}
         columns["split"] = [ours_for.get(str(s), s) for s in columns["split"]]
     return columns
+
+
+def two_columns(name: str, origin: str) -> DataError:
+    """The error of a table with more than one column of one meaning."""
+    return DataError(
+        f"{origin} has two columns for {name!r}", "one is allowed", "remove or rename one"
+    )
 
 
 def _role(query: object, gallery: object, row: int) -> str:

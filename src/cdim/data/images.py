@@ -69,11 +69,7 @@ def names_image(name: str) -> bool:
 
 
 def read(source: Source, root: str | os.PathLike[str] = ".") -> NDArray[np.uint8]:
-    """The pixels a locator names.
-
-    Args:
-        source: a locator, or the pixels themselves.
-        root: folder that a relative locator starts at.
+    """The pixels that a locator, which may start at `root`, names.
 
     Returns:
         uint8 (h, w) for grey images, (h, w, 3) for colour.
@@ -255,15 +251,13 @@ _CACHE_LOCK = threading.Lock()
 def _mat(path: Path, member: str, stamp: tuple[int, int]) -> NDArray[np.uint8]:
     """The array `data` of a MATLAB file; `stamp` tells a changed file from a known one."""
     del stamp
-    name = f"{path}!{member}" if member else str(path)
-    return files.mat_array(files.read_bytes(path, member), "data", name)
+    return files.mat_array(files.read_bytes(path, member), "data", files.named(path, member))
 
 
 @functools.lru_cache(maxsize=4)
 def _strokes(path: Path, member: str, stamp: tuple[int, int]) -> strokes.StrokeFile:
     del stamp
-    name = f"{path}!{member}" if member else str(path)
-    return strokes.open_file(files.read_bytes(path, member), name)
+    return strokes.open_file(files.read_bytes(path, member), files.named(path, member))
 
 
 def _parts(file: str, root: Path) -> tuple[Path, str]:
@@ -277,19 +271,13 @@ def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError:
-        raise ImageError(
-            f"there is no {path}", "every source names a file", "check the path and the data root"
-        ) from None
+        raise files.missing(path) from None
     return status.st_mtime_ns, status.st_size
 
 
 def _row(data: NDArray[np.uint8], key: str, extra: str | None, source: str) -> NDArray[np.uint8]:
-    if (
-        data.ndim != 3
-        or not key.isdecimal()
-        or int(key) >= len(data)
-        or extra not in (None, "frame")
-    ):
+    there = data.ndim == 3 and key.isdecimal() and int(key) < len(data)
+    if not there or extra not in (None, "frame"):
         raise ImageError(
             f"{source}: row {key!r} of an array of shape {data.shape}",
             "images are (n, h, w); a locator ends in #row or #row@frame, rows from 0",
@@ -297,8 +285,7 @@ def _row(data: NDArray[np.uint8], key: str, extra: str | None, source: str) -> N
         )
     image: NDArray[np.uint8] = data[int(key)].copy()
     if extra:
-        image[[0, -1], :] = 255
-        image[:, [0, -1]] = 255
+        image[[0, -1], :] = image[:, [0, -1]] = 255
     return image
 
 

@@ -133,7 +133,12 @@ class Manifest:
         seen: dict[str, int] = {}
         for row, item in enumerate(self.source):
             if isinstance(item, np.ndarray):
-                _check_pixels(item, row)
+                if not holds_image(item):
+                    raise DataError(
+                        f"row {row} is an array of {item.dtype} {item.shape}",
+                        "pixels are uint8 of shape (h, w) or (h, w, 3), 0 to 255",
+                        "convert the array",
+                    )
             elif not item:
                 raise DataError(f"no source in row {row}", "every image has a source", "fill it in")
             elif seen.setdefault(item, row) != row:
@@ -163,20 +168,12 @@ class Manifest:
         >>> len(m), m.instance.tolist(), m.domain.tolist()
         (2, ['7', '7'], ['sketch', 'photo'])
         """
-        n = len(source)
-        given = {
-            "domain": domain,
-            "split": split,
-            "role": role,
-            "camera": camera,
-            "category": category,
-        }
-        columns: dict[str, Any] = {
-            k: [v] * n if isinstance(v, str | int) else list(v) for k, v in given.items()
-        }
-        more: dict[str, Any] = {k: list(v) for k, v in (metadata or {}).items()}
-        names: Any = list(instance)
-        return cls(source=source, instance=names, metadata=more, root=Path(root), **columns)
+        given = (instance, domain, split, role, camera, category)
+        columns: list[Any] = [
+            [v] * len(source) if isinstance(v, str | int) else list(v) for v in given
+        ]
+        columns += [{k: list(v) for k, v in (metadata or {}).items()}, Path(root)]
+        return cls(source, *columns)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -276,7 +273,7 @@ class Manifest:
                     "a CSV holds paths",
                     "save the image to a file and name that",
                 )
-            source = _relative(absolute(row.source, self.root), here)
+            source = str(absolute(row.source, self.root)).removeprefix(f"{here}{os.sep}")
             writer.writerow([source, *row[1:7], *row.metadata.values()])
         write_whole(target, text.getvalue().encode())
 
@@ -316,11 +313,9 @@ class Manifest:
                     f"the header names {len(header)} columns",
                     "quote values that contain commas",
                 )
-        twice = next((name for name in header if header.count(name) > 1), None)
-        if twice is not None:
-            raise DataError(
-                f"{target} has two columns {twice!r}", "one is allowed", "remove or rename one"
-            )
+        for name in header:
+            if header.count(name) > 1:
+                raise foreign.two_columns(name, str(target))
         columns = {name: [line[i] for line in rows] for i, name in enumerate(header)}
         return cls._from_columns(columns, root=target.parent, origin=str(target))
 
@@ -348,9 +343,8 @@ class Manifest:
             raise MissingExtra(
                 "pandas is not installed", "to_frame needs it", "pip install pandas"
             ) from None
-        columns: dict[str, Any] = {"source": list(self.source)}
-        columns.update({k: getattr(self, k) for k in COLUMNS[1:]})
-        return pandas.DataFrame({**columns, **self.metadata})
+        columns = {k: getattr(self, k) for k in COLUMNS[1:]}
+        return pandas.DataFrame({"source": list(self.source), **columns, **self.metadata})
 
     @classmethod
     def _from_columns(cls, given: dict[str, list[Any]], root: Path, origin: str) -> Manifest:
@@ -363,23 +357,16 @@ class Manifest:
                     f"a column {need!r} (or {', '.join(aliases)}) is needed",
                     "rename the column",
                 )
-        n = len(columns["source"])
-        usual: dict[str, Any] = dict.fromkeys(COLUMNS[2:], "")
-        usual.update(domain="photo", camera=NO_CAMERA)
-        table: dict[str, Any] = {k: columns.get(k, [v] * n) for k, v in usual.items()}
-        table.update(source=columns["source"], instance=columns["instance"])
-        metadata: dict[str, Any] = {k: v for k, v in columns.items() if k not in COLUMNS}
-        return cls(**table, metadata=metadata, root=root)
+        table: dict[str, Any] = {k: v for k, v in columns.items() if k in COLUMNS}
+        metadata = {k: v for k, v in columns.items() if k not in COLUMNS}
+        return cls.build(**table, metadata=metadata, root=root)
 
 
 def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:
     cameras = []
     for row, value in enumerate(values):
-        if value is None or value == "":
-            cameras.append(NO_CAMERA)
-            continue
         try:
-            number = float(value)
+            number = float(NO_CAMERA if value is None or value == "" else value)
         except (TypeError, ValueError):
             number = np.nan
         if number != np.floor(number) or not abs(number) < 2**53:
@@ -396,16 +383,10 @@ def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:
     return column
 
 
-def _check_pixels(pixels: NDArray[Any], row: int) -> None:
-    good = pixels.dtype == np.uint8 and (
-        pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
-    )
-    if not good or pixels.size == 0:
-        raise DataError(
-            f"row {row} is an array of {pixels.dtype} {pixels.shape}",
-            "pixels are uint8 of shape (h, w) or (h, w, 3), 0 to 255",
-            "convert the array",
-        )
+def holds_image(pixels: NDArray[Any]) -> bool:
+    """Whether an array is an image: uint8 (h, w) or (h, w, 3), not empty."""
+    shaped = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    return shaped and pixels.dtype == np.uint8 and pixels.size > 0
 
 
 def absolute(source: Source, root: Path) -> Source:
@@ -413,9 +394,3 @@ def absolute(source: Source, root: Path) -> Source:
     if isinstance(source, np.ndarray) or source.startswith("synthetic:"):
         return source
     return os.path.abspath(root / source)
-
-
-def _relative(source: Source, folder: Path) -> str:
-    text = str(source)
-    inside = str(folder) + os.sep
-    return text[len(inside) :] if text.startswith(inside) else text

@@ -67,12 +67,7 @@ class Strokes:
         object.__setattr__(self, "lines", lines)
 
     def upto(self, share: float) -> Strokes:
-        """The drawing after a share of its points, in drawing order; 1 is all of it.
-
-        At least one point is left.
-
-        Args:
-            share: above 0, at most 1.
+        """The drawing after a share of its points (above 0 to 1), in drawing order, at least one.
 
         Raises:
             DataError: a share outside that range.
@@ -94,15 +89,9 @@ class Strokes:
 
 
 def draw(strokes: Strokes, size: int = CANVAS, width: float = LINE_WIDTH) -> NDArray[np.uint8]:
-    """Draws black lines on white, antialiased.
+    """Draws black lines on white, antialiased: uint8 (size, size), 255 = white.
 
-    Args:
-        strokes: coordinates of 0 to 256, whatever `size` is.
-        size: height and width of the image in pixels.
-        width: line width in pixels of a 256 x 256 image.
-
-    Returns:
-        uint8 (size, size), 255 = white.
+    Coordinates are of 0 to 256 whatever `size` is, and `width` is in pixels of a 256 x 256 image.
     """
     scale = _SUPERSAMPLING * size / CANVAS
     pixels = max(1, round(width * scale))
@@ -156,11 +145,7 @@ class StrokeFile:
 
 
 def open_file(file: str | os.PathLike[str] | bytes, name: str) -> StrokeFile:
-    """Opens a file of drawings, from its path or its bytes.
-
-    Args:
-        file: path, or content of an `.npz`.
-        name: what error messages call it.
+    """Opens an `.npz` of drawings, from its path or its bytes; error messages call it `name`.
 
     Raises:
         DataError: no such file, no `.npz`, or not the layout of ChairV2 or Quick, Draw!.
@@ -195,14 +180,9 @@ def _quickdraw(arrays: Mapping[str, NDArray[Any]]) -> StrokeFile:
     first = arrays["drawing_first_stroke"].astype(np.int64)
     ends = np.concatenate([[0], np.cumsum(arrays["stroke_len"], dtype=np.int64)])
     _inside(ends, first, len(arrays["points"]), len(arrays["key_id"]))
-    return StrokeFile(
-        rows={str(key): row for row, key in enumerate(arrays["key_id"].tolist())},
-        points=arrays["points"],
-        ends=ends,
-        first=first,
-        centred=True,
-        category=arrays["categories"][arrays["label"]],
-    )
+    rows = {str(key): row for row, key in enumerate(arrays["key_id"].tolist())}
+    categories = arrays["categories"][arrays["label"]]
+    return StrokeFile(rows, arrays["points"], ends, first, True, categories)
 
 
 def _chair(arrays: Mapping[str, NDArray[Any]]) -> StrokeFile:
@@ -212,14 +192,8 @@ def _chair(arrays: Mapping[str, NDArray[Any]]) -> StrokeFile:
     ends = np.union1d(np.flatnonzero(points[:, 2] > 0.5) + 1, offsets)
     first = np.searchsorted(ends, offsets)
     _inside(ends, first, len(points), len(arrays["keys"]))
-    return StrokeFile(
-        rows={str(key): row for row, key in enumerate(arrays["keys"].tolist())},
-        points=points[:, :2],
-        ends=ends,
-        first=first,
-        centred=False,
-        category=np.full(len(arrays["keys"]), ""),
-    )
+    rows = {str(key): row for row, key in enumerate(arrays["keys"].tolist())}
+    return StrokeFile(rows, points[:, :2], ends, first, False, np.full(len(arrays["keys"]), ""))
 
 
 def _inside(ends: NDArray[np.int64], first: NDArray[np.int64], points: int, drawings: int) -> None:

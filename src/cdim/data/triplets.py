@@ -27,7 +27,6 @@ class Counts:
         repeats: answers given before for the same sketch; kept (each is a vote).
         contradictions: answers that put the sketch's own photo second; kept.
         reversals: different answers whose opposite is given too; kept.
-        kept: answers in the `Triplets`.
     """
 
     given: int
@@ -35,7 +34,6 @@ class Counts:
     repeats: int
     contradictions: int
     reversals: int
-    kept: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +67,7 @@ class Triplets:
         rows = [
             (anchor, nearer, farther)
             for (anchor, nearer, farther), count in votes.items()
-            if farther != anchor
-            and (nearer == anchor or count > votes.get((anchor, farther, nearer), 0))
+            if farther != anchor and (nearer == anchor or count > votes[anchor, farther, nearer])
         ]
         anchors, near, far = np.array(rows, dtype=np.str_).reshape(-1, 3).T
         return Triplets(anchors, near, far, self.counts)
@@ -102,9 +99,8 @@ def from_pairs(
     missing = [s for s in SENTINELS if s >= len(names)]
     absent = np.isin(table[:, 1:], missing).any(1)
     table = table[~absent]
-    wrong = ((table[:, 1:] < 0) | (table[:, 1:] >= len(names))).any(1) | (
-        table[:, 1] == table[:, 2]
-    )
+    sketches, near, far = table.T
+    wrong = (near == far) | (table.min(1) < 0) | (np.maximum(near, far) >= len(names))
     if wrong.any():
         sketch, nearer, farther = table[wrong][0].tolist()
         raise DataError(
@@ -113,20 +109,15 @@ def from_pairs(
             "the file belongs to another split or set",
         )
     different = set(map(tuple, table.tolist()))
-    anchor, nearer, farther = np.asarray(names, dtype=np.str_)[table].T
-    return Triplets(
-        anchor,
-        nearer,
-        farther,
-        Counts(
-            given=len(given),
-            sentinels=int(absent.sum()),
-            repeats=len(table) - len(different),
-            contradictions=int((table[:, 2] == table[:, 0]).sum()),
-            reversals=sum((a, f, n) in different for a, n, f in different),
-            kept=len(table),
-        ),
+    counts = Counts(
+        given=len(given),
+        sentinels=int(absent.sum()),
+        repeats=len(table) - len(different),
+        contradictions=int((far == sketches).sum()),
+        reversals=sum((a, f, n) in different for a, n, f in different),
     )
+    anchor, nearer, farther = np.asarray(names, dtype=np.str_)[table].T
+    return Triplets(anchor, nearer, farther, counts)
 
 
 def _pair(pair: Any, sketch: int) -> tuple[int, int]:
@@ -142,20 +133,18 @@ def _pair(pair: Any, sketch: int) -> tuple[int, int]:
 def from_json(
     content: bytes, names: Mapping[str, Sequence[str]], origin: str
 ) -> dict[str, Triplets]:
-    """Reads `*_annotation.json` of QMUL v1.
+    """Reads `*_annotation.json` of QMUL v1, which error messages call `origin`.
 
     Args:
         content: the file's bytes.
         names: the instance names of each split that is wanted, in the annotation's order.
-        origin: what error messages call the file.
 
     Raises:
         DataError: no JSON, a split missing, or triplets that do not fit.
     """
     try:
         given = json.loads(content)
-        lists = {split: given[split]["triplets"] for split in names}
-        return {split: from_pairs(lists[split], names[split]) for split in names}
+        return {split: from_pairs(given[split]["triplets"], names[split]) for split in names}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"cannot read the triplets of {origin} ({error!r})",

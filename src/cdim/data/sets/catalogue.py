@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,14 +55,22 @@ class Card:
         title: what it is, in a line.
         where: where to get it.
         terms: what may be done with it.
-        open: opens it, given the data root.
+        read: its images, given the data root.
+        triplets: its human triplets by split, given the data root.
+        copies: as in `Dataset`.
     """
 
     name: str
     title: str
     where: str
     terms: str
-    open: Callable[[Path], Dataset]
+    read: Callable[[Path], Manifest]
+    triplets: Callable[[Path], Mapping[str, Triplets]] = lambda _root: {}
+    copies: frozenset[str] = frozenset()
+
+    def open(self, root: Path) -> Dataset:
+        """Opens it from the data root."""
+        return Dataset(self.name, self.read(root), self.triplets(root), self.terms, self.copies)
 
 
 _ACADEMIC = "no licence file: academic, non-commercial use; do not pass it on"
@@ -70,52 +79,32 @@ _QMUL = "Q. Yu et al., Sketch Me That Shoe, CVPR 2016: the authors' project page
 
 def _qmul(category: str, title: str, rgb: bool = False) -> Card:
     name = f"qmul-{category}-rgb" if rgb else f"qmul-{category}"
-    images = qmul.rgb_manifest if rgb else qmul.mat_manifest
-    answers = qmul.rgb_triplets if rgb else qmul.mat_triplets
-
-    def opened(root: Path) -> Dataset:
-        manifest, triplets = images(root, category), answers(root, category)
-        return Dataset(name, manifest, triplets, _ACADEMIC, qmul.COPIES[category])
-
-    place = "qmul_v1_rgb.zip" if rgb else "folder qmul_v1_mat"
-    return Card(name, title, f"{_QMUL} ({place})", _ACADEMIC, opened)
+    where = f"{_QMUL} ({'qmul_v1_rgb.zip' if rgb else 'folder qmul_v1_mat'})"
+    images = partial(qmul.rgb_manifest if rgb else qmul.mat_manifest, category=category)
+    answers = partial(qmul.rgb_triplets if rgb else qmul.mat_triplets, category=category)
+    return Card(name, title, where, _ACADEMIC, images, answers, qmul.COPIES[category])
 
 
-def _chairv2(root: Path) -> Dataset:
-    return Dataset("chairv2", chairv2.manifest(root), terms=_ACADEMIC)
-
-
-_GOOGLE = "CC BY 4.0, credit Google"
-
-
-def _quickdraw(root: Path) -> Dataset:
-    return Dataset("quickdraw", quickdraw.manifest(root), terms=_GOOGLE)
-
-
-def _synthetic(name: str, instances: int = 90, seed: int = 0) -> Dataset:
+def _synthetic(instances: int = 90, seed: int = 0) -> Manifest:
     from cdim.data.synthetic import dataset
 
-    return Dataset(name, dataset.manifest(instances, seed), terms=_MADE)
+    return dataset.manifest(instances, seed)
 
 
 def _market(name: str, title: str, where: str, terms: str, *places: str, part: str = "") -> Card:
     """A set in the layout of Market-1501; `part` is in the path of the one to take of several."""
 
-    def opened(root: Path) -> Dataset:
+    def read(root: Path) -> Manifest:
         tree = Tree.find(root, _spelt(places), name)
         bases = [base for base in market1501.find(tree) if part in f"/{base}".lower()]
-        table = market1501.manifest(tree, name, tree.only(bases), (market1501.TRAIN,))
-        return Dataset(name, table, terms=terms)
+        return market1501.manifest(tree, name, tree.only(bases), (market1501.TRAIN,))
 
-    return Card(name, title, where, terms, opened)
+    return Card(name, title, where, terms, read)
 
 
-def _msmt17(root: Path) -> Dataset:
-    places = ("MSMT17_V1", "MSMT17_V2", "MSMT17")
-    tree = Tree.find(root, _spelt(places), "msmt17")
-    return Dataset(
-        "msmt17", msmt17.manifest(tree, "msmt17", tree.only(msmt17.find(tree))), terms=_MAKERS
-    )
+def _msmt17(root: Path) -> Manifest:
+    tree = Tree.find(root, _spelt(("MSMT17_V1", "MSMT17_V2", "MSMT17")), "msmt17")
+    return msmt17.manifest(tree, "msmt17", tree.only(msmt17.find(tree)))
 
 
 def _spelt(names: Sequence[str]) -> list[str]:
@@ -148,15 +137,15 @@ KNOWN: dict[str, Card] = {
             "400 chair photos, 1,275 sketches as strokes",
             "QMUL-ChairV2: the authors' project page (ChairV2.zip)",
             _ACADEMIC,
-            _chairv2,
+            chairv2.manifest,
         ),
         Card(
             "quickdraw",
             "69,000 drawings as strokes, 345 categories",
             "github.com/googlecreativelab/quickdraw-dataset "
             "(quickdraw/quickdraw_345x200_strokes.npz)",
-            _GOOGLE,
-            _quickdraw,
+            "CC BY 4.0, credit Google",
+            quickdraw.manifest,
         ),
         _market(
             "market1501",
@@ -206,7 +195,7 @@ KNOWN: dict[str, Card] = {
             "drawn products and sketches of them; synthetic:<instances>[:<seed>] for more",
             "nothing to get: made on the fly",
             _MADE,
-            lambda _root: _synthetic("synthetic"),
+            lambda _root: _synthetic(),
         ),
     )
 }
@@ -226,13 +215,14 @@ def open_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
     """
     name_or_path = str(name_or_path)
     if name_or_path == "synthetic" or name_or_path.startswith("synthetic:"):
-        return _synthetic(name_or_path, *_numbers(name_or_path))
+        return Dataset(name_or_path, _synthetic(*_numbers(name_or_path)), terms=_MADE)
     if name_or_path in KNOWN:
         return KNOWN[name_or_path].open(_root(name_or_path, data))
     path = Path(name_or_path)
-    if path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip"):
+    ending = path.suffix.lower() if path.is_file() else ""
+    if path.is_dir() or ending == ".zip":
         return Dataset(name_or_path, folder.manifest(path))
-    if path.is_file() and path.suffix.lower() == ".csv":
+    if ending == ".csv":
         return Dataset(name_or_path, Manifest.from_csv(path))
     raise DataError(
         f"dataset {name_or_path!r}: no known name, and no such folder, .csv or zip",

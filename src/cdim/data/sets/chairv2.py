@@ -18,26 +18,16 @@ _PLACES = ("ChairV2.zip", "ChairV2", "chairv2.zip", "chairv2")
 _STROKES = "chairv2_strokes.npz"
 
 
-def manifest(root: Path, share: float = 1.0) -> Manifest:
-    """Photos (domain "photo", gallery) and sketches (domain "sketch", query).
+def manifest(root: Path) -> Manifest:
+    """Photos (domain "photo", gallery) and sketches (domain "sketch", query) below the data root.
 
     Instances are "chairv2/<split>/<photo>". Metadata `drawing` tells a photo's
     sketches apart, as released; it is "" for photos.
 
-    Args:
-        root: data root with `ChairV2.zip`, or the folder it unpacks to.
-        share: draw each sketch up to this share of its points, above 0, at most 1.
-
     Raises:
-        DataError: files missing or wrong, a sketch without its photo, a photo whose
-            split no sketch tells, or a share out of range.
+        DataError: files missing or wrong, a sketch without its photo, or a photo whose
+            split no sketch tells.
     """
-    if not 0 < share <= 1:
-        raise DataError(
-            f"the share {share} of a drawing",
-            "a share is above 0 and at most 1",
-            "use for example 0.5",
-        )
     tree = Tree.find(root, _PLACES, "chairv2")
     file = tree.ending(_STROKES)
     drawings = strokes.open_file(tree.read(file), f"{tree.path}: {file}")
@@ -55,17 +45,20 @@ def manifest(root: Path, share: float = 1.0) -> Manifest:
             "every sketch has its photo and every photo a sketch",
             "fetch it again",
         )
-    tail = "" if share == 1 else f"@{share:g}"
+    rows = [
+        (f"{file}#{key}", split, photo, "sketch", "query", number)
+        for key, split, photo, number in sketches
+    ]
+    rows += [(name, splits[photo], photo, "photo", "gallery", "") for photo, name in photos.items()]
+    names, parts, _, domains, roles, numbers = zip(*rows, strict=True)
     return Manifest.build(
-        [tree.locator(f"{file}#{key}{tail}") for key, *_ in sketches]
-        + [tree.locator(name) for name in photos.values()],
-        [f"chairv2/{split}/{photo}" for _, split, photo, _ in sketches]
-        + [f"chairv2/{splits[photo]}/{photo}" for photo in photos],
-        domain=["sketch"] * len(sketches) + ["photo"] * len(photos),
-        split=[split for _, split, _, _ in sketches] + [splits[photo] for photo in photos],
-        role=["query"] * len(sketches) + ["gallery"] * len(photos),
+        [tree.locator(name) for name in names],
+        [f"chairv2/{split}/{photo}" for _, split, photo, *_ in rows],
+        domain=domains,
+        split=parts,
+        role=roles,
         category="chair",
-        metadata={"drawing": [n for *_, n in sketches] + [""] * len(photos)},
+        metadata={"drawing": numbers},
         root=tree.root,
     )
 

@@ -1,7 +1,6 @@
 """A folder of images.
 
-The layouts of Market-1501 and MSMT17 (modules beside this one), from a zip
-too.
+The layouts of Market-1501 and MSMT17 (modules beside this one) are read from a zip, too.
 Else understood, with any of `images.SUFFIXES`, hidden files and folders left out:
 
     <image>                          every image is an instance of its own
@@ -20,7 +19,6 @@ the others the gallery; else roles stay "".
 
 from __future__ import annotations
 
-import re
 from pathlib import Path, PurePosixPath
 
 from cdim.data.images import SUFFIXES, names_image
@@ -36,7 +34,6 @@ _PUBLISHED = {
     "testB": ("photo", "test"),
 }
 _SPLITS = ("train", "val", "test")
-_SKETCH = re.compile(r"^(.+)_(\d+)$")
 
 
 def manifest(path: Path) -> Manifest:
@@ -80,14 +77,13 @@ def _published(path: Path, names: list[str]) -> Manifest:
         domain, split = _PUBLISHED[name.split("/")[0]]
         photo = PurePosixPath(name).stem
         if domain == "sketch":
-            parsed = _SKETCH.match(photo)
-            if parsed is None:
+            photo, _, number = photo.rpartition("_")
+            if not photo or not number.isdecimal():
                 raise DataError(
                     f"the sketch {name} in {path}",
                     "sketches are called <photo>_<k>.png",
                     "rename it or move it",
                 )
-            photo = parsed[1]
         rows.append((f"{split}/{photo}", domain, split))
     photos = {instance for instance, domain, _ in rows if domain == "photo"}
     lost = [n for n, (i, domain, _) in zip(names, rows, strict=True) if i not in photos]

@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cdim.data.images import SUFFIXES, names_image
+from cdim.data.images import names_image
 from cdim.data.manifest import Manifest
 from cdim.data.tree import Tree
 from cdim.errors import DataError
@@ -45,12 +45,8 @@ class _Image(NamedTuple):
 def find(tree: Tree) -> list[str]:
     """Folders that hold `bounding_box_train/` or `bounding_box_test/`, each ending in "/" or ""."""
     folders = {name.rpartition("/")[0] for name in tree.names if names_image(name)}
-    bases = set()
-    for folder in folders:
-        above, slash, last = folder.rpartition("/")
-        if last in (TRAIN, GALLERY):
-            bases.add(above + slash)
-    return sorted(bases)
+    parts = [folder.rpartition("/") for folder in folders]
+    return sorted({above + slash for above, slash, last in parts if last in (TRAIN, GALLERY)})
 
 
 def manifest(tree: Tree, name: str, base: str, needed: Sequence[str] = ()) -> Manifest:
@@ -124,11 +120,5 @@ def _images(tree: Tree, base: str) -> list[_Image]:
             "<identity>_c<camera>..., such as 0002_c1s1_000451_03.jpg; "
             f"identity {JUNK}, junk, is for {GALLERY} only",
             "rename or remove them, or list the images in a CSV",
-        )
-    if not images:
-        raise DataError(
-            f"{tree.path} has no images in {base}{TRAIN} or {base}{GALLERY}",
-            f"images end in {', '.join(SUFFIXES)}",
-            "add them, or fetch it again",
         )
     return images

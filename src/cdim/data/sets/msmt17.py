@@ -36,12 +36,7 @@ def find(tree: Tree) -> list[str]:
 
 
 def manifest(tree: Tree, name: str, base: str) -> Manifest:
-    """Every listed image with its identity, camera, split and role.
-
-    Args:
-        tree: the files.
-        name: what the set is called.
-        base: one of `find(tree)`.
+    """Every listed image with its identity, camera, split and role; `base` is one of `find(tree)`.
 
     Raises:
         DataError: a line of another form, or an image that is not there.
@@ -49,7 +44,7 @@ def manifest(tree: Tree, name: str, base: str) -> Manifest:
     known = set(tree.names)
     parts = []
     for listed, (split, role, _) in _LISTS.items():
-        if base + f"list_{listed}.txt" not in known:
+        if f"{base}list_{listed}.txt" not in known:
             continue
         rows = _rows(tree, f"{base}list_{listed}.txt")
         folder = next((p for p in _PLACES[split] if f"{base}{p}/{rows[0][0]}" in known), "")

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,30 +59,18 @@ def mat_manifest(root: Path, category: str) -> Manifest:
     folder = _mat_folder(root, category)
     parts = []
     for split in SPLITS:
-        released = {
-            domain: f"{folder.name}_{domain}_db_{split}.mat" for domain in ("sketch", "edge")
-        }
-        counts = {domain: _rows(folder / file) for domain, file in released.items()}
-        sketches, edges = counts["sketch"], counts["edge"]
+        released = [f"{folder.name}_{domain}_db_{split}.mat" for domain in ("sketch", "edge")]
+        sketches, edges = (_rows(folder / file) for file in released)
         if sketches != edges:
             raise DataError(
                 f"{sketches} sketches and {edges} edge maps in {split} of {folder}",
                 "row i of one belongs to row i of the other",
                 "fetch the files again",
             )
-        for domain, file in released.items():
-            tail = "@frame" if domain == "edge" and category in _FRAMED else ""
-            parts.append(
-                Manifest.build(
-                    [f"{file}#{i}{tail}" for i in range(counts[domain])],
-                    _names(category, split, counts[domain]),
-                    domain=domain,
-                    split=split,
-                    role="query" if domain == "sketch" else "gallery",
-                    category=category,
-                    root=folder,
-                )
-            )
+        tail = "@frame" if category in _FRAMED else ""
+        for domain, file, end in zip(("sketch", "edge"), released, ("", tail), strict=True):
+            sources = [f"{file}#{i}{end}" for i in range(sketches)]
+            parts.append(_part(folder, sources, category, split, domain))
     return Manifest.concat(parts)
 
 
@@ -131,18 +120,9 @@ def rgb_manifest(root: Path, category: str) -> Manifest:
                     "fetch it again",
                 )
             numbers = [int(Path(name).stem) for name in listed[split][kind]]
-            parts.append(
-                Manifest.build(
-                    [tree.locator(path) for path in paths],
-                    _names(category, split, len(paths)),
-                    domain=domain,
-                    split=split,
-                    role="query" if domain == "sketch" else "gallery",
-                    category=category,
-                    metadata={"file": numbers, "attributes": [attributes[n - 1] for n in numbers]},
-                    root=tree.root,
-                )
-            )
+            sources = [tree.locator(path) for path in paths]
+            told = {"file": numbers, "attributes": [attributes[n - 1] for n in numbers]}
+            parts.append(_part(tree.root, sources, category, split, domain, told))
     return Manifest.concat(parts)
 
 
@@ -156,6 +136,22 @@ def rgb_triplets(root: Path, category: str) -> dict[str, Triplets]:
     file = f"{folder}/annotation/{FOLDERS[category]}_annotation.json"
     names = {split: _names(category, split, len(listed[split]["sketches"])) for split in SPLITS}
     return triplets.from_json(tree.read(file), names, f"{tree.path}: {file}")
+
+
+def _part(
+    root: Path, sources: list[str], category: str, split: str, domain: str, told: Any = None
+) -> Manifest:
+    """All images of one domain in one split."""
+    return Manifest.build(
+        sources,
+        _names(category, split, len(sources)),
+        domain=domain,
+        split=split,
+        role="query" if domain == "sketch" else "gallery",
+        category=category,
+        metadata=told,
+        root=root,
+    )
 
 
 def _names(category: str, split: str, count: int) -> list[str]:

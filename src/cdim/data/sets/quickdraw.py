@@ -12,13 +12,10 @@ FILE = "quickdraw_345x200_strokes.npz"
 
 
 def manifest(root: Path) -> Manifest:
-    """Every drawing of the released `.npz`, domain "sketch".
+    """Every drawing of the released `.npz` below the data root, domain "sketch".
 
     A drawing is an instance of its own, "<category>/<key_id>". There is no official
     split: split and role stay "".
-
-    Args:
-        root: data root; the file lies in it or in its folder `quickdraw`.
 
     Raises:
         DataError: no such file, or not the released layout.

@@ -33,7 +33,7 @@ class Read:
 
 def read(entry: Entry, root: str, stamp: str, opened: Files) -> Read | str:
     """An image with all that is known of it, or the reason it cannot be read."""
-    if entry.described and not content.is_file(entry.source):
+    if entry.described and not os.path.isfile(entry.source):
         return f"{entry.source} is no longer there, or no file"
     try:
         found = content.read(entry.source, opened)
