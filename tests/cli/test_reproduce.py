@@ -186,7 +186,7 @@ def test_a_quick_look_touches_nothing_but_its_own_folder(place, call, few):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["9", *OPTIONS], ["table '9'", "tables 7"]),
+        (["9", *OPTIONS], ["table '9'", "known are 7"]),
         (["7", "--row", "Our", *OPTIONS], ["the row 'Our'", "--row", "did you mean 'Ours'"]),
         (["all", "--row", "Ours", *OPTIONS], ["table 'all'"]),
         (["7", "--list", "no.toml", "--file", "results.json"], ["no.toml", "--list"]),

@@ -17,8 +17,7 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
     Args:
         protocol: a name, or None for "cross-camera" where the images have cameras and for
             "instance" where none has.
-        query: the queries.
-        gallery: the gallery, junk among it.
+        query, gallery: the images, junk among the gallery.
 
     Raises:
         UsageError: an unknown protocol, none named where only some images have cameras, cameras

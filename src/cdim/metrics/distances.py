@@ -21,8 +21,7 @@ def distances(query: ArrayLike, gallery: ArrayLike) -> NDArray[np.float32]:
     """Euclidean distances (the paper's, Eq. 2) of every query to every gallery item.
 
     Args:
-        query: (q, d) embeddings.
-        gallery: (g, d) embeddings.
+        query, gallery: (q, d) and (g, d) embeddings.
 
     Returns:
         (q, g) float32, not negative. Equal vectors are exactly 0 apart.

@@ -45,10 +45,8 @@ def k_reciprocal(
     distance depends on what else is searched, and is comparable within one query only.
 
     Args:
-        query: (q, d) embeddings.
-        gallery: (g, d) embeddings.
-        k1: neighbours of the k-reciprocal sets, from 1.
-        k2: neighbours of the local query expansion, from 1.
+        query, gallery: (q, d) and (g, d) embeddings.
+        k1, k2: neighbours of the k-reciprocal sets and of the local query expansion, from 1.
         weight: of the original distance, 0 to 1 (the paper's lambda).
 
     Returns:
@@ -89,8 +87,7 @@ def expand_queries(query: ArrayLike, gallery: ArrayLike, n: int = 5) -> NDArray[
     (junk, the query's own camera). A gallery of fewer than n is used whole.
 
     Args:
-        query: (q, d) embeddings.
-        gallery: (g, d) embeddings.
+        query, gallery: (q, d) and (g, d) embeddings.
         n: gallery vectors averaged with each query, from 1.
 
     Returns:

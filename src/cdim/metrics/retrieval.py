@@ -28,8 +28,7 @@ class CameraPairs:
     """How well people of one camera are found in another: the gallery is that camera's alone.
 
     Args:
-        query_cameras: (a,) numbers.
-        gallery_cameras: (b,) numbers.
+        query_cameras, gallery_cameras: (a,) and (b,) numbers.
         queries: (a, b) queries with a correct item in the gallery camera.
         rank_1: (a, b) share of them that have a correct item first; NaN for no queries.
         map_step: (a, b) mean of their step average precision; NaN for no queries.

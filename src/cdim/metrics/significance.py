@@ -20,8 +20,6 @@ LEVEL = 0.95
 EXACT_UP_TO = 20
 _BLOCK = 1 << 20  # numbers drawn at a time
 
-Statistic = Callable[..., Any]
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -52,7 +50,10 @@ class Paired:
 
 
 def bootstrap(
-    values: ArrayLike, statistic: Statistic = np.mean, resamples: int = RESAMPLES, seed: int = 0
+    values: ArrayLike,
+    statistic: Callable[..., Any] = np.mean,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Estimate:
     """Percentile bootstrap interval over queries.
 
@@ -75,8 +76,7 @@ def bootstrap(
     Estimate(value=5.0, low=2.0, high=8.0)
     """
     sample = _per_query(values)
-    drawn = [statistic(sample[index], axis=-1) for index in _redrawn(len(sample), resamples, seed)]
-    return _estimate(float(statistic(sample, axis=-1)), drawn)
+    return _estimate(lambda rows: statistic(sample[rows], axis=-1), len(sample), resamples, seed)
 
 
 def bootstrap_ratio(
@@ -104,11 +104,11 @@ def bootstrap_ratio(
             "every group has one number of hits and at least one trial",
             "leave out groups without trials",
         )
-    drawn = [
-        good[index].sum(axis=-1) / total[index].sum(axis=-1)
-        for index in _redrawn(len(good), resamples, seed)
-    ]
-    return _estimate(float(good.sum() / total.sum()), drawn)
+
+    def share(rows: NDArray[np.int64]) -> Any:
+        return good[rows].sum(axis=-1) / total[rows].sum(axis=-1)
+
+    return _estimate(share, len(good), resamples, seed)
 
 
 def paired_test(a: ArrayLike, b: ArrayLike, resamples: int = RESAMPLES, seed: int = 0) -> Paired:
@@ -240,14 +240,14 @@ def _blocks(resamples: int, n: int) -> Iterator[int]:
         yield min(size, resamples - start)
 
 
-def _redrawn(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+def _estimate(
+    statistic: Callable[[NDArray[np.int64]], Any], n: int, resamples: int, seed: int
+) -> Estimate:
+    """The statistic of all n rows, and its interval over rows drawn anew."""
     if resamples < 1:
         raise UsageError(f"{resamples} resamples", "at least one", "leave them out for 10000")
     rng = np.random.default_rng(seed)
-    for size in _blocks(resamples, n):
-        yield rng.integers(0, n, size=(size, n))
-
-
-def _estimate(value: float, drawn: list[NDArray[np.float64]]) -> Estimate:
-    low, high = np.quantile(np.concatenate(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(value, float(low), float(high))
+    blocks = _blocks(resamples, n)
+    drawn = np.concatenate([statistic(rng.integers(0, n, size=(size, n))) for size in blocks])
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(statistic(np.arange(n))), float(low), float(high))

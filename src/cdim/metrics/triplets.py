@@ -26,11 +26,9 @@ def triplets_by_query(
 
     Args:
         distances: (q, g).
-        query_ids: (q,) instance names.
-        gallery_ids: (g,) instance names.
+        query_ids, gallery_ids: (q,) and (g,) instance names.
         anchor: (t,) instance names of queries.
-        nearer: (t,) instance names people judged nearer to the anchor.
-        farther: (t,) instance names people judged farther from it.
+        nearer, farther: (t,) those of the images that people judged nearer to it and farther.
 
     Returns:
         hits (q,) and counts (q,); a query without triplets has 0 of 0.

@@ -12,14 +12,13 @@ from cdim.api import load
 from cdim.errors import UsageError, training_extra
 from cdim.judge.options import EvalOptions
 from cdim.judge.report import Report
-from cdim.judge.split import judge, open_test
+from cdim.judge.split import EvalSplit, TrainedModel, judge, open_test
 from cdim.paper.agreement import Agreement, between
 from cdim.paper.plan import Plan, Row
 from cdim.paper.results import pool
 from cdim.paper.row import ResultRow
 
 if TYPE_CHECKING:
-    from cdim.judge.split import EvalSplit, TrainedModel
     from cdim.learn.rivals.rivals import Name
 
 FEW = 40

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from cdim import strict
-from cdim.errors import UsageError, nearest
+from cdim.errors import UsageError, nearest, unknown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -169,11 +169,7 @@ class Plan:
             UsageError: no such table or row.
         """
         if table not in self.tables:
-            raise UsageError(
-                f"table {table!r}",
-                f"the list has rows of the tables {', '.join(self.tables)}",
-                "name one of them",
-            )
+            raise unknown("table", table, self.tables)
         rows = [row for row in self.rows if row.table == table]
         for name in names:
             if name not in [row.row for row in rows]:
@@ -191,11 +187,11 @@ class Plan:
             name: replace(model, seeds=model.seeds[:1], set=(*model.set, *SHORT))
             for name, model in self.models.items()
         }
-        rows = tuple(quick_row(row) for row in self.rows)
         pairs = tuple(
             replace(pair, row=pair.row + QUICK, against=pair.against + QUICK)
             for pair in self.comparisons
         )
+        rows = tuple(map(quick_row, self.rows))
         return replace(self, models=models, rows=rows, comparisons=pairs)
 
 
