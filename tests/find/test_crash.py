@@ -60,8 +60,15 @@ def child(place, folder, bundle, out):
     with Gallery.open(place, Slow(bundle), create=True) as gallery:
         found = gallery.store.page((), 10_000, vectors=True)[0]
         tell([[f.item.id, f.vector.tolist(), len(found)] for f in found])
+        put = gallery.put
+
+        def told(items, vectors):
+            put(items, vectors)
+            tell([item.id for item in items])
+
+        gallery.put = told
         listing = Source(str(folder)).listed(gallery.bundle)
-        indexing.index(gallery, listing, on_put=tell)
+        indexing.index(gallery, listing)
         found = gallery.store.page((), 10_000, vectors=True)[0]
         tell([[f.item.id, f.vector.tolist(), len(found)] for f in found])
 

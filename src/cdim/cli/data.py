@@ -26,10 +26,8 @@ def list_(as_json: bool) -> None:
     from cdim.data.sets.catalogue import KNOWN
 
     if as_json:
-        cards = [
-            {"name": c.name, "title": c.title, "where": c.where, "terms": c.terms}
-            for c in KNOWN.values()
-        ]
+        names = ("name", "title", "where", "terms")
+        cards = [{name: getattr(card, name) for name in names} for card in KNOWN.values()]
         click.echo(json.dumps(cards, indent=2))
         return
     for card in KNOWN.values():

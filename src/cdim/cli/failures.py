@@ -55,11 +55,10 @@ def one_line() -> Iterator[None]:
         raise SystemExit(130) from None
     except CdimError as error:
         _fail(str(error))
-    except MemoryError:
-        _fail("out of memory; the work does not fit; use a smaller batch or fewer images")
-    except RuntimeError as error:
-        # PyTorch's way of saying MemoryError, on CPUs and GPUs.
-        if not any(words in str(error) for words in ("not enough memory", "out of memory")):
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch says MemoryError as a RuntimeError of these words, on CPUs and GPUs.
+        said = any(words in str(error) for words in ("not enough memory", "out of memory"))
+        if not (said or isinstance(error, MemoryError)):
             raise
         _fail("out of memory; the work does not fit; use a smaller batch or fewer images")
     except OSError as error:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +16,7 @@ from cdim.cli.progress import progress_bars
 from cdim.errors import CdimError, UsageError
 
 if TYPE_CHECKING:
-    from cdim.find.gallery import Embeds
     from cdim.find.index.indexing import Summary
-    from cdim.find.index.sources import Source
 
 STOPPED = "indexed items are safe; the same command continues from there"
 SHOWN = 20  # unreadable files that are named
@@ -69,6 +65,7 @@ def index(
     cdim index photos/ -o gallery --metadata prices.csv --watch
     """  # noqa: D301 - click wants the character
     from cdim.bundles.bundle import load_bundle
+    from cdim.find import watching
     from cdim.find.gallery import Gallery
     from cdim.find.index import indexing
     from cdim.find.index.sources import Source
@@ -87,32 +84,18 @@ def index(
             with progress_bars() as progress:
                 last = indexing.index(gallery, listing, keep=keep, progress=progress)
             name, encoder = gallery.place, gallery.encoder if watch else None
-    report = partial(_report, place=name, as_json=as_json)
-    report(last)
-    if encoder is not None:
-        _follow(wanted, place, encoder, last, keep, report)
-
-
-def _follow(
-    source: Source,
-    place: str,
-    encoder: Embeds,
-    last: Summary,
-    keep: bool,
-    report: Callable[[Summary], None],
-) -> None:
-    """Reports what each indexing of a folder did, until Ctrl-C."""
-    from cdim.find.watching import watch
-
-    click.echo(f"watching {_shown(source.place)}; Ctrl-C ends it", err=True)
+    _report(last, name, as_json)
+    if encoder is None:
+        return
+    click.echo(f"watching {_shown(source)}; Ctrl-C ends it", err=True)
     # How watching ends; what was indexed stays.
     with suppress(KeyboardInterrupt), progress_bars() as progress:
-        for found in watch(source, place, encoder, keep=keep, progress=progress):
+        for found in watching.watch(wanted, place, encoder, keep=keep, progress=progress):
             if isinstance(found, CdimError):
                 click.echo(f"not up to date, trying again: {found}", err=True)
             else:
                 if found.changed or found.unreadable != last.unreadable:
-                    report(found)
+                    _report(found, name, as_json)
                 last = found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +93,7 @@ def search(
     cdim search gallery/ drawing.svg photo.jpg --weights 0.7,0.3 --where category=shoe
     cdim search gallery/ --like boots/12.jpg --html found.html
     """  # noqa: D301 - click wants the character
-    _check(queries, like, each, weights, as_json, pictures)
+    _check(bool(queries or like), each, weights, as_json, pictures)
     from cdim.bundles.queries import QueryImage, read_query
     from cdim.find import filters
     from cdim.find.gallery import Gallery
@@ -121,26 +120,15 @@ def search(
             click.echo(json.dumps(answer, indent=2))
         else:
             for one in searches:
-                _print(one, _drawer(opened) if pictures else None)
+                _print(one, opened if pictures else None)
         if html is not None:
             write(searches, opened, html)
             click.echo(f"the pictures: {html}", err=as_json)
 
 
-def _check(
-    queries: Sequence[Path],
-    like: Sequence[str],
-    each: bool,
-    weights: Sequence[float] | None,
-    as_json: bool,
-    pictures: bool,
-) -> None:
-    """Refuses options that do not go together.
-
-    Raises:
-        UsageError: they do not.
-    """
-    if not queries and not like:
+def _check(asked: bool, each: bool, weights: object, as_json: bool, pictures: bool) -> None:
+    """Refuses options that do not go together."""
+    if not asked:
         raise UsageError(
             "nothing to search with",
             "a query is a file, or an item of the gallery",
@@ -158,22 +146,18 @@ def _check(
         )
 
 
-def _drawer(gallery: Gallery) -> Callable[[str], str]:
+def _print(one: PageSearch, pictured: Gallery | None) -> None:
+    """Prints what one search found, with pictures where their gallery is given."""
     from cdim.cli.pictures import picture
 
-    return lambda item: picture(gallery.get(item).thumbnail)
-
-
-def _print(one: PageSearch, draw: Callable[[str], str] | None) -> None:
-    """Prints what one search found."""
     found = one.found
     taken = f", taken as {', '.join(found.domains)}" if found.domains else ""
     click.echo(
         f"{' + '.join(one.names)}{taken}, in {found.searched:,} items; distances: {found.distances}"
     )
     for row, hit in enumerate(found):
-        if draw is not None:
-            click.echo(draw(hit.id))
+        if pictured is not None:
+            click.echo(picture(pictured.get(hit.id).thumbnail))
         click.echo(found.line(row))
     for remark in found.remarks():
         click.echo(remark)

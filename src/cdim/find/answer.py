@@ -95,11 +95,7 @@ class VectorSearch:
             )
 
     def run(self) -> SearchResult:
-        """Searches.
-
-        Raises:
-            UsageError: a false-match rate, and the model has no calibration.
-        """
+        """Searches; a false-match rate without a calibration is a `UsageError`."""
         searched = self.store.count(self.where)
         plain = ranked = self._nearest(self.vector)
         kind = "Euclidean"

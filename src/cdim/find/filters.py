@@ -88,11 +88,7 @@ def read(where: Where | None) -> tuple[Condition, ...]:
 
 
 def check_field(name: object) -> str:
-    """The name of a metadata field, if it is one.
-
-    Raises:
-        UsageError: it is not.
-    """
+    """The name of a metadata field; anything else is a `UsageError`."""
     if not isinstance(name, str) or not name or '"' in name or "\\" in name or not is_utf8(name):
         raise UsageError(
             f"metadata field {name!r}",
@@ -103,11 +99,7 @@ def check_field(name: object) -> str:
 
 
 def check_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Value]:
-    """An item's metadata, if it can be stored and filtered by.
-
-    Raises:
-        UsageError: a name or value that cannot be.
-    """
+    """An item's metadata; a name or value that cannot be stored is a `UsageError`."""
     if not isinstance(metadata, Mapping | None):
         raise UsageError(
             f"metadata {metadata!r}", "it is a table of fields", 'write {"field": value}'

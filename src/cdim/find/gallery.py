@@ -51,12 +51,6 @@ class Gallery:
     """Images with their vectors, metadata and thumbnails. Opened with `Gallery.open`.
 
     Safe to use from several threads. A context manager that closes it.
-
-    Args:
-        place: where it is, for messages.
-        bundle: the model of its vectors.
-        store: its database.
-        encoder: the model at work; None to load it when it is needed.
     """
 
     def __init__(
@@ -327,11 +321,7 @@ class Gallery:
                 self._sample = None
 
     def check_fields(self, names: Set[str]) -> None:
-        """Whether items may have metadata of these names, beside those that are there.
-
-        Raises:
-            UsageError: more different names than a gallery can hold.
-        """
+        """Refuses more different names of metadata than a gallery can hold by a `UsageError`."""
         with self._writing:
             if names <= self._fields:
                 return

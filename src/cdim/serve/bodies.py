@@ -19,11 +19,7 @@ JSON, FORM = "application/json", "multipart/form-data"
 
 
 def kind(request: Request) -> str:
-    """What a request's body is, `JSON` or `FORM`.
-
-    Raises:
-        Refused: 415, something else.
-    """
+    """What a request's body is, `JSON` or `FORM`; anything else is refused with 415."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given not in (JSON, FORM):
         raise Refused(
@@ -37,11 +33,7 @@ def kind(request: Request) -> str:
 
 
 def parse(kind: type[T], given: bytes | str | dict[str, Any]) -> T:
-    """A model or a table, from JSON or from values.
-
-    Raises:
-        Refused: 422, it is no JSON or not what the model takes.
-    """
+    """A model or a table, from JSON or from values; what it does not take is refused with 422."""
     adapter = TypeAdapter(kind)
     try:
         if isinstance(given, dict):

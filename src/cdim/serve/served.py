@@ -67,11 +67,7 @@ class Served:
             self.ready = True
 
     def check(self) -> None:
-        """Whether the model can be used, or will be after a moment.
-
-        Raises:
-            Refused: 503, it could not be loaded.
-        """
+        """Refuses with 503 where the model could not be loaded."""
         if self._failure is not None:
             said = self._failure
             raise Refused(503, "model", said.given, said.allowed, said.todo)
@@ -92,11 +88,7 @@ class Served:
             return await run_in_threadpool(work)
 
     def item(self, id: str) -> Item:  # noqa: A002 - the field's word
-        """An item.
-
-        Raises:
-            Refused: 404, there is none.
-        """
+        """An item; where there is none, the request is refused with 404."""
         try:
             return self.gallery.get(id)
         except UsageError:

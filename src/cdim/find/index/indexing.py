@@ -99,7 +99,6 @@ def index(
     *,
     keep: bool = False,
     progress: Progress | None = None,
-    on_put: Callable[[Sequence[str]], None] | None = None,
 ) -> Summary:
     """Brings a gallery in step with a source.
 
@@ -108,24 +107,20 @@ def index(
         listing: the images of the source (see `cdim.find.index.sources`).
         keep: whether items stay whose file no longer exists.
         progress: called for images, and for the search graph of a large gallery at the end.
-        on_put: called with the ids of items that are safe from now on.
 
     Raises:
         GalleryError: an id belongs to another source, which this one is not the renamed folder of.
         UsageError: more different names of metadata than a gallery holds.
     """
-    return _Indexing(gallery, listing, on_put).run(keep, progress)
+    return _Indexing(gallery, listing).run(keep, progress or (lambda _what, _done, _all: None))
 
 
 class _Indexing:
     """One run: the known items, the images that wait to be embedded, the counts."""
 
-    def __init__(
-        self, gallery: Gallery, listing: Listing, on_put: Callable[[Sequence[str]], None] | None
-    ) -> None:
+    def __init__(self, gallery: Gallery, listing: Listing) -> None:
         self.gallery = gallery
         self.listing = listing
-        self.on_put = on_put
         self.summary = Summary(unreadable=dict(listing.unreadable), unmatched=listing.unmatched)
         self.roots = {listing.root}
         self.known: dict[str, Known] = {}
@@ -133,7 +128,7 @@ class _Indexing:
         self.waiting: list[Read] = []
         self.put_since_flush = 0
 
-    def run(self, keep: bool, progress: Progress | None) -> Summary:
+    def run(self, keep: bool, progress: Progress) -> Summary:
         """All of it, in order: nothing is removed before the rest is safe."""
         self._learn()
         self._check_roots()
@@ -148,18 +143,15 @@ class _Indexing:
                 self.summary.unchanged += 1
             else:
                 self._take(found)
-            if progress is not None:
-                progress("images", done, len(entries))
+            progress("images", done, len(entries))
         self._embed()
         if not keep:
             self._remove()
         if self.put_since_flush or self.summary.removed:
             self.gallery.flush()
-        if progress is not None:
-            progress(GRAPH, 0, 1)
+        progress(GRAPH, 0, 1)
         self.gallery.optimise()
-        if progress is not None:
-            progress(GRAPH, 1, 1)
+        progress(GRAPH, 1, 1)
         self.summary.items = self.gallery.count()
         return self.summary
 
@@ -246,8 +238,11 @@ class _Indexing:
         known = self.known.get(read.item.id)
         content = (read.item.digest, read.item.domain)
         same = known is not None and (known.digest, known.domain) == content
-        if known is not None:
-            read = self._keeping(known, read)
+        if known is not None:  # metadata that a table or a person once gave stays
+            own = self.listing.entries[read.item.id].columns
+            told = {name: value for name, value in known.metadata.items() if name not in own}
+            metadata = {**told, **read.item.metadata}
+            read = replace(read, item=replace(read.item, metadata=metadata))
         if known is None:
             self.summary.added += 1
         elif not same:
@@ -265,12 +260,6 @@ class _Indexing:
         pixels = sum(waiting.pixels.nbytes for waiting in self.waiting)
         if len(self.waiting) >= BATCH or pixels > BYTES:
             self._embed()
-
-    def _keeping(self, known: Known, read: Read) -> Read:
-        """With the metadata that a table or a person once gave: the source knows nothing of it."""
-        own = self.listing.entries[read.item.id].columns
-        told = {name: value for name, value in known.metadata.items() if name not in own}
-        return replace(read, item=replace(read.item, metadata={**told, **read.item.metadata}))
 
     def _embed(self) -> None:
         """Embeds what waits, every content once, and puts it."""
@@ -292,8 +281,6 @@ class _Indexing:
             if old is not None and self.contents.get((old.digest, old.domain)) == item.id:
                 del self.contents[old.digest, old.domain]  # its vector is another one now
             self.contents[item.digest, item.domain] = item.id
-        if self.on_put is not None:
-            self.on_put([item.id for item in items])
         self.put_since_flush += len(items)
         if self.put_since_flush >= FLUSH:
             self.gallery.flush()

@@ -9,7 +9,7 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from cdim.errors import GalleryError
+from cdim.errors import GalleryError, first_line
 from cdim.find.filters import Condition, OneOf
 from cdim.find.stores import store
 from cdim.find.stores.store import Store
@@ -112,12 +112,11 @@ class EdgeStore(Store):
         except GalleryError:
             raise
         except Exception as error:
-            raise _meaning(error, self._folder) from None
+            raise _meaning(error, self._folder.parent) from None
 
 
-def _meaning(error: Exception, folder: Path) -> GalleryError:
-    said = str(error).splitlines()[0] if str(error) else type(error).__name__
-    place = folder.parent
+def _meaning(error: Exception, place: Path) -> GalleryError:
+    said = first_line(error)
     if "WouldBlock" in said:
         return GalleryError(
             f"the gallery {place} is in use by another process",

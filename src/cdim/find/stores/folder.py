@@ -72,7 +72,13 @@ def _make(place: Path, bundle: Bundle) -> tuple[Bundle, EdgeStore]:
         place.mkdir(parents=True, exist_ok=True)
         with _alone(place):
             if not (place / RECORD).exists():
-                store = _fill(place, bundle)
+                text = json.dumps(strict.plain(Record.of(bundle)), indent=2)
+                (place / MAKING).write_text(text + "\n", encoding="utf-8")
+                for part in (BUNDLE, SHARD):
+                    shutil.rmtree(place / part, ignore_errors=True)
+                shutil.copytree(bundle.folder, place / BUNDLE)
+                store = EdgeStore(place / SHARD, bundle.dim, create=True)
+                os.replace(place / MAKING, place / RECORD)
                 return load_bundle(place / BUNDLE), store
             (place / MAKING).unlink(missing_ok=True)
     except OSError as error:
@@ -82,17 +88,6 @@ def _make(place: Path, bundle: Bundle) -> tuple[Bundle, EdgeStore]:
             "choose another place, or free some space",
         ) from None
     return open_folder(place, bundle, False)  # another process was quicker
-
-
-def _fill(place: Path, bundle: Bundle) -> EdgeStore:
-    text = json.dumps(strict.plain(Record.of(bundle)), indent=2)
-    (place / MAKING).write_text(text + "\n", encoding="utf-8")
-    for part in (BUNDLE, SHARD):
-        shutil.rmtree(place / part, ignore_errors=True)
-    shutil.copytree(bundle.folder, place / BUNDLE)
-    store = EdgeStore(place / SHARD, bundle.dim, create=True)
-    os.replace(place / MAKING, place / RECORD)
-    return store
 
 
 @contextmanager

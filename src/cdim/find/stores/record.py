@@ -34,11 +34,7 @@ class Record:
 
     @classmethod
     def read(cls, table: object, place: str) -> Record:
-        """Reads the record.
-
-        Raises:
-            GalleryError: it is damaged, or of another version of cdim.
-        """
+        """Reads the record; a `GalleryError` says it is damaged, or of another version."""
         found: Record = strict.build(cls, table, strict.Document("gallery", GalleryError))
         if found.format != FORMAT:
             raise GalleryError(
@@ -49,11 +45,7 @@ class Record:
         return found
 
     def check(self, bundle: Bundle, place: str) -> None:
-        """Refuses a bundle whose vectors are not those of the gallery.
-
-        Raises:
-            GalleryError: it is another model's.
-        """
+        """Refuses a bundle whose vectors are not those of the gallery by a `GalleryError`."""
         if bundle.fingerprint != self.fingerprint:
             raise GalleryError(
                 f"the gallery {place} is of the model {self.model} "
