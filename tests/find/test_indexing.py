@@ -34,9 +34,18 @@ def folder(tmp_path):
 NAMES = {"red.png", "in side/green.PNG", "in side/deep/blue.jpg"}
 
 
-def run(gallery, source, *, domain=None, table=None, prefix="", data=None, **options):
+def run(gallery, source, *, domain=None, table=None, prefix="", data=None, on_put=None, **options):
     wanted = Source(str(source), table, domain, prefix, data)
-    return index(gallery, wanted.listed(gallery.bundle), **options)
+    put = gallery.put
+
+    def told(items, vectors):
+        put(items, vectors)
+        if on_put is not None:
+            on_put([item.id for item in items])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "put", told)
+        return index(gallery, wanted.listed(gallery.bundle), **options)
 
 
 def told(summary):

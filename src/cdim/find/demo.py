@@ -27,9 +27,6 @@ class Demo:
     """What the demo made and found; prints as a sentence.
 
     Args:
-        gallery: the gallery's folder.
-        items: photos in it.
-        sketches: searches.
         first: share of searches whose first hit is the sketched product, 0 to 1.
         page: the first searches with their hits, an HTML file.
         sketch: one that is found, a PNG file.

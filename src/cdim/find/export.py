@@ -15,10 +15,7 @@ from cdim.find.stores.store import Store
 def write(store: Store, dim: int, folder: Path) -> None:
     """Writes items.csv (id, source, digest, metadata) and vectors.npy, float32 (n, dim).
 
-    Args:
-        store: the items; nothing may be written to them meanwhile.
-        dim: dimensions of the vectors.
-        folder: where to, made if missing.
+    Nothing may be written to the store meanwhile; the folder is made if missing.
 
     Raises:
         GalleryError: it cannot be written.

@@ -30,12 +30,7 @@ _HOW = 'write {"field": value}, {"field": [values]} or {"field": {"gte": low, "l
 
 @dataclass(frozen=True)
 class OneOf:
-    """The field has one of these values.
-
-    Args:
-        field: name of a metadata field.
-        words: the values, as `word` writes them.
-    """
+    """The metadata field has one of these values, written as `word` does."""
 
     field: str
     words: tuple[str, ...]
@@ -43,12 +38,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Range:
-    """The field lies between ends.
-
-    Args:
-        field: name of a metadata field.
-        ends: of `ENDS`, numbers or ISO 8601 dates, all of one kind.
-    """
+    """The metadata field lies between ends, named as in `ENDS`: numbers, or ISO 8601 dates."""
 
     field: str
     ends: Mapping[str, float] | Mapping[str, str]

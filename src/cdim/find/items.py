@@ -158,10 +158,6 @@ class SearchResult(Sequence[Hit]):
 
 @dataclass(frozen=True)
 class Like:
-    """An item of the gallery to search with.
-
-    Args:
-        id: the item's.
-    """
+    """An item of the gallery to search with, named by its id."""
 
     id: str

@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageSearch:
-    """One search and its hits.
-
-    Args:
-        names: of the query's views, for people.
-        views: the views themselves, pooled to one query.
-        found: its result.
-    """
+    """One search: the names of the query's views, for people, the views, and what was found."""
 
     names: tuple[str, ...]
     views: tuple[QueryImage | Like, ...]
@@ -33,12 +27,9 @@ class PageSearch:
 
 
 def write(searches: Sequence[PageSearch], gallery: Gallery, path: Path) -> None:
-    """Writes the page: every search with its hits, nearest first.
+    """Writes an HTML file: every search with its hits, nearest first.
 
-    Args:
-        searches: one or more.
-        gallery: where they searched; it has the thumbnails.
-        path: the HTML file to write.
+    The gallery is the one they searched; it has the thumbnails.
 
     Raises:
         DataError: the page cannot be written.

@@ -26,8 +26,7 @@ def watch(
 
     Args:
         source: the folder.
-        place: the gallery, which is there.
-        encoder: its model.
+        place: the gallery, which is there; its model is `encoder`.
         keep, progress: as for `cdim.find.index.indexing.index`.
 
     Yields:

@@ -27,13 +27,9 @@ PUBLIC = frozenset(
 
 
 def build(gallery: Gallery, access: Access) -> ASGIApp:
-    """The app that serves a gallery.
+    """The app that serves an open gallery by a rule of access.
 
     The model is loaded in the background from now on.
-
-    Args:
-        gallery: open; the caller closes it.
-        access: who may do what.
     """
     # Without the framework's own pages of documentation, which fetch scripts from elsewhere.
     app = FastAPI(title="cdim", version=__version__, docs_url=None, redoc_url=None)

@@ -32,9 +32,7 @@ class Refused(CdimError):
     Args:
         status: of HTTP, 400 to 599.
         code: a word for programs.
-        given: what was found or given, in words.
-        allowed: what would have been right.
-        todo: what the reader should do next.
+        given, allowed, todo: as for `CdimError`.
     """
 
     def __init__(self, status: int, code: str, given: str, allowed: str, todo: str) -> None:

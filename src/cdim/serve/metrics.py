@@ -14,11 +14,7 @@ _METHODS = {"GET", "HEAD", "POST", "PATCH", "DELETE"}
 class Timed:
     """Measures every request under the route that answered it, so that ids make no labels.
 
-    Args:
-        app: what answers.
-        registry: gets the metrics.
-        items: counts the gallery's items; called when the metrics are read.
-        ready: whether searches are answered.
+    The registry gets that, and what `items` and `ready` say when the metrics are read.
     """
 
     def __init__(

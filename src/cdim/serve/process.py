@@ -32,16 +32,14 @@ def serve(
 
     Args:
         place: the gallery's folder or URL.
-        host: the address to bind.
-        port: 0 for any free one.
+        host, port: the address to bind; the port 0 is any free one.
         token: what may change the gallery; None makes one on a loopback address.
         model: a bundle, where the gallery does not keep its own.
         announce: called with the page's address and the number of items once the server answers.
 
     Raises:
         UsageError: the address cannot be bound, or needs a token.
-        GalleryError: the gallery is missing, damaged, in use, or of another model.
-        ModelError: its bundle is damaged.
+        CdimError: as `Gallery.open`.
     """
     access = Access.build(host, token, PUBLIC)
     with _listen(host, port) as listening, Gallery.open(place, model) as gallery:

@@ -29,10 +29,6 @@ class Served:
 
     The model uses all cores for one batch, so requests take turns with it: side by side they
     would all be slower. Changes take the same turns.
-
-    Args:
-        gallery: open.
-        access: who may change it.
     """
 
     def __init__(self, gallery: Gallery, access: Access) -> None:

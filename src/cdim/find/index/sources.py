@@ -88,16 +88,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the items of a gallery come from.
-
-    Args:
-        place: a folder, or a dataset as `cdim.data.sets.catalogue.open_dataset` takes it.
-        metadata: a CSV file with more of each image (see `read_table`).
-        domain: of all images; None for that of the dataset, or what the model's galleries
-            hold in a folder.
-        prefix: put before every id, with a slash between them.
-        data: the data root of known datasets.
-    """
+    """Where the items of a gallery come from: the fields are arguments of `Gallery.index`."""
 
     place: str
     metadata: Path | None = None

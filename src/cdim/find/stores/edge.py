@@ -18,11 +18,6 @@ from cdim.find.stores.store import Store
 class EdgeStore(Store):
     """A folder that one process at a time owns.
 
-    Args:
-        folder: where the data is.
-        dim: dimensions of the vectors.
-        create: make it; else it must be there.
-
     Raises:
         GalleryError: another process has it open, or it is missing or damaged.
     """

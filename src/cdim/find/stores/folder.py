@@ -29,17 +29,9 @@ MAKING = RECORD + ".new"
 
 
 def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle, EdgeStore]:
-    """Opens a gallery in a folder.
+    """Opens a gallery in a folder, with the errors of `Gallery.open`.
 
-    Args:
-        place: the folder.
-        given: the bundle to use, None for the copy in the gallery.
-        create: make the gallery where there is none; `given` is needed then.
-
-    Raises:
-        GalleryError: none there, damaged, in use, of another model, or the folder holds
-            something else.
-        UsageError: a gallery is to be made, and there is no bundle.
+    `given` is the bundle to use, None for the copy in the gallery; a new gallery needs one.
     """
     if not (place / RECORD).exists():
         _check_free(place, create)

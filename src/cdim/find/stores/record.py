@@ -13,14 +13,7 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered of a gallery's model.
-
-    Args:
-        fingerprint: of its bundle.
-        model: its name.
-        dim: dimensions of its embeddings.
-        format: version of this record.
-    """
+    """What is remembered of a gallery's model; `format` is the version of this record."""
 
     fingerprint: str
     model: str

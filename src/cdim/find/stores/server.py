@@ -32,17 +32,9 @@ def shown(url: str) -> str:
 
 
 def open_url(url: str, given: Bundle | None, create: bool) -> tuple[Bundle, ServerStore]:
-    """Opens a collection.
+    """Opens a collection, http(s)://host:6333/collection, with the errors of `Gallery.open`.
 
-    Args:
-        url: http(s)://host:6333/collection; the environment holds the key, see `KEY`.
-        given: the model's bundle.
-        create: make the collection where there is none.
-
-    Raises:
-        GalleryError: no answer, no such collection, not one of cdim, or of another model.
-        UsageError: no bundle, or no collection in the URL.
-        MissingExtra: qdrant-client is not installed.
+    `given` is the model's bundle, which a server does not keep; the environment holds `KEY`.
     """
     wrong = UsageError(
         f"gallery {shown(url)!r}",

@@ -49,10 +49,7 @@ _NAMES = uuid.UUID("6b7a4bb3-3b55-5d2b-9f5b-5f7f0d2a7c11")
 class Stored:
     """An item as the database gave it.
 
-    Args:
-        item: the item.
-        vector: (dim,) float32, or None unless requested.
-        distance: to the query, Euclidean; 0 without a query.
+    Its vector is (dim,) float32, or None unless requested; its distance is Euclidean, to the query.
     """
 
     item: Item
