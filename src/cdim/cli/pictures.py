@@ -14,8 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-ROWS = 8
-"""Lines of text that a picture is high."""
+ROWS = 8  # lines of text that a picture is high
 _CHUNK = 4096  # most characters that kitty accepts at a time
 _CUBE = (0, 95, 135, 175, 215, 255)  # the levels of the 256 colours' cube
 

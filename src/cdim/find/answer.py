@@ -15,10 +15,8 @@ from cdim.find.items import Hit, SearchResult
 from cdim.find.stores.store import Store, Stored
 from cdim.metrics.calibration import probability
 
-RERANKED = 200
-"""How many of the nearest are re-ranked."""
-SAMPLE = 256
-"""Items that a query's distances are compared with."""
+RERANKED = 200  # how many of the nearest are re-ranked
+SAMPLE = 256  # items that a query's distances are compared with
 
 
 def pooled(

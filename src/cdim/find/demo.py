@@ -16,8 +16,7 @@ from cdim.find.gallery import Gallery
 from cdim.metrics.significance import Estimate, bootstrap
 
 MODEL = "default"
-PRODUCTS = "synthetic:1000:1"
-"""Made-up products, none of which the model was trained on."""
+PRODUCTS = "synthetic:1000:1"  # made-up products, none of which the model was trained on
 SKETCHES = 200
 SHOWN = 6
 
@@ -48,11 +47,7 @@ class Demo:
 
 
 def demo(out: Path, progress: Callable[[str, int, int], None] | None = None) -> Demo:
-    """Makes a gallery of made-up products, or takes the one that is there, and searches it.
-
-    Args:
-        out: the folder that gets the gallery, the page of hits and a sketch.
-        progress: is told of images and of sketches, and how many of how many are done.
+    """Makes a gallery of made-up products below `out`, or takes the one there, and searches it.
 
     Raises:
         GalleryError: the folder holds something else, or its gallery is in use.

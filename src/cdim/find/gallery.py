@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from cdim.find.index.indexing import Summary
 
 CHUNK = 64  # images in memory at a time
-MOST_VALUES = 300
-"""A field with more different values is no facet."""
+MOST_VALUES = 300  # a field with more different values is no facet
 
 
 @runtime_checkable

@@ -10,8 +10,7 @@ from cdim.find.gallery import Embeds, Gallery
 from cdim.find.index.indexing import Progress, Summary, index
 from cdim.find.index.sources import Source
 
-AGAIN = 2.0
-"""Seconds until a folder that could not be indexed is tried again."""
+AGAIN = 2.0  # seconds until a folder that could not be indexed is tried again
 
 
 def watch(

@@ -19,10 +19,8 @@ from cdim.serve.models import Facet, GalleryAnswer
 from cdim.serve.served import served
 
 router = APIRouter()
-VALUES = 100
-"""Most values of a field that are told."""
-SAMPLE = 200
-"""Sampled items that show the kind of fields with too many values."""
+VALUES = 100  # most values of a field that are told
+SAMPLE = 200  # sampled items that show the kind of fields with too many values
 
 
 @router.get("/v1/gallery", response_model=GalleryAnswer, tags=["gallery"], summary="What it is")

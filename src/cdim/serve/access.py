@@ -61,11 +61,6 @@ class Access:
             )
         return cls(token, host, public)
 
-    @property
-    def local(self) -> bool:
-        """Whether only this machine can reach the server."""
-        return is_loopback(self.host)
-
     def knows(self, headers: Mapping[str, str]) -> bool:
         """Whether a request brings the token."""
         kind, _, given = headers.get("authorization", "").partition(" ")
@@ -78,8 +73,9 @@ class Access:
         Raises:
             Refused: 403 for a foreign name of this machine, 401 without the token it needs.
         """
+        local = is_loopback(self.host)
         # A foreign site may point its own name at 127.0.0.1: its pages would then read ours.
-        if self.local and _name(headers.get("host", "")) not in _LOOPBACK | {self.host.lower()}:
+        if local and _name(headers.get("host", "")) not in _LOOPBACK | {self.host.lower()}:
             raise Refused(
                 403,
                 "host",
@@ -88,7 +84,7 @@ class Access:
                 "use the address that the server printed at its start",
             )
         reads = method in _READS or (method, path) == ("POST", "/v1/search")
-        if reads and (self.local or path in self.public):
+        if reads and (local or path in self.public):
             return
         if not self.knows(headers):
             given = "another token" if "authorization" in headers else "no token"

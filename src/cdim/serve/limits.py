@@ -7,18 +7,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cdim.serve.failures import Refused, answer
 
-MAX_BYTES = 32 * 2**20
-"""Most bytes of a request's body."""
-MAX_VIEWS = 16
-"""Most images, drawings and items that make one query."""
-MAX_STROKES = 4_000
-"""Most strokes of a drawing."""
-MAX_HITS = 200
-"""Most hits of a search."""
-MAX_PAGE = 500
-"""Most items of a page of the list."""
-MAX_ID = 1_000
-"""Most characters of an item's id."""
+MAX_BYTES = 32 * 2**20  # most bytes of a request's body
+MAX_VIEWS = 16  # most images, drawings and items that make one query
+MAX_STROKES = 4_000  # most strokes of a drawing
+MAX_HITS = 200  # most hits of a search
+MAX_PAGE = 500  # most items of a page of the list
+MAX_ID = 1_000  # most characters of an item's id
 
 _SECURITY = {
     "Content-Security-Policy": (
@@ -54,11 +48,10 @@ class Headed:
 
 
 class Limited:
-    """Refuses bodies of more than `most` bytes with 413, whether they say their length or not."""
+    """Refuses bodies of more than `MAX_BYTES` with 413, whether they say their length or not."""
 
-    def __init__(self, app: ASGIApp, most: int = MAX_BYTES) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts what is read."""
@@ -66,7 +59,7 @@ class Limited:
             await self._app(scope, receive, send)
             return
         said = Headers(scope=scope).get("content-length", "")
-        if said.isdecimal() and int(said) > self._most:
+        if said.isdecimal() and int(said) > MAX_BYTES:
             await self._refuse(scope, receive, send)
             return
         taken, refused, started = 0, False, False
@@ -75,7 +68,7 @@ class Limited:
             nonlocal taken, refused
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken <= self._most or started:
+            if taken <= MAX_BYTES or started:
                 return message
             if not refused:
                 refused = True
@@ -98,8 +91,8 @@ class Limited:
         refusal = Refused(
             413,
             "too-large",
-            f"a request of more than {self._most} bytes",
-            f"at most {self._most} are taken",
+            f"a request of more than {MAX_BYTES} bytes",
+            f"at most {MAX_BYTES} are taken",
             "make the image smaller, or send fewer at once",
         )
         await answer(refusal)(scope, receive, send)

@@ -15,8 +15,7 @@ from cdim.find.gallery import Gallery
 from cdim.serve.access import Access
 from cdim.serve.app import PUBLIC, build
 
-PATIENCE = 30
-"""Seconds that running requests have to finish once the server stops."""
+PATIENCE = 30  # seconds that running requests have to finish once the server stops
 
 
 def serve(

@@ -100,13 +100,7 @@ def index(
     keep: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
-    """Brings a gallery in step with a source.
-
-    Args:
-        gallery: where the items go.
-        listing: the images of the source (see `cdim.find.index.sources`).
-        keep: whether items stay whose file no longer exists.
-        progress: called for images, and for the search graph of a large gallery at the end.
+    """Brings a gallery in step with the images of a source; the rest is as for `Gallery.index`.
 
     Raises:
         GalleryError: an id belongs to another source, which this one is not the renamed folder of.

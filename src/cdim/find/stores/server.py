@@ -20,10 +20,8 @@ from cdim.find.stores.store import Store
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-KEY = "QDRANT_API_KEY"
-"""The environment variable that holds the server's key, if it needs one."""
-MARK = "cdim"
-"""Where the record of the model lies in the collection's own metadata."""
+KEY = "QDRANT_API_KEY"  # the environment variable that holds the server's key, if it needs one
+MARK = "cdim"  # where the record of the model lies in the collection's own metadata
 
 
 def shown(url: str) -> str:

@@ -34,10 +34,8 @@ from cdim.find.items import Item, Value
 TEXTS = ("id", "source", "digest", "domain", "root", "stamp")
 NUMBERS, DATES = "numbers", "dates"
 FIELDS, THUMBNAIL = "fields", "thumb"
-LIST = [*TEXTS, "meta"]
-"""Parts of the payload that answers carry."""
-MAX_FIELDS = 256
-"""Different names of metadata in one gallery: each has indices of its own."""
+LIST = [*TEXTS, "meta"]  # parts of the payload that answers carry
+MAX_FIELDS = 256  # different names of metadata in one gallery: each has indices of its own
 HNSW_FROM = 200_000
 """Kilobytes of vectors from which a search graph is built: 100,000 vectors of 512 dimensions."""
 HNSW_M, HNSW_CONSTRUCT, HNSW_EF = 16, 128, 128
