@@ -98,7 +98,12 @@ def load(
         here = os.fspath(model)
         run = os.path.isfile(os.path.join(here, "best.safetensors"))
         if run and not os.path.isfile(os.path.join(here, RECORD)):
-            return _load_run(Path(model), device, how)
+            with training_extra():
+                from cdim.learn.networks import embedder
+            found = embedder.load_run(Path(model), device=device)
+            if how.join:
+                found.join(how.join, how.join_pool, "l2" if how.join_l2 else "none")
+            return found
         if not is_bundle(model):
             raise ModelError(
                 f"{model} is neither a run nor a bundle",
@@ -116,15 +121,6 @@ def load(
             argument="join" if how.join else "device",
         )
     return Encoder(model)
-
-
-def _load_run(run: Path, device: str, how: EvalOptions) -> Any:
-    with training_extra():
-        from cdim.learn.networks import embedder
-    found = embedder.load_run(run, device=device)
-    if how.join:
-        found.join(how.join, how.join_pool, "l2" if how.join_l2 else "none")
-    return found
 
 
 @checked

@@ -163,11 +163,8 @@ def read_table(path: Path) -> Table:
 
 def typed(texts: Mapping[str, str]) -> dict[str, Value]:
     """Metadata of texts: numbers become numbers, except codes such as 007 and 12E4."""
-    return {name: text if (n := _number(text)) is None else n for name, text in texts.items()}
-
-
-def _number(text: str) -> int | float | None:
-    return None if _CODE.match(text) else filters.number(text)
+    read = {name: filters.number(text) for name, text in texts.items() if not _CODE.match(text)}
+    return {**texts, **{name: number for name, number in read.items() if number is not None}}
 
 
 def _folder(source: str, domain: str, table: Table, prefix: str) -> Listing:
