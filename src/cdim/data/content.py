@@ -55,11 +55,7 @@ def digest(data: bytes) -> str:
 
 
 def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
-    """The pixels of one image, uint8 (h, w) or (h, w, 3).
-
-    Args:
-        source: a path or locator, bytes of an image file, a PIL image, or the pixels themselves.
-        opened: reads files.
+    """The pixels, uint8 (h, w) or (h, w, 3), of a path or locator, bytes, a PIL image or pixels.
 
     Raises:
         ImageError: it cannot be read.

@@ -173,13 +173,8 @@ def load_stack(
 ) -> NDArray[np.uint8]:
     """Every image of a manifest, decoded by threads and put through `preprocess.load`.
 
-    Args:
-        manifest: n images.
-        preprocess: gives the size (H, W) and the channels C.
-        progress: called with (images done, n) now and then, from this thread.
-
-    Returns:
-        uint8 (n, H, W, C).
+    Returns uint8 (n, *preprocess.resize, channels); `progress` is called with (images done, n)
+    now and then, from this thread.
 
     Raises:
         ImageError: the first image, in the manifest's order, that cannot be read.

@@ -125,7 +125,7 @@ def find(prints: Sequence[Fingerprint]) -> Duplicates:
         keep = (
             (score >= FINE)
             & (np.abs(aspect[first] - aspect[second]) <= np.log(MAX_ASPECT_RATIO))
-            & (_colour_difference(colour, first, second) <= MAX_COLOUR_DIFFERENCE)
+            & (np.abs(colour[first] - colour[second]).mean((1, 2, 3)) <= MAX_COLOUR_DIFFERENCE)
         )
         pairs = zip(alone[first[keep]], alone[second[keep]], score[keep], strict=True)
         near += [(int(a), int(b), min(float(s), 1.0)) for a, b, s in pairs]
@@ -170,13 +170,6 @@ def _agreement(
         a, b = _gradients(grey[first[here]]), _gradients(grey[second[here]])
         score[here] = np.einsum("ij,ij->i", a, b)
     return score
-
-
-def _colour_difference(
-    colour: NDArray[np.int16], first: NDArray[np.intp], second: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Mean absolute difference of the colour thumbnails (k,), 0 to 255."""
-    return np.asarray(np.abs(colour[first] - colour[second]).mean(axis=(1, 2, 3)))
 
 
 def _halved(images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:

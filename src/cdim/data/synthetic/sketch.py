@@ -48,10 +48,7 @@ def sketch(
 ) -> tuple[list[Points], NDArray[np.float64]]:
     """The strokes of one sketch in drawing order, and the width of each in pixels.
 
-    Args:
-        product: fitted to the canvas.
-        rng: who draws, and how it turns out this time.
-        level: 0 (careful) to 2 (very rough).
+    The product is fitted to the canvas; `rng` is who draws, and how it turns out this time.
     """
     hand = HANDS[level]
     planned = [
