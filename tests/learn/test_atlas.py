@@ -13,7 +13,7 @@ from cdim.learn.atlas.cells import POOLS, Cell, cells_of, pools_of, why_not
 from cdim.learn.atlas.contributions import contribute
 from cdim.learn.atlas.scoring import Scorer, make_folds
 from cdim.learn.atlas.treatments import NAMES, Treatment, read_treatment
-from cdim.learn.networks.backbones import build_backbone
+from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.fusion import Fusion
 from cdim.learn.networks.taps import Tap
@@ -52,14 +52,14 @@ def cell(found, tap, pool):
 
 
 def test_blocks_stand_in_order_of_depth():
-    resnet = build_backbone("resnet50", 3, (64, 64))
+    resnet = Backbone("resnet50", 3, (64, 64))
     assert list(resnet.blocks) == [
         f"layer{stage}.{n}" for stage, count in enumerate((3, 4, 6, 3), 1) for n in range(count)
     ]
-    vit = build_backbone("vit_tiny_patch16_224", 3, (96, 96))
+    vit = Backbone("vit_tiny_patch16_224", 3, (96, 96))
     assert list(vit.blocks) == [f"blocks.{n}" for n in range(12)]
-    assert "stages.2.blocks.0" in build_backbone("convnext_atto", 3, (64, 64)).blocks
-    own = build_backbone("sketch-a-net", 1, (225, 225)).blocks
+    assert "stages.2.blocks.0" in Backbone("convnext_atto", 3, (64, 64)).blocks
+    own = Backbone("sketch-a-net", 1, (225, 225)).blocks
     assert (own[0], own[-1]) == ("conv1", "fc6")
 
 
@@ -274,7 +274,7 @@ def test_filters_are_numbered_through_all_parts():
 
 
 def test_wrong_taps_and_treatments_are_named():
-    backbone = build_backbone("sketch-a-net", 1, (81, 81))
+    backbone = Backbone("sketch-a-net", 1, (81, 81))
     with pytest.raises(RecipeError, match="did you mean 'conv4'"):
         cells_of(backbone, ["conv_4"])
     with pytest.raises(UsageError, match="did you mean 'centred'"):

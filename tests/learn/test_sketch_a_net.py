@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cdim.errors import RecipeError
-from cdim.learn.networks.backbones import build_backbone
+from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.sketch_a_net import SketchANet
 
 # tap: (channels, side of the map, stride in pixels)
@@ -67,7 +67,7 @@ def written_out():
 
 
 def test_the_taps_are_those_of_the_paper():
-    backbone = build_backbone("sketch-a-net", 1, (225, 225))
+    backbone = Backbone("sketch-a-net", 1, (225, 225))
     table = {tap: (channels, side) for tap, (channels, side, _) in TABLE.items()}
     assert {k: (t.channels, t.size[0]) for k, t in backbone.taps.items()} == table
     assert all(t.size[0] == t.size[1] for t in backbone.taps.values())
@@ -138,4 +138,4 @@ def test_the_layout_is_what_comes_out_or_the_input_is_refused(height, width, cha
 
 def test_an_unknown_backbone_names_the_nearest():
     with pytest.raises(RecipeError, match="did you mean 'sketch-a-net'"):
-        build_backbone("sketchanet", 1, (225, 225))
+        Backbone("sketchanet", 1, (225, 225))

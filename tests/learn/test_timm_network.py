@@ -9,7 +9,7 @@ import timm
 import torch
 
 from cdim.errors import RecipeError
-from cdim.learn.networks.backbones import build_backbone
+from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.taps import FINAL
 from cdim.learn.networks.timm_network import TimmNetwork
@@ -197,7 +197,7 @@ def test_the_last_stride_can_be_taken_away_without_widening_kernels():
 )
 def test_what_cannot_be_is_told(arguments, message):
     with pytest.raises(RecipeError, match=message):
-        build_backbone(*arguments)
+        Backbone(*arguments)
 
 
 def test_a_module_that_runs_more_than_once_is_no_tap():

@@ -12,7 +12,7 @@ import torchvision
 from safetensors.torch import save_file
 
 from cdim.errors import ModelError, RecipeError
-from cdim.learn.networks.backbones import build_backbone
+from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.weights import load_pretrained
 from cdim.learn.recipes.recipe import parse_recipe
 
@@ -35,7 +35,7 @@ def recipe(weights, backbone="mobilenetv2_100", channels=3):
 
 
 def loaded(weights, backbone="mobilenetv2_100", channels=3):
-    network = build_backbone(backbone, channels, (64, 64))
+    network = Backbone(backbone, channels, (64, 64))
     load_pretrained(network, recipe(weights, backbone, channels))
     return network.eval()
 
@@ -64,7 +64,7 @@ def test_weights_of_another_library_give_its_features(other, tmp_path, wrapped):
 
 
 def test_safetensors_are_matched_by_name_and_never_by_order(other, tmp_path):
-    network = build_backbone("mobilenetv2_100", 3, (64, 64)).network.model
+    network = Backbone("mobilenetv2_100", 3, (64, 64)).network.model
     same = {k: v.contiguous() for k, v in network.state_dict().items()}
     save_file(same, tmp_path / "same.safetensors")
     found = loaded(tmp_path / "same.safetensors").network.model.state_dict()
@@ -77,7 +77,7 @@ def test_safetensors_are_matched_by_name_and_never_by_order(other, tmp_path):
 
 def test_names_are_matched_where_the_file_has_them_all(tmp_path):
     torch.manual_seed(1)
-    source = build_backbone("resnet18", 3, (64, 64)).network.model
+    source = Backbone("resnet18", 3, (64, 64)).network.model
     tensors = {f"module.{k}": v for k, v in reversed(source.state_dict().items())}
     torch.save(tensors, tmp_path / "w.pth")
     found = loaded(tmp_path / "w.pth", "resnet18").network.model.state_dict()
@@ -128,14 +128,14 @@ def test_a_package_that_is_not_there_or_holds_no_weights_is_told():
 
 
 def test_timm_has_weights_for_its_own_networks_only():
-    network = build_backbone("sketch-a-net", 1, (225, 225))
+    network = Backbone("sketch-a-net", 1, (225, 225))
     with pytest.raises(RecipeError, match="timm has weights for its own"):
         load_pretrained(network, recipe("timm", "sketch-a-net", 1))
 
 
 def test_a_network_that_timm_has_no_weights_of_is_told():
     without = next(n for n in timm.list_models("res*") if not timm.list_pretrained(f"{n}*"))
-    network = build_backbone("resnet18", 3, (64, 64))
+    network = Backbone("resnet18", 3, (64, 64))
     with pytest.raises(RecipeError, match="has no weights of this network"):
         load_pretrained(network, recipe("timm", without))
 

@@ -24,11 +24,7 @@ from cdim.learn.recipes.recipe import Recipe, parse_recipe
 
 
 def configure(
-    recipe: Recipe,
-    model: ModelPart,
-    datasets: tuple[str, ...],
-    chosen: Explored,
-    final: str,
+    recipe: Recipe, model: ModelPart, datasets: tuple[str, ...], chosen: Explored, final: str
 ) -> Recipe:
     """The recipe of a chosen fusion: the measured network as it is, and nothing to train.
 

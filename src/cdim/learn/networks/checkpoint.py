@@ -1,9 +1,4 @@
-"""Files of a run: atomic, and without pickle.
-
-A checkpoint is one safetensors file: tensors by name, and everything else as
-JSON in its header. It is written beside its place and moved there, so that a
-reader sees the old file or the new one and never half of one.
-"""
+"""Checkpoints: one safetensors file each, with everything but tensors as JSON in its header."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -19,9 +18,9 @@ from cdim.data import images
 from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
 from cdim.learn.networks import checkpoint
-from cdim.learn.networks.backbones import build_backbone
+from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.fusion import Fusion
-from cdim.learn.networks.taps import Tap
+from cdim.learn.networks.taps import Maps, Tap, Vectors
 from cdim.learn.recipes.recipe import Recipe, parse_recipe
 
 BATCH = 128
@@ -31,23 +30,15 @@ LOADED = 1024
 
 
 class Embedder(nn.Module):
-    """The network of a recipe.
-
-    Args:
-        recipe: which backbone, which fusion, which input.
-    """
+    """The network of a recipe."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
         self.preprocess = recipe.input
         part, model = recipe.fusion, recipe.model
-        self.backbone = build_backbone(
-            model.backbone,
-            recipe.input.channels,
-            recipe.input.crop,
-            part.taps,
-            model.last_stride,
+        self.backbone = Backbone(
+            model.backbone, recipe.input.channels, recipe.input.crop, part.taps, model.last_stride
         )
         self.fusion = Fusion(
             self.backbone.taps,
@@ -61,7 +52,6 @@ class Embedder(nn.Module):
         self.frozen = [self.backbone.part(name) for name in model.freeze]
         for module in self.frozen:
             module.requires_grad_(False)
-
         self.joined: Fusion | None = None
 
     @property
@@ -74,14 +64,7 @@ class Embedder(nn.Module):
 
         This is "Vanilla + fusion after training" of Table 8.
 
-        Args:
-            taps: as for `Fusion`.
-            pool: as for `Fusion`, for all taps.
-            normalise: "l2" scales each map's vector and the embedding to length one, "none" joins
-                them as they are.
-
-        Raises:
-            RecipeError: a tap the backbone does not have.
+        Arguments and errors are those of `Fusion`; `pool` is for all taps.
         """
         self.backbone.watch(taps)
         layout = {**self.backbone.taps, EMBEDDING: Tap(self.fusion.dim, (1, 1))}
@@ -97,9 +80,7 @@ class Embedder(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
-    def forward(
-        self, pixels: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch dim"]:
+    def forward(self, pixels: Maps) -> Vectors:
         """Normalised input to embeddings, float32."""
         looks = self.looks(pixels)
         embedding: Tensor = self.fusion(*looks)
@@ -107,16 +88,10 @@ class Embedder(nn.Module):
             embedding = self.joined(*({**outputs, EMBEDDING: embedding} for outputs in looks))
         return embedding
 
-    def looks(
-        self, pixels: Float[Tensor, "batch channels height width"]
-    ) -> list[Mapping[str, Tensor]]:
-        """The backbone's maps of the images and, with fusion.mirror, of their mirror images.
-
-        Those are left out while training.
-        """
-        given = [pixels]
-        if self.recipe.fusion.mirror and not self.training:
-            given.append(pixels.flip(3))
+    def looks(self, pixels: Maps) -> list[Mapping[str, Tensor]]:
+        """The backbone's maps and, with fusion.mirror outside training, those of mirror images."""
+        mirrored = self.recipe.fusion.mirror and not self.training
+        given = [pixels, pixels.flip(3)] if mirrored else [pixels]
         return [self.backbone(each) for each in given]
 
     def train(self, mode: bool = True) -> Embedder:
@@ -178,10 +153,7 @@ class Embedder(nn.Module):
         return found
 
     def load(
-        self,
-        manifest: Manifest,
-        most: int,
-        progress: Callable[[int, int], None] | None = None,
+        self, manifest: Manifest, most: int, progress: Callable[[int, int], None] | None = None
     ) -> Iterator[NDArray[np.uint8]]:
         """Images of a manifest, uint8 (`most` or fewer, *resize, channels) at a time.
 
@@ -242,11 +214,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def load_run(run: Path, device: str = "auto") -> Embedder:
-    """The best network of a training run.
-
-    Args:
-        run: a run's folder.
-        device: "auto", "cpu", "cuda" or "mps".
+    """The best network of a training run, from its folder.
 
     Raises:
         ModelError: the folder holds no run, or its checkpoint is damaged.

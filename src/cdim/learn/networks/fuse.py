@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdim.errors import UsageError, first_line
@@ -13,8 +12,10 @@ from cdim.learn.networks.fusion import Fusion
 from cdim.learn.networks.taps import (
     FINAL,
     MOST_PREFIX,
+    Maps,
     Shape,
     TappedNetwork,
+    Vectors,
     measure_taps,
     output_shapes,
 )
@@ -23,14 +24,10 @@ from cdim.learn.networks.taps import (
 class FusedNetwork(nn.Module):
     """A network whose output is the fused vector of its taps and its own output; see `fuse`.
 
-    Args:
-        network: gives the taps.
-        fusion: joins them.
-        shape: (channels, height, width) of an image.
-
     Attributes:
         network: its `model` is the module that was given, weights and all.
         fusion: its `parts` are the dimensions of each part, in the order they are joined.
+        shape: (channels, height, width) of an image.
     """
 
     def __init__(self, network: TappedNetwork, fusion: Fusion, shape: tuple[int, int, int]) -> None:
@@ -44,9 +41,7 @@ class FusedNetwork(nn.Module):
         """Dimensions of the fused vector."""
         return self.fusion.dim
 
-    def forward(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch dim"]:
+    def forward(self, images: Maps) -> Vectors:
         """Images, normalised as the network needs them, to fused vectors, float32.
 
         Raises:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdim.errors import RecipeError, nearest
 from cdim.learn.networks.attention import Attention
-from cdim.learn.networks.taps import Tap, check_tap
+from cdim.learn.networks.taps import Maps, Tap, Vectors, check_tap
 from cdim.learn.recipes.parts import Pool
 
 
@@ -22,24 +21,18 @@ class GeM(nn.Module):
         super().__init__()
         self.exponent = nn.Parameter(torch.tensor(3.0))
 
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch dim"]:
+    def forward(self, x: Maps) -> Vectors:
         """(batch, channels); inputs below 1e-6 count as 1e-6."""
         powered = x.float().clamp(min=1e-6).pow(self.exponent)
-        mean: Tensor = powered.mean((2, 3)).pow(1 / self.exponent)
-        return mean
+        return powered.mean((2, 3)).pow(1 / self.exponent)
 
 
 class Max(nn.Module):
     """The largest value over positions."""
 
-    def forward(
-        self, x: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch dim"]:
+    def forward(self, x: Maps) -> Vectors:
         """(batch, channels)."""
-        largest: Tensor = x.amax((2, 3))
-        return largest
+        return x.amax((2, 3))
 
 
 GRIDS = {"average": 1, "grid2": 2, "grid3": 3, "grid4": 4, "grid8": 8}
@@ -50,24 +43,20 @@ def build_pool(name: str, tap: Tap) -> tuple[nn.Module, int]:
     """A way of pooling by name, and the dimensions it leaves of a tap."""
     if name == "flatten":
         return nn.Flatten(), tap.channels * tap.size[0] * tap.size[1]
-    if name == "gem":
-        return GeM(), tap.channels
-    if name == "attention":
-        return Attention(tap.channels), tap.channels
-    if name == "max":
-        return Max(), tap.channels
-    cells = GRIDS[name]
-    return nn.Sequential(nn.AdaptiveAvgPool2d(cells), nn.Flatten()), tap.channels * cells**2
+    if name in GRIDS:
+        cells = GRIDS[name]
+        return nn.Sequential(nn.AdaptiveAvgPool2d(cells), nn.Flatten()), tap.channels * cells**2
+    pool = Attention(tap.channels) if name == "attention" else GeM() if name == "gem" else Max()
+    return pool, tap.channels
 
 
 class Fusion(nn.Module):
     """Pools each tap, joins them, optionally projects, and appends the final feature.
 
-    `f_mid = pool(map)` for each tap (Eq. 1 with "flatten"), optionally one linear
-    layer over all of them joined (Sec. 3.3), then the final feature last. With
-    "l2" every part is scaled to length one before it is joined, so that each has
-    an equal say in the distance (Sec. 3.2); with "root" so are the signed square roots of its
-    values. Without taps it is the paper's "Vanilla".
+    `f_mid = pool(map)` for each tap (Eq. 1 with "flatten"), optionally one linear layer over all of
+    them joined (Sec. 3.3), then the final feature last. With "l2" every part is scaled to length
+    one before it is joined, so that each has an equal say in the distance (Sec. 3.2); with "root"
+    so are the signed square roots of its values. Without taps it is the paper's "Vanilla".
 
     Args:
         layout: the backbone's taps.
@@ -139,21 +128,16 @@ class Fusion(nn.Module):
         """Dimensions of the fused vector."""
         return sum(self.parts)
 
-    def forward(self, *looks: Mapping[str, Tensor]) -> Float[Tensor, "batch dim"]:
+    def forward(self, *looks: Mapping[str, Tensor]) -> Vectors:
         """A backbone's outputs as one float32 vector an image, (batch, dim).
 
         Of several views of the same images, such as their mirror images, each part is averaged
         before it is scaled.
         """
-        each = [self._joining(outputs) for outputs in looks]
-        parts = [
-            torch.stack(part).mean(0) if len(part) > 1 else part[0]
-            for part in zip(*each, strict=True)
-        ]
-        if self.normalise == "root":
-            parts = [rooted(part) for part in parts]
-        elif self.normalise == "l2":
-            parts = [unit(part) for part in parts]
+        each = zip(*map(self._joining, looks), strict=True)
+        parts = [torch.stack(part).mean(0) if len(part) > 1 else part[0] for part in each]
+        if self.normalise != "none":
+            parts = [rooted(part) if self.normalise == "root" else unit(part) for part in parts]
         return torch.cat(parts, 1)
 
     def _joining(self, outputs: Mapping[str, Tensor]) -> list[Tensor]:
@@ -170,13 +154,13 @@ class Fusion(nn.Module):
         return [*middle, (final.mean((2, 3)) if final.ndim == 4 else final).float()]
 
 
-def unit(vectors: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
+def unit(vectors: Vectors) -> Vectors:
     """Vectors scaled to length one; zeros stay zeros."""
     scaled: Tensor = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
     return scaled
 
 
-def rooted(vectors: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
+def rooted(vectors: Vectors) -> Vectors:
     """Signed square roots, scaled to length one, as `cdim.bundles.heads.projection.rooted`."""
     return unit(torch.sign(vectors) * vectors.abs().sqrt())
 

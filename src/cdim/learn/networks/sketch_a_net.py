@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from cdim.errors import RecipeError
-from cdim.learn.networks.taps import Tap
+from cdim.learn.networks.taps import Maps, Tap
 
 # name: (output channels, kernel, stride, padding, pooled by 3/2 behind the ReLU)
 CONVOLUTIONS = {
@@ -22,10 +21,9 @@ FC6, FC7 = 512, 256
 class SketchANet(nn.Module):
     """Five convolutions and two fully connected layers on a 225 x 225 grey image.
 
-    ReLU follows every layer but fc7; there is no dropout. The taps are the maps
-    behind each ReLU, `conv1` to `conv5`; the same behind the max-pooling, `pool1`,
-    `pool2`, `pool5`; and the vectors `fc6` and `fc7`. What the paper calls the
-    conv5 map is `pool5`, 256 x 7 x 7.
+    ReLU follows every layer but fc7; there is no dropout. The taps are the maps behind each ReLU,
+    `conv1` to `conv5`; the same behind the max-pooling, `pool1`, `pool2`, `pool5`; and the vectors
+    `fc6` and `fc7`. What the paper calls the conv5 map is `pool5`, 256 x 7 x 7.
 
     Args:
         channels: of the input image.
@@ -62,7 +60,7 @@ class SketchANet(nn.Module):
             else:
                 nn.init.zeros_(weights)
 
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
+    def forward(self, images: Maps) -> dict[str, Tensor]:
         """Every tap by name."""
         taps: dict[str, Tensor] = {}
         x: Tensor = images

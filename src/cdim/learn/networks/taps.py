@@ -1,9 +1,7 @@
 """Taps: the outputs of a network's modules as maps, whatever their axes mean.
 
-What a module's output means (which axis is height, where tokens begin) is not
-asked of the network but measured: the network is run three times, at its own
-input size, at twice the height and at twice the width. The axes that grow are
-the positions.
+What the axes mean is measured: a network is run at its own input size, at twice the height and at
+twice the width. The axes that grow are the positions.
 """
 
 from __future__ import annotations
@@ -25,6 +23,8 @@ FINAL = "pre_logits"
 MOST_PREFIX = 16
 """Most class and register tokens before the first position."""
 Shape = tuple[int, ...]
+Maps = Float[Tensor, "batch channels height width"]
+Vectors = Float[Tensor, "batch dim"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Tap:
     axes: tuple[int, ...] = (0, 1, 2, 3)
     prefix: int = 0
 
-    def as_map(self, output: Tensor) -> Float[Tensor, "batch channels height width"]:
+    def as_map(self, output: Tensor) -> Maps:
         """The output as a map."""
         ordered = output.permute(self.axes)
         if ordered.ndim == 3:
@@ -89,17 +89,13 @@ class TappedNetwork(nn.Module):
         self.watch(taps)
 
     def watch(self, taps: Sequence[str]) -> None:
-        """Makes `forward` give more taps.
-
-        Raises:
-            RecipeError: a tap that is no module, or gives no map.
-        """
+        """Makes `forward` give more taps; refuses what the constructor refuses."""
         for tap in taps:
             check_tap(tap, self.layouts)
         wanted = [tap for tap in (*self.taps, *taps) if tap != FINAL]
         self.taps = tuple(dict.fromkeys(wanted))
 
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> dict[str, Tensor]:
+    def forward(self, images: Maps) -> dict[str, Tensor]:
         """Maps by tap, and the network's own output under `FINAL`, a vector or a map."""
         kept: dict[str, Tensor] = {}
 
@@ -172,7 +168,7 @@ def output_shapes(
         for tap, module in model.named_modules()
         if tap
     ]
-    failure = None
+    final = failure = None
     try:
         with torch.no_grad():
             final = run()
@@ -182,8 +178,8 @@ def output_shapes(
         for hook in hooks:
             hook.remove()
     once = {tap: shapes[0] for tap, shapes in seen.items() if len(shapes) == 1}
-    if failure is None and isinstance(final, Tensor):
-        once = {**once, FINAL: tuple(final.shape)}
+    if isinstance(final, Tensor):
+        once[FINAL] = tuple(final.shape)
     return once, failure
 
 
@@ -195,30 +191,22 @@ def _tap(own: Shape, tall: Shape, wide: Shape, crop: tuple[int, int]) -> Tap | N
     across = [i for i in range(len(own)) if own[i] != wide[i]]
     if not down and not across and all(n == 1 for n in own[2:]):
         return Tap(own[1], (1, 1), tuple(range(len(own))))
-    if len(down) != 1 or len(across) != 1:
+    rest = [i for i in range(1, len(own)) if i not in (*down, *across)]
+    if not len(down) == len(across) == len(rest) == 1 or 0 in (*down, *across):
         return None
-    rest = [i for i in range(1, len(own)) if i not in (down[0], across[0])]
-    if len(rest) != 1:
+    axes = (0, *rest, *down)
+    if len(own) == 4:
+        return Tap(own[rest[0]], (own[down[0]], own[across[0]]), (*axes, *across))
+    grid = _grid(own[down[0]], tall[down[0]], wide[down[0]], crop)
+    if grid is None:
         return None
-    channels = own[rest[0]]
-    if len(own) == 4 and down != across:
-        size = (own[down[0]], own[across[0]])
-        return Tap(channels, size, (0, rest[0], down[0], across[0]))
-    if len(own) == 3 and down == across:
-        axis = down[0]
-        grid = _grid(own[axis], tall[axis], wide[axis], crop)
-        if grid is not None:
-            return Tap(channels, grid, (0, rest[0], axis), own[axis] - grid[0] * grid[1])
-    return None
+    return Tap(own[rest[0]], grid, axes, own[down[0]] - grid[0] * grid[1])
 
 
 @lru_cache(maxsize=256)
 def _grid(own: int, tall: int, wide: int, crop: tuple[int, int]) -> tuple[int, int] | None:
-    """Rows and columns of `own` tokens, given how many there are at twice the height or width.
-
-    A side that is no multiple of the patch may hold one more than twice its cells when doubled.
-    Of what fits, the grid whose proportions are nearest to the image's.
-    """
+    """Rows and columns of `own` tokens, given how many there are at twice the height or width."""
+    # A side that is no multiple of the patch may hold one more than twice its cells when doubled.
     fits = [
         (rows, cells // rows)
         for cells in range(max(1, own - MOST_PREFIX), own + 1)
@@ -227,4 +215,5 @@ def _grid(own: int, tall: int, wide: int, crop: tuple[int, int]) -> tuple[int, i
         and tall - (own - cells) in (2 * cells, 2 * cells + cells // rows)
         and wide - (own - cells) in (2 * cells, 2 * cells + rows)
     ]
+    # Of what fits, the grid whose proportions are nearest to the image's.
     return min(fits, key=lambda g: abs(log(g[0] * crop[1] / (g[1] * crop[0]))), default=None)

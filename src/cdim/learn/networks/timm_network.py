@@ -14,12 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cdim.errors import RecipeError, first_line, nearest
-from cdim.learn.networks.taps import (
-    Shape,
-    TappedNetwork,
-    measure_taps,
-    output_shapes,
-)
+from cdim.learn.networks.taps import Shape, TappedNetwork, measure_taps, output_shapes
 
 
 class Depthwise(nn.Conv2d):
@@ -41,10 +36,8 @@ class TimmNetwork(TappedNetwork):
 
     Args:
         name: as timm calls it.
-        channels: of the input image.
-        crop: (height, width) of the input in pixels.
+        channels, crop, last_stride: as of `cdim.learn.networks.backbones.Backbone`.
         taps: dotted names of modules, such as "layer4.0".
-        last_stride: 1 or 2; see `cdim.learn.recipes.parts.ModelPart`.
 
     Raises:
         RecipeError: an unknown name, a tap that is no module or gives no map, an input size or
@@ -119,9 +112,7 @@ def options(name: str, channels: int, crop: tuple[int, int], last_stride: int) -
     config = timm.get_pretrained_cfg(name)
     if config is not None and config.fixed_input_size:
         wanted["img_size"] = crop
-    if last_stride == 1:
-        wanted["output_stride"] = 16
-    return wanted
+    return wanted | ({"output_stride": 16} if last_stride == 1 else {})
 
 
 def _create(name: str, channels: int, crop: tuple[int, int], last_stride: int) -> nn.Module:

@@ -6,16 +6,17 @@ the nearest one. Nothing is inherited and nothing has two spellings.
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from cdim import strict
 from cdim.data.preprocess import Preprocess
 from cdim.errors import RecipeError
-from cdim.learn.recipes import rules
 from cdim.learn.recipes.parts import (
     AugmentPart,
     DataPart,
@@ -32,6 +33,25 @@ else:
     import tomli as tomllib
 
 DOCUMENT = strict.Document("recipe", RecipeError)
+_SHARES = "data.validation augment.erase augment.scale augment.shift augment.elastic"
+_COUNTS = "data.validation_seed data.fold fusion.project optimiser.warmup loop.steps loop.patience"
+_RANGES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("from 0 to below 2**63", lambda v: 0 <= v < 2**63, "seed"),
+    ("from 0 to 1", lambda v: 0 <= v <= 1, "augment.flip augment.erase_chance augment.thicken"),
+    ("from 0 to 1", lambda v: 0 <= v <= 1, "loss.hard_share"),
+    ("from 0 to below 1", lambda v: 0 <= v < 1, _SHARES),
+    ("from 0 to below 1", lambda v: 0 <= v < 1, "loss.smoothing optimiser.momentum optimiser.ema"),
+    ("0 or more, and finite", lambda v: 0 <= v < math.inf, _COUNTS),
+    ("0 or more, and finite", lambda v: 0 <= v < math.inf, "loss.margin loss.triplet"),
+    ("0 or more, and finite", lambda v: 0 <= v < math.inf, "optimiser.weight_decay"),
+    ("above 0, and finite", lambda v: 0 < v < math.inf, "optimiser.lr optimiser.decay_every"),
+    ("above 0, and finite", lambda v: 0 < v < math.inf, "loop.evaluate_every"),
+    ("above 0 and at most 1", lambda v: 0 < v <= 1, "optimiser.decay"),
+    ("from 0 to 180", lambda v: 0 <= v <= 180, "augment.rotate"),
+    ("2 or more", lambda v: v >= 2, "loop.batch"),
+    ("0, or 2 or more", lambda v: v == 0 or v >= 2, "loop.images_per_label"),
+)
+"""What values may be, and which."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +70,7 @@ class Recipe:
     loop: LoopPart = field(default_factory=LoopPart)
 
     def __post_init__(self) -> None:
-        rules.check(
-            self.seed,
-            self.data,
-            self.augment,
-            self.model,
-            self.fusion,
-            self.loss,
-            self.optimiser,
-            self.loop,
-        )
+        _check(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, every default written out, ready for TOML or JSON."""
@@ -128,3 +139,99 @@ def _override(table: dict[str, Any], text: str) -> None:
         table[parts[-1]] = tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:
         table[parts[-1]] = value.strip()
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuses values out of range, and values that exclude each other."""
+    for words, holds, names in _RANGES:
+        for name in names.split():
+            value = attrgetter(name)(recipe)
+            if not holds(value):
+                raise RecipeError(f"{name} = {value}", f"it is {words}", "change its value")
+    _check_training(recipe.data, recipe.model, recipe.fusion, recipe.loop)
+    _check_loss(recipe.loss, recipe.loop)
+    augment = recipe.augment
+    if augment.erase_chance < 1 and not augment.erase:
+        raise RecipeError(
+            f"augment.erase_chance = {augment.erase_chance} with augment.erase = 0",
+            "nothing is erased then",
+            "set augment.erase, or leave the chance out",
+        )
+
+
+def _check_training(data: DataPart, model: ModelPart, fusion: FusionPart, loop: LoopPart) -> None:
+    """What is trained, on what."""
+    if not data.train:
+        raise RecipeError("data.train = []", "at least one dataset is needed", "name a dataset")
+    if not isinstance(fusion.pool, str) and len(fusion.pool) != len(fusion.taps):
+        raise RecipeError(
+            f"fusion.pool = {list(fusion.pool)} for the taps {list(fusion.taps)}",
+            "it is one value, or one a tap",
+            "make the two lists equally long",
+        )
+    if data.fold and not 0 < data.validation * (data.fold + 1) <= 1 + 1e-9:
+        raise RecipeError(
+            f"data.fold = {data.fold} with data.validation = {data.validation}",
+            "folds count from 0, and together they hold out every instance once",
+            "with data.validation = 0.2 there are folds 0 to 4",
+        )
+    if not loop.steps and not (model.start or model.weights):
+        raise RecipeError(
+            "loop.steps = 0 without model.start and model.weights",
+            "what is not trained was trained before",
+            "name where its weights come from, or train it",
+        )
+    if not loop.steps and fusion.project:
+        raise RecipeError(
+            f"loop.steps = 0 with fusion.project = {fusion.project}",
+            "that layer is new, and needs training",
+            "set fusion.project = 0, or train it",
+        )
+    if not loop.steps and "attention" in fusion.pool:
+        raise RecipeError(
+            'loop.steps = 0 with fusion.pool = "attention"',
+            "its mask is learned",
+            "choose another fusion.pool, or train it",
+        )
+
+
+def _check_loss(loss: LossPart, loop: LoopPart) -> None:
+    """What is minimised, over which batches."""
+    each = loop.images_per_label
+    if each and (loop.batch % each or loop.batch < 2 * each):
+        raise RecipeError(
+            f"loop.batch = {loop.batch} with loop.images_per_label = {each}",
+            "a batch of P x K images is a multiple of K, at least 2 K",
+            f"use loop.batch = {max(2, loop.batch // each) * each}",
+        )
+    if each and loss.kind == "triplet" and loss.negatives in ("annotated", "random"):
+        raise RecipeError(
+            f'loop.images_per_label with loss.negatives = "{loss.negatives}"',
+            'P x K batches compare all with all: "in-batch" or "batch-hard"',
+            "change loss.negatives, or set loop.images_per_label = 0",
+        )
+    if loss.smoothing and loss.kind != "cross-entropy":
+        raise RecipeError(
+            f"loss.smoothing = {loss.smoothing} with loss.kind = {loss.kind!r}",
+            'it is for "cross-entropy"',
+            "set loss.smoothing = 0",
+        )
+    if loss.options and loss.kind in ("triplet", "cross-entropy"):
+        raise RecipeError(
+            f"loss.options {dict(loss.options)} with loss.kind = {loss.kind!r}",
+            "they are for losses of pytorch-metric-learning",
+            "remove them, or name such a loss",
+        )
+    if loss.neck == "bn" and loss.kind != "cross-entropy":
+        raise RecipeError(
+            f'loss.neck = "bn" with loss.kind = {loss.kind!r}',
+            'it stands before the classifier of "cross-entropy"',
+            'set loss.neck = "none"',
+        )
+    if loss.triplet and (loss.kind != "cross-entropy" or not each):
+        raise RecipeError(
+            f"loss.triplet = {loss.triplet} with loss.kind = {loss.kind!r} and "
+            f"loop.images_per_label = {each}",
+            'it is added to "cross-entropy", over P x K batches',
+            "set loop.images_per_label = 4, or loss.triplet = 0",
+        )

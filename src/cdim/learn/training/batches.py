@@ -1,8 +1,7 @@
 """What one training step sees: which images, and which of them belong together.
 
-A sampler is a function from a random generator to a `Batch`. It keeps no state:
-the loop gives it a generator made from (seed, step), which is why a resumed run
-continues exactly.
+A sampler keeps no state: the loop gives it a generator made from (seed, step), which is why a
+resumed run continues exactly.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import psutil
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from cdim.data import images
 from cdim.data.manifest import Manifest
@@ -60,20 +60,20 @@ class ImageCache:
     Args:
         manifest: n images.
         preprocess: its `load` gives the kept images.
-        progress: called with (images read, images in all).
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        preprocess: Preprocess,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
+    def __init__(self, manifest: Manifest, preprocess: Preprocess) -> None:
         self.manifest = manifest
         self.preprocess = preprocess
+        self.stack: NDArray[np.uint8] | None = None
         size = len(manifest) * preprocess.resize[0] * preprocess.resize[1] * preprocess.channels
-        fits = size <= MEMORY_SHARE * psutil.virtual_memory().available
-        self.stack = images.load_stack(manifest, preprocess, progress) if fits else None
+        if size <= MEMORY_SHARE * psutil.virtual_memory().available:
+            with tqdm(total=len(manifest), desc="images", unit="") as bar:
+
+                def show(done: int, _total: int) -> None:
+                    bar.update(done - bar.n)
+
+                self.stack = images.load_stack(manifest, preprocess, show)
 
     def __getitem__(self, rows: Index) -> NDArray[np.uint8]:
         """Images (n, *resize, channels) of the rows (n,)."""
@@ -85,8 +85,8 @@ class ImageCache:
 class Targets:
     """The training rows by target: what the samplers draw from.
 
-    An image without a role stands on both sides: paired with itself, it is told
-    apart from others under two random changes (instance discrimination).
+    An image without a role stands on both sides: paired with itself, it is told apart from others
+    under two random changes (instance discrimination).
 
     Args:
         manifest: the training images.
@@ -119,23 +119,20 @@ class Targets:
         if target == "instance":  # alone in its category, an instance has no negatives
             paired = self.label_category[self.paired]
             self.paired = self.paired[np.bincount(paired)[paired] > 1]
-        self.triplets = self._known(triplets)
+        self.triplets: Index = np.empty((0, 3), dtype=np.intp)
+        """(t, 3) labels: human triplets whose three instances are all trained on."""
+        if target == "instance" and triplets:
+            values = np.concatenate(
+                [np.stack([t.anchor, t.nearer, t.farther], 1) for t in triplets]
+            )
+            place = np.minimum(np.searchsorted(self.names, values), len(self.names) - 1)
+            self.triplets = place[(self.names[place] == values).all(1)].astype(np.intp)
 
     def _by_label(self, mask: NDArray[np.bool_]) -> list[Index]:
         rows = np.flatnonzero(mask)
         order = rows[np.argsort(self.labels[rows], kind="stable")]
         ends = np.cumsum(np.bincount(self.labels[rows], minlength=len(self.names)))
         return np.split(order, ends[:-1])
-
-    def _known(self, triplets: list[Triplets]) -> Index:
-        """Human triplets as labels (t, 3), those whose three instances are all trained on."""
-        if self.target != "instance" or not triplets:
-            return np.empty((0, 3), dtype=np.intp)
-        given = [np.stack([t.anchor, t.nearer, t.farther], 1) for t in triplets]
-        values = np.concatenate(given)
-        place = np.minimum(np.searchsorted(self.names, values), len(self.names) - 1)
-        known: Index = place[(self.names[place] == values).all(1)].astype(np.intp)
-        return known
 
     def several(self) -> list[Index]:
         """The rows of each label that has two images or more, whatever their role."""

@@ -1,7 +1,7 @@
 """The one training loop: batch, loss, step, log, evaluate, save.
 
-Everything random in step k comes from generators made of (seed, k), so that a
-resumed run repeats, bit for bit on a CPU, what an uninterrupted one does.
+Everything random in step k comes from generators made of (seed, k), so that a resumed run repeats,
+bit for bit on a CPU, what an uninterrupted one does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tqdm import tqdm
 from cdim.errors import ModelError, TrainingError
 from cdim.learn.networks import checkpoint
 from cdim.learn.networks.embedder import Embedder, load_weights
-from cdim.learn.recipes.parts import OptimiserPart
+from cdim.learn.recipes.parts import LoopPart, OptimiserPart
 from cdim.learn.recipes.recipe import Recipe, parse_recipe
 from cdim.learn.training.augment import augment
 from cdim.learn.training.batches import Batch, ImageCache, Sampler
@@ -53,6 +53,10 @@ class Progress:
     best: float = -math.inf
     best_step: int = 0
     waited: int = 0
+
+    def is_over(self, loop: LoopPart) -> bool:
+        """Whether all steps are done, or patience is."""
+        return self.step >= loop.steps or 0 < loop.patience <= self.waited
 
 
 @contextmanager
@@ -116,7 +120,7 @@ class Trainer:
         loop, progress = self.recipe.loop, self.progress
         bar = tqdm(total=loop.steps, initial=progress.step, unit="step", desc=self.recipe.name)
         with closing(Log(self.folder, progress.step)) as log, interrupts() as received, bar:
-            while progress.step < loop.steps and not self._patience_is_over():
+            while not progress.is_over(loop):
                 started = time.monotonic()
                 loss = self._step(cache, sample)
                 progress.step += 1
@@ -134,9 +138,6 @@ class Trainer:
             if not loop.steps:
                 self._look(cache, sample, evaluate, log)
 
-    def _patience_is_over(self) -> bool:
-        return 0 < self.recipe.loop.patience <= self.progress.waited
-
     def _step(self, cache: ImageCache, sample: Sampler) -> float:
         recipe, device = self.recipe, self.embedder.device
         rng = np.random.default_rng((recipe.seed, self.progress.step))
@@ -150,11 +151,7 @@ class Trainer:
         loss: Tensor = self.criterion(embeddings.float(), batch)
         value = loss.item()
         if not math.isfinite(value):
-            raise TrainingError(
-                f"the loss is {value} at step {self.progress.step + 1} of {self.folder}",
-                "training needs a finite loss",
-                "lower optimiser.lr or add optimiser.warmup; the checkpoints so far are intact",
-            )
+            raise self._diverged(f"the loss is {value} at step {self.progress.step + 1}", "loss")
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
@@ -175,11 +172,15 @@ class Trainer:
     def _check_weights(self) -> None:
         """Keeps a step that spoiled the weights from reaching a checkpoint."""
         if not all(bool(p.isfinite().all()) for p in self.embedder.parameters()):
-            raise TrainingError(
-                f"a weight is not a number after step {self.progress.step} of {self.folder}",
-                "training needs finite weights",
-                "lower optimiser.lr or add optimiser.warmup; the checkpoints so far are intact",
-            )
+            given = f"a weight is not a number after step {self.progress.step}"
+            raise self._diverged(given, "weights")
+
+    def _diverged(self, given: str, needed: str) -> TrainingError:
+        return TrainingError(
+            f"{given} of {self.folder}",
+            f"training needs finite {needed}",
+            "lower optimiser.lr or add optimiser.warmup; the checkpoints so far are intact",
+        )
 
     def _look(
         self, cache: ImageCache, sample: Sampler, evaluate: Evaluate | None, log: Log
@@ -205,20 +206,15 @@ class Trainer:
 
     def _save_best(self, found: Mapping[str, float]) -> None:
         tensors = {f"model.{k}": v for k, v in self.judged.state_dict().items()}
-        meta = {
-            "recipe": self.recipe.to_dict(),
-            "step": self.progress.step,
-            "validation": dict(found),
-        }
+        told = {"step": self.progress.step, "validation": dict(found)}
+        meta = {"recipe": self.recipe.to_dict(), **told}
         checkpoint.write(self.folder / "best.safetensors", tensors, meta)
 
     def save(self) -> None:
         """Writes all that `resume` needs to `last.safetensors`."""
         self._check_weights()
-        parts: dict[str, nn.Module] = {"model": self.embedder, "criterion": self.criterion}
-        if self.average is not None:
-            parts["average"] = self.average
-        tensors = {f"{part}.{k}": v for part, m in parts.items() for k, v in m.state_dict().items()}
+        modules = self._modules().items()
+        tensors = {f"{part}.{k}": v for part, m in modules for k, v in m.state_dict().items()}
         for index, state in self.optimiser.state_dict()["state"].items():
             tensors.update({f"optimiser.{index}.{k}": v for k, v in state.items()})
         meta = {"recipe": self.recipe.to_dict(), "progress": vars(self.progress)}
@@ -240,10 +236,8 @@ class Trainer:
                 "a run resumes with its own recipe (only [loop] may change)",
                 "undo the change, or train into another folder",
             )
-        load_weights(self.embedder, checkpoint.select(tensors, "model."), path)
-        load_weights(self.criterion, checkpoint.select(tensors, "criterion."), path)
-        if self.average is not None:
-            load_weights(self.average, checkpoint.select(tensors, "average."), path)
+        for part, module in self._modules().items():
+            load_weights(module, checkpoint.select(tensors, f"{part}."), path)
         states: dict[int, dict[str, Tensor]] = {}
         for name, tensor in checkpoint.select(tensors, "optimiser.").items():
             index, _, key = name.partition(".")
@@ -251,6 +245,11 @@ class Trainer:
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": states, "param_groups": groups})
         self.progress = Progress(**meta["progress"])
+
+    def _modules(self) -> dict[str, nn.Module]:
+        """What has weights, by the name in a checkpoint."""
+        average = {} if self.average is None else {"average": self.average}
+        return {"model": self.embedder, "criterion": self.criterion, **average}
 
 
 def is_over(folder: Path) -> bool:
@@ -262,8 +261,7 @@ def is_over(folder: Path) -> bool:
     if not all((folder / f"{name}.safetensors").is_file() for name in ("best", "last")):
         return False
     _, meta = checkpoint.read(folder / "last.safetensors")
-    loop, progress = parse_recipe(meta["recipe"]).loop, Progress(**meta["progress"])
-    return progress.step >= loop.steps or 0 < loop.patience <= progress.waited
+    return Progress(**meta["progress"]).is_over(parse_recipe(meta["recipe"]).loop)
 
 
 def learning_rate(part: OptimiserPart, steps: int, step: int) -> float:

@@ -27,11 +27,10 @@ TRIAL = Batch(
 class TripletLoss(nn.Module):
     """Triplet ranking loss, mean of `max(0, margin + d(a, p) - d(a, n))` (Eq. 2).
 
-    Which triplets: those the batch lists; without a list, every query with its
-    own gallery images against all others ("in-batch": the mean over triplets that
-    still violate the margin), or only the farthest positive and the nearest
-    negative of each query ("batch-hard"; Hermans et al., 2017). In a P x K batch
-    every image is a query and all others are its gallery.
+    Which triplets: those the batch lists; without a list, every query with its own gallery images
+    against all others ("in-batch": the mean over triplets that still violate the margin), or only
+    the farthest positive and the nearest negative of each query ("batch-hard"; Hermans et al.,
+    2017). In a P x K batch every image is a query and all others are its gallery.
 
     pytorch-metric-learning's `TripletMarginLoss` computes all distances by `torch.cdist`: that
     differs in the last digits, and listed triplets would cost a whole matrix. Its miner leaves
@@ -109,11 +108,8 @@ class CrossEntropy(nn.Module):
 class MetricLearningLoss(nn.Module):
     """A loss of pytorch-metric-learning.
 
-    Losses over pairs compare queries with gallery images only; losses over
-    classes (those that take `num_classes`) see all images.
-
-    Args:
-        loss: the loss.
+    Losses over pairs compare queries with gallery images only; losses over classes (those that take
+    `num_classes`) see all images.
     """
 
     def __init__(self, loss: nn.Module) -> None:
@@ -128,11 +124,10 @@ class MetricLearningLoss(nn.Module):
             value: Tensor = self.loss(embeddings, labels)
             return value
         anchors, others = batch.sides
-        ours = {"embeddings": embeddings[anchors], "labels": labels[anchors]}
         theirs = {"ref_emb": embeddings[others], "ref_labels": labels[others]}
         if batch.query.all():  # without a reference the library leaves out an image with itself
             theirs = {}
-        across: Tensor = self.loss(**ours, **theirs)
+        across: Tensor = self.loss(embeddings[anchors], labels[anchors], **theirs)
         return across
 
 
@@ -164,12 +159,7 @@ class Objective(nn.Module):
 
 
 def build_loss(part: LossPart, dim: int, classes: int) -> Objective:
-    """The loss of a recipe.
-
-    Args:
-        part: the recipe's [loss].
-        dim: dimensions of an embedding.
-        classes: number of targets in the training data.
+    """The loss of a recipe, for embeddings of `dim` dimensions and a number of targets.
 
     Raises:
         RecipeError: a name pytorch-metric-learning does not have, options it refuses, or a loss

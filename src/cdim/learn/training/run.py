@@ -18,11 +18,11 @@ from cdim.learn.networks.embedder import Embedder, choose_device, has_bf16, load
 from cdim.learn.networks.weights import load_pretrained
 from cdim.learn.recipes.parts import TrainPrecision
 from cdim.learn.recipes.recipe import Recipe, parse_recipe, read_recipe
-from cdim.learn.training.batches import Targets, make_sampler
+from cdim.learn.training.batches import ImageCache, Targets, make_sampler
 from cdim.learn.training.data import load_parts
 from cdim.learn.training.loop import Trainer, is_over
 from cdim.learn.training.losses import build_loss
-from cdim.learn.training.validation import load_images, make_judge
+from cdim.learn.training.validation import make_judge
 
 RUNS = Path("runs")
 
@@ -70,7 +70,10 @@ def train(
         tqdm.write(f"{folder} has saved nothing yet: starting anew", file=sys.stderr)
         resume = False
     if plan.loop.precision == "auto":
-        precision = _precision(here, folder if resume else None)
+        precision: TrainPrecision = "bf16" if has_bf16(here) else "fp32"
+        if resume:  # as it began
+            _, meta = checkpoint.read(folder / "last.safetensors")
+            precision = parse_recipe(meta["recipe"]).loop.precision
         tqdm.write(f"precision: {precision}", file=sys.stderr)
         plan = replace(plan, loop=replace(plan.loop, precision=precision))
     parts = load_parts(plan.data, data)
@@ -78,7 +81,12 @@ def train(
     embedder = Embedder(plan)
     targets = Targets(parts.train, plan.data.target, parts.triplets)
     criterion = build_loss(plan.loss, embedder.dim, len(targets.names))
-    _check_trainable(embedder)
+    if not any(weights.requires_grad for weights in embedder.parameters()):
+        raise RecipeError(
+            f"model.freeze = {list(plan.model.freeze)}",
+            "it freezes the whole network: something has to learn",
+            "freeze less",
+        )
     sample = make_sampler(plan, targets)
     if plan.model.weights and not resume:
         load_pretrained(embedder.backbone, plan)
@@ -93,27 +101,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / "recipe.toml", tomli_w.dumps(plan.to_dict()).encode(), TrainingError)
     judge = make_judge(parts.validation, embedder.preprocess, targets, criterion)
-    cache = load_images(parts.train, embedder.preprocess)
-    trainer.fit(cache, sample, judge)
+    trainer.fit(ImageCache(parts.train, embedder.preprocess), sample, judge)
     return folder
-
-
-def _precision(device: torch.device, begun: Path | None) -> TrainPrecision:
-    """What "auto" is: what the run in a folder began with, else what the device is faster in."""
-    if begun is not None:
-        _, meta = checkpoint.read(begun / "last.safetensors")
-        return parse_recipe(meta["recipe"]).loop.precision
-    return "bf16" if has_bf16(device) else "fp32"
-
-
-def _check_trainable(embedder: Embedder) -> None:
-    """Refuses a network in which nothing would learn."""
-    if not any(weights.requires_grad for weights in embedder.parameters()):
-        raise RecipeError(
-            f"model.freeze = {list(embedder.recipe.model.freeze)}",
-            "it freezes the whole network: something has to learn",
-            "freeze less",
-        )
 
 
 def find_start(
@@ -121,8 +110,8 @@ def find_start(
 ) -> Path:
     """The finished run of the earlier stage that a recipe starts from.
 
-    A stage `<name>-<seed>` whose recipe `<name>.toml` lies beside this one is
-    trained first if it is missing, and resumed if it was stopped.
+    A stage `<name>-<seed>` whose recipe `<name>.toml` lies beside this one is trained first if it
+    is missing, and resumed if it was stopped.
 
     Args:
         plan: the recipe, read.

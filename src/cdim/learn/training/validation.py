@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.data.preprocess import Preprocess
@@ -32,12 +31,6 @@ def make_judge(
     all others, as ReID benchmarks are made; images without a camera are then left out. Else
     queries search the gallery of their category.
 
-    Args:
-        validation: the held-out images; may be empty.
-        preprocess: the network's.
-        targets: what training tells apart.
-        objective: the minimised value.
-
     Returns:
         The judge, or None where nothing is held out.
 
@@ -51,16 +44,6 @@ def make_judge(
     return _search(_searched(validation, targets), preprocess)
 
 
-def load_images(manifest: Manifest, preprocess: Preprocess) -> ImageCache:
-    """A manifest's images, with a progress bar."""
-    with tqdm(total=len(manifest), desc="images", unit="") as bar:
-
-        def show(done: int, _total: int) -> None:
-            bar.update(done - bar.n)
-
-        return ImageCache(manifest, preprocess, show)
-
-
 def _embed(network: Embedder, cache: ImageCache) -> NDArray[np.float32]:
     rows = np.arange(len(cache.manifest))
     parts = [cache[rows[i : i + BATCH]] for i in range(0, len(rows), BATCH)]
@@ -70,7 +53,7 @@ def _embed(network: Embedder, cache: ImageCache) -> NDArray[np.float32]:
 def _accuracy(
     validation: Manifest, preprocess: Preprocess, targets: Targets, classifier: CrossEntropy
 ) -> Evaluate:
-    cache = load_images(validation, preprocess)
+    cache = ImageCache(validation, preprocess)
     truth = np.searchsorted(targets.names, validation.column(targets.target))
 
     def judge(network: Embedder) -> Mapping[str, float]:
@@ -113,7 +96,7 @@ def _searched(validation: Manifest, targets: Targets) -> HeldOut:
 
 
 def _search(held: HeldOut, preprocess: Preprocess) -> Evaluate:
-    cache = load_images(held.manifest, preprocess)
+    cache = ImageCache(held.manifest, preprocess)
 
     def judge(network: Embedder) -> Mapping[str, float]:
         values = held.measure(_embed(network, cache))
