@@ -165,7 +165,8 @@ class Maker:
             seed=seed,
         )
         self.told(f"  triplets of {rival.teacher}, C = {rival.cost:g}")
-        about = {"backbone": rival.backbone, "dim": rival.dim, "fusion": None, "params": None}
+        backbone = rival.features.backbone
+        about = {"backbone": backbone, "dim": rival.dim, "fusion": None, "params": None}
         return report, about
 
     def _make(self, row: Row, seed: int) -> Path:

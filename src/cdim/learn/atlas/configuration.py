@@ -11,13 +11,11 @@ import tomli_w
 from cdim.learn.atlas.selection import Explored
 from cdim.learn.atlas.treatments import HEAD_DIM, Treatment
 from cdim.learn.recipes.parts import (
-    AugmentPart,
     DataPart,
     FusionPart,
     LoopPart,
     LossPart,
     ModelPart,
-    OptimiserPart,
     Pool,
 )
 from cdim.learn.recipes.recipe import Recipe, parse_recipe
@@ -36,25 +34,20 @@ def configure(
         final: name of the network's final feature.
     """
     middle = [cell for cell in chosen.cells if cell.tap != final]
-    # A network with random weights is no use untrained, so this one is trained.
-    ready = bool(model.start or model.weights)
+    fusion = FusionPart(
+        taps=tuple(cell.tap for cell in middle),
+        pool=cast("tuple[Pool, ...]", tuple(cell.pool for cell in middle)),
+        final=len(middle) < len(chosen.cells),
+        normalise=chosen.treatment.normalise,
+        mirror=recipe.fusion.mirror,
+    )
+    name, data = f"{recipe.name}-atlas", DataPart(train=datasets, validation=0.0)
+    if not (model.start or model.weights):
+        # A network with random weights is no use untrained, so this one is trained.
+        return replace(recipe, name=name, data=data, model=model, fusion=fusion)
+    loss, loop = LossPart(negatives="in-batch"), LoopPart(steps=0)
     return Recipe(
-        name=f"{recipe.name}-atlas",
-        data=DataPart(train=datasets, validation=0.0),
-        seed=recipe.seed,
-        input=recipe.input,
-        augment=AugmentPart() if ready else recipe.augment,
-        model=model,
-        fusion=FusionPart(
-            taps=tuple(cell.tap for cell in middle),
-            pool=cast("tuple[Pool, ...]", tuple(cell.pool for cell in middle)),
-            final=len(middle) < len(chosen.cells),
-            normalise=chosen.treatment.normalise,
-            mirror=recipe.fusion.mirror,
-        ),
-        loss=LossPart(negatives="in-batch") if ready else recipe.loss,
-        optimiser=OptimiserPart() if ready else recipe.optimiser,
-        loop=replace(LoopPart(), steps=0) if ready else recipe.loop,
+        name, data, recipe.seed, recipe.input, model=model, fusion=fusion, loss=loss, loop=loop
     )
 
 

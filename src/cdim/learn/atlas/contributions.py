@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.learn.atlas.cells import Cell
-from cdim.learn.atlas.scoring import FoldSearch, Scorer
+from cdim.learn.atlas.scoring import Scorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,28 +41,19 @@ def contribute(scorer: Scorer, cells: Sequence[Cell]) -> Contributions:
     margins, rivals = [], []
     for fold, parts in zip(scorer.folds, scorer.parts(cells), strict=True):
         for search in fold.searches:
-            split, rival = _split(search, parts)
-            margins.append(split)
-            rivals.append(fold.held[rival])
+            each = np.stack([search.nearness(part) for part in parts]).astype(np.float64)
+            whole = each.sum(axis=0)
+            right = np.where(search.correct, whole, -np.inf).argmax(axis=1)
+            wrong = np.where(search.correct | search.ignored, -np.inf, whole).argmax(axis=1)
+            rows = np.arange(len(whole))
+            margins.append((each[:, rows, right] - each[:, rows, wrong]).T)
+            rivals.append(fold.held[search.gallery[wrong]])
     found = scorer.reciprocal_ranks(cells) == 1
-    without = [
-        scorer.reciprocal_ranks([c for c in cells if c != left_out]) == 1
-        if len(cells) > 1
-        else np.full(len(found), False)
-        for left_out in cells
-    ]
+    without = np.full((len(cells), len(found)), False)
+    if len(cells) > 1:
+        for number, left_out in enumerate(cells):
+            others = [cell for cell in cells if cell != left_out]
+            without[number] = scorer.reciprocal_ranks(others) == 1
     return Contributions(
-        tuple(cells), np.concatenate(margins), np.concatenate(rivals), found, np.stack(without)
+        tuple(cells), np.concatenate(margins), np.concatenate(rivals), found, without
     )
-
-
-def _split(
-    search: FoldSearch, parts: Sequence[NDArray[np.float32]]
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Margins (a, m) and the position of the best wrong item (a,) among the fold's images."""
-    each = np.stack([search.nearness(part) for part in parts]).astype(np.float64)
-    whole = each.sum(axis=0)
-    right = np.where(search.correct, whole, -np.inf).argmax(axis=1)
-    wrong = np.where(search.correct | search.ignored, -np.inf, whole).argmax(axis=1)
-    rows = np.arange(len(whole))
-    return (each[:, rows, right] - each[:, rows, wrong]).T, search.gallery[wrong]

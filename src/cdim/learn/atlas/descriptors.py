@@ -32,35 +32,28 @@ _TYPE = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class Descriptors:
-    """What one pass left on disk.
-
-    Args:
-        folder: a file for each cell.
-        cells: what was kept.
-        images: how many.
-    """
+    """What one pass over some images left on disk: a file for each cell."""
 
     folder: Path
     cells: tuple[Cell, ...]
     images: int
 
-    def rows(self, cell: Cell, start: int, stop: int) -> NDArray[np.float32]:
-        """Descriptors (stop - start, dim) of some images."""
-        count = (stop - start) * cell.dim
-        offset = start * cell.dim * _TYPE.itemsize
+    def rows(self, cell: Cell, images: slice) -> NDArray[np.float32]:
+        """Descriptors (images, dim) of some images in a row."""
+        count = (images.stop - images.start) * cell.dim
+        offset = images.start * cell.dim * _TYPE.itemsize
         found = np.fromfile(_file(self.folder, self.cells, cell), _TYPE, count, offset=offset)
-        return found.reshape(stop - start, cell.dim)
+        return found.reshape(-1, cell.dim)
 
     def whole(self, cell: Cell) -> NDArray[np.float32]:
         """Descriptors (images, dim) of all images."""
-        return self.rows(cell, 0, self.images)
+        return self.rows(cell, slice(0, self.images))
 
-    def blocks(self, cell: Cell) -> list[range]:
-        """The images in ranges whose descriptors take about `BLOCK` bytes."""
+    def blocks(self, cell: Cell) -> list[slice]:
+        """The images in slices whose descriptors take about `BLOCK` bytes."""
         step = max(1, BLOCK // (cell.dim * _TYPE.itemsize))
-        return [
-            range(start, min(start + step, self.images)) for start in range(0, self.images, step)
-        ]
+        starts = range(0, self.images, step)
+        return [slice(start, min(start + step, self.images)) for start in starts]
 
 
 def record(

@@ -1,8 +1,7 @@
 """Gram matrices of descriptors: all that distances and closed-form heads need of them.
 
-Two a cell: of the descriptors x themselves, and of their signed square roots. A fusion joins parts,
-so its Gram matrix is the sum of those of its parts, and any fusion can be judged without its
-vectors.
+A fusion joins parts, so its Gram matrix is the sum of those of its parts, and any fusion can be
+judged without its vectors.
 """
 
 from __future__ import annotations
@@ -24,24 +23,21 @@ _TINY = 1e-24
 
 @dataclass(frozen=True)
 class Grams:
-    """Gram matrices on disk.
-
-    Args:
-        folder: two files for each cell.
-        cells: which there are.
-    """
+    """Gram matrices on disk, two files for each cell."""
 
     folder: Path
     cells: tuple[Cell, ...]
 
     def plain(self, cell: Cell) -> Gram:
         """(n, n) inner products of the descriptors."""
-        found: Gram = np.load(self.folder / f"{self.cells.index(cell):04}.plain.npy")
-        return found
+        return self._load(cell, "plain")
 
     def rooted(self, cell: Cell) -> Gram:
         """(n, n) inner products of their signed square roots."""
-        found: Gram = np.load(self.folder / f"{self.cells.index(cell):04}.rooted.npy")
+        return self._load(cell, "rooted")
+
+    def _load(self, cell: Cell, kind: str) -> Gram:
+        found: Gram = np.load(self.folder / f"{self.cells.index(cell):04}.{kind}.npy")
         return found
 
 
@@ -69,31 +65,27 @@ def _products(descriptors: Descriptors, cell: Cell) -> tuple[Gram, Gram]:
     plain, rooted = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
     blocks = descriptors.blocks(cell)
     for place, rows in enumerate(blocks):
-        left = descriptors.rows(cell, rows.start, rows.stop)
+        left = descriptors.rows(cell, rows)
         left_roots = roots(left)
         for columns in blocks[: place + 1]:
-            same = columns is rows
-            right = left if same else descriptors.rows(cell, columns.start, columns.stop)
-            right_roots = left_roots if same else roots(right)
+            right = left if columns is rows else descriptors.rows(cell, columns)
+            right_roots = left_roots if columns is rows else roots(right)
             for whole, a, b in ((plain, left, right), (rooted, left_roots, right_roots)):
-                found = a @ b.T
-                whole[rows.start : rows.stop, columns.start : columns.stop] = found
-                whole[columns.start : columns.stop, rows.start : rows.stop] = found.T
+                whole[rows, columns] = a @ b.T
+                whole[columns, rows] = whole[rows, columns].T
     return plain, rooted
 
 
 def scaled(gram: Gram, squares: NDArray[np.float32]) -> Gram:
     """The Gram matrix of vectors divided by the roots of `squares` (n,); zeros stay zeros."""
     factors = shrinking(squares)
-    found: Gram = gram * factors[:, None] * factors[None, :]
-    return found
+    return gram * factors[:, None] * factors[None, :]
 
 
 def shrinking(squares: NDArray[np.float32]) -> NDArray[np.float32]:
     """What brings vectors of these squared lengths to length one; 0 for those of zero."""
     factors = np.where(squares > _TINY, 1 / np.sqrt(np.maximum(squares, _TINY)), 0)
-    found: NDArray[np.float32] = factors.astype(np.float32)
-    return found
+    return factors.astype(np.float32)
 
 
 def unit(gram: Gram) -> Gram:

@@ -23,14 +23,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Layer:
-    """One tap.
-
-    Args:
-        tap: its name.
-        channels: number of them.
-        size: (height, width) of the map.
-        absent: ways of pooling that it has no cell for, and why.
-    """
+    """One tap: its map's (height, width), and ways of pooling that it has no cell for, and why."""
 
     tap: str
     channels: int
@@ -59,10 +52,8 @@ class Selected:
     """The fusion chosen under one treatment.
 
     Args:
-        treatment: which.
-        words: what it is.
-        cells: the parts.
-        dim: dimensions of all.
+        treatment, words: which, and in words.
+        cells, dim: the parts, and the dimensions of all.
         steps: how it was chosen.
         on_chosen: on the queries that chose it: optimistic.
         held_out: of the choices made without each fold, on that fold.
@@ -152,8 +143,7 @@ class Atlas:
         last_layer: of the final feature alone, under the chosen treatment.
         gain: acc@1 of the first minus the second, on the same queries.
         forms: shorter ones of the chosen fusion.
-        parts: what each part adds, over all queries.
-        matches: and for each.
+        parts, matches: what each part adds, over all queries and for each.
     """
 
     model: str
@@ -219,29 +209,28 @@ def selected(explored: Explored) -> Selected:
 def shorter(forms: Sequence[ShortForm]) -> tuple[Shorter, ...]:
     """Each form beside the longest of its kind: a projection's own, or the whole fusion."""
     longest: dict[str, ShortForm] = {}
-    for form in forms:
-        own = form.how if form.how.startswith("projected") else "whole"
-        longest.setdefault(own, form)
     found = []
     for form in forms:
-        against = longest.get(form.how, longest["whole"])
-        cost = paired_test(form.reciprocal_ranks == 1, against.reciprocal_ranks == 1)
+        kind = form.how if form.how.startswith("projected") else "whole"
+        against, ranks = longest.setdefault(kind, form), form.reciprocal_ranks
+        cost = paired_test(ranks == 1, against.reciprocal_ranks == 1)
         words = f"{against.how}, {against.dim}"
-        found.append(Shorter(form.how, form.dim, accuracy(form.reciprocal_ranks), cost, words))
+        found.append(Shorter(form.how, form.dim, accuracy(ranks), cost, words))
     return tuple(found)
 
 
 def parts(found: Contributions) -> tuple[PartGain, ...]:
     """What each part adds, over all queries."""
+    sides = zip(found.cells, found.margins.T, found.without, strict=True)
     return tuple(
         PartGain(
             cell,
-            float(found.margins[:, number].mean()),
-            float((found.margins[:, number] > 0).mean()),
-            int((found.found & ~found.without[number]).sum()),
-            int((~found.found & found.without[number]).sum()),
+            float(margins.mean()),
+            float((margins > 0).mean()),
+            int((found.found & ~without).sum()),
+            int((~found.found & without).sum()),
         )
-        for number, cell in enumerate(found.cells)
+        for cell, margins, without in sides
     )
 
 
@@ -249,13 +238,8 @@ def matches(
     found: Contributions, manifest: Manifest, queries: NDArray[np.intp]
 ) -> tuple[Match, ...]:
     """What each part adds to each match; `queries` are the rows (q,) of the manifest."""
+    names = manifest.instance[queries], manifest.instance[found.rivals]
     return tuple(
-        Match(str(query), str(rival), bool(first), tuple(float(m) for m in margins))
-        for query, rival, first, margins in zip(
-            manifest.instance[queries],
-            manifest.instance[found.rivals],
-            found.found,
-            found.margins,
-            strict=True,
-        )
+        Match(str(query), str(rival), bool(first), tuple(margins.tolist()))
+        for query, rival, first, margins in zip(*names, found.found, found.margins, strict=True)
     )

@@ -43,10 +43,6 @@ class FoldSearch:
     correct: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
 
-    def ranks(self, kernel: Gram) -> NDArray[np.int64]:
-        """Rank (a,) of each query's first correct item."""
-        return first_ranks(-self.nearness(kernel), self.correct, self.ignored)
-
     def nearness(self, kernel: Gram) -> NDArray[np.float32]:
         """Minus half the squared distance (a, b), but for a constant a query: x·y - y·y / 2."""
         half = np.diagonal(kernel)[self.gallery] / np.float32(2)
@@ -82,7 +78,8 @@ class Fold:
 
     def reciprocal_ranks(self, kernel: Gram) -> NDArray[np.float64]:
         """1 / rank of each query, given the kernel (h, h) of the held-out images."""
-        return np.concatenate([1 / search.ranks(kernel) for search in self.searches])
+        ranks = [first_ranks(-s.nearness(kernel), s.correct, s.ignored) for s in self.searches]
+        return 1 / np.concatenate(ranks)
 
     def centre(self, gram: Gram) -> Gram:
         """The Gram matrix (n, n) once each domain's training mean is removed."""
@@ -91,46 +88,30 @@ class Fold:
         found: Gram = gram - rows[self.domains] - rows[self.domains].T + both
         return found
 
-    def inside(self, gram: Gram) -> Gram:
-        """The held-out part (h, h) of a matrix (n, n)."""
-        found: Gram = gram[np.ix_(self.held, self.held)]
-        return found
-
 
 def make_folds(manifest: Manifest, seed: int) -> list[Fold]:
-    """Divides the instances into parts, each held out once.
-
-    Args:
-        manifest: images of instances that all have queries and gallery images.
-        seed: of the division.
+    """Divides the instances of a manifest, which all have both sides, into parts held out once.
 
     Raises:
         DataError: there is nothing to tell apart in a part.
     """
     names, domains = np.unique(manifest.domain, return_inverse=True)
-    return [
-        _fold(manifest, mask, domains.astype(np.intp), len(names))
-        for mask in folds_of(manifest, seed)
-    ]
-
-
-def _fold(
-    manifest: Manifest, mask: NDArray[np.bool_], domains: NDArray[np.intp], count: int
-) -> Fold:
-    part = searched_fold(manifest, mask)
-    held, train = np.flatnonzero(mask), np.flatnonzero(~mask)
-    means = np.zeros((count, len(manifest)), np.float32)
-    for number in range(count):
-        rows = train[domains[train] == number]
-        means[number, rows] = 1 / max(1, len(rows))
-    searches = []
-    for query, gallery in part.groups:
-        labels = labels_of(manifest.take(query), manifest.take(gallery))
-        correct, ignored = relevance(part.protocol, labels)
-        asked = correct.any(axis=1)
-        places = np.searchsorted(held, query[asked]), np.searchsorted(held, gallery)
-        searches.append(FoldSearch(*places, correct[asked], ignored[asked]))
-    return Fold(held, train, means, domains, _differences(manifest, train), tuple(searches))
+    folds = []
+    for mask in folds_of(manifest, seed):
+        part = searched_fold(manifest, mask)
+        held, train = np.flatnonzero(mask), np.flatnonzero(~mask)
+        means = (domains == np.arange(len(names))[:, None]) & ~mask
+        weights = (means / np.maximum(1, means.sum(axis=1, keepdims=True))).astype(np.float32)
+        searches = []
+        for query, gallery in part.groups:
+            labels = labels_of(manifest.take(query), manifest.take(gallery))
+            correct, ignored = relevance(part.protocol, labels)
+            asked = correct.any(axis=1)
+            places = np.searchsorted(held, query[asked]), np.searchsorted(held, gallery)
+            searches.append(FoldSearch(*places, correct[asked], ignored[asked]))
+        differences = _differences(manifest, train)
+        folds.append(Fold(held, train, weights, domains, differences, tuple(searches)))
+    return folds
 
 
 def _differences(manifest: Manifest, train: NDArray[np.intp]) -> sparse.csr_array[np.float32]:
@@ -148,13 +129,7 @@ def _differences(manifest: Manifest, train: NDArray[np.intp]) -> sparse.csr_arra
 
 
 class Scorer:
-    """Judges fusions under one treatment; what was judged once is remembered.
-
-    Args:
-        grams: of all cells.
-        folds: of the same images.
-        treatment: what is done before comparing.
-    """
+    """Judges fusions under one treatment; what was judged once is remembered."""
 
     def __init__(self, grams: Grams, folds: Sequence[Fold], treatment: Treatment) -> None:
         self.grams = grams
@@ -169,11 +144,9 @@ class Scorer:
         key = frozenset(cells)
         if key not in self._scores:
             parts = self._whitened(cells, whole=True) if self._pairs else self.parts(cells)
+            found = zip(self.folds, parts, strict=True)
             self._scores[key] = np.concatenate(
-                [
-                    fold.reciprocal_ranks(np.sum(each, axis=0))
-                    for fold, each in zip(self.folds, parts, strict=True)
-                ]
+                [fold.reciprocal_ranks(np.sum(each, axis=0)) for fold, each in found]
             )
         return self._scores[key]
 
@@ -197,10 +170,10 @@ class Scorer:
     def _part(self, cell: Cell) -> list[Gram]:
         """A cell's held-out part in each fold, where the treatment is a plain sum over cells."""
         if cell not in self._parts:
-            gram = self.treatment.part(self.grams, cell)
-            centred = self.treatment.centred
+            gram, centred = self.treatment.part(self.grams, cell), self.treatment.centred
             self._parts[cell] = [
-                fold.inside(fold.centre(gram) if centred else gram) for fold in self.folds
+                (fold.centre(gram) if centred else gram)[np.ix_(fold.held, fold.held)]
+                for fold in self.folds
             ]
         return self._parts[cell]
 
@@ -255,10 +228,10 @@ def contrast(
     squares = np.maximum(squares, _RELATIVE * squares[-1] + _TINY)
     evened = np.maximum(squares, LEAST * np.trace(whitened) / filled)
     directions = vectors / (squares**0.5 * evened ** (EVENNESS / 2))
-    short = []
-    for part in centred:
-        mine = np.asarray(fold.differences @ part)[:, held]
-        short.append((part[np.ix_(held, train)] - mine.T @ solved) @ directions)
+    short = [
+        (part[np.ix_(held, train)] - (fold.differences @ part)[:, held].T @ solved) @ directions
+        for part in centred
+    ]
     joined = np.sum(short, axis=0)
     factors = shrinking(np.square(joined).sum(axis=1))
     joined = joined * factors[:, None]

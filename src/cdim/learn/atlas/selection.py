@@ -77,15 +77,15 @@ class Explored:
     @property
     def cells(self) -> tuple[Cell, ...]:
         """The chosen fusion."""
-        return tuple(step.cell for step in self.steps if step.taken)
+        return _joined(self.steps)
+
+
+def _joined(steps: Sequence[Step]) -> tuple[Cell, ...]:
+    return tuple(step.cell for step in steps if step.taken)
 
 
 def check_budget(cells: Sequence[Cell], budget: int) -> None:
-    """Refuses a budget of dimensions that no cell fits.
-
-    Raises:
-        UsageError: it is too small.
-    """
+    """Refuses a budget of dimensions that no cell fits, with a `UsageError`."""
     least = min(cells, key=lambda cell: cell.dim)
     if least.dim > budget:
         raise UsageError(
@@ -107,17 +107,14 @@ def explore(scorer: Scorer, cells: Sequence[Cell], budget: int) -> Explored:
     single = np.stack([scorer.reciprocal_ranks([cell]) for cell in cells])
     sizes = [len(fold.queries) for fold in scorer.folds]
     part = np.repeat(np.arange(len(sizes)), sizes)
-    everything = np.full(len(part), True)
-    steps = forward(scorer, cells, budget, everything)
-    chosen = scorer.reciprocal_ranks([step.cell for step in steps if step.taken])
+    steps = forward(scorer, cells, budget, np.full(len(part), True))
+    chosen = scorer.reciprocal_ranks(_joined(steps))
     without, fusions = [], []
     for number in range(len(sizes)):
         others = part != number
-        path = forward(scorer, cells, budget, others)
-        fusion = tuple(step.cell for step in path if step.taken)
-        found = scorer.reciprocal_ranks(fusion)
+        fusions.append(_joined(forward(scorer, cells, budget, others)))
+        found = scorer.reciprocal_ranks(fusions[-1])
         without.append((float(found[others].mean()), found[~others]))
-        fusions.append(fusion)
     return Explored(scorer.treatment, single, tuple(steps), chosen, tuple(without), tuple(fusions))
 
 
@@ -144,9 +141,8 @@ def forward(
         values = np.stack([scorer.reciprocal_ranks([*fusion, cell])[rows] for cell in fitting])
         best = best_of(values, base, level)
         taken = best.difference > 0 and best.p <= level
-        steps.append(
-            _step(fitting[best.place], len(fitting), values[best.place], base, best.p, taken)
-        )
+        place = best.place
+        steps.append(_step(fitting[place], len(fitting), values[place], base, best.p, taken))
         if not taken:
             return steps
 

@@ -45,12 +45,11 @@ def vectors(
     descriptors: Descriptors, cells: Sequence[Cell], treatment: Treatment
 ) -> NDArray[np.float32]:
     """The fusion (n, d) as the recipe gives it, before any head."""
-    parts = []
-    for cell in cells:
-        part = descriptors.whole(cell)
-        if treatment.normalise == "root":
-            part = roots(part)
-        parts.append(part if treatment.normalise == "none" else unit(part))
+    parts = [descriptors.whole(cell) for cell in cells]
+    if treatment.normalise == "root":
+        parts = [roots(part) for part in parts]
+    if treatment.normalise != "none":
+        parts = [unit(part) for part in parts]
     return np.concatenate(parts, axis=1)
 
 
@@ -82,19 +81,14 @@ def shorten(
         forms += _pruned(fused, manifest, fold, filters)
         forms += _projected(fused, manifest, fold, treatment, [most, *dims])
         for number, (how, short) in enumerate(forms):
-            ranks = fold.reciprocal_ranks(_kernel(short, how, treatment))
+            plain = treatment.normalise == "none" and not how.startswith("projected")
+            ranks = fold.reciprocal_ranks(short @ short.T if plain else cosines(short))
             found.setdefault((how, number), []).append((short.shape[1], ranks))
-    return [
-        ShortForm(
-            how, round(np.mean([dim for dim, _ in parts])), np.concatenate([r for _, r in parts])
-        )
-        for (how, _), parts in found.items()
-    ]
-
-
-def _kernel(short: NDArray[np.float32], how: str, treatment: Treatment) -> NDArray[np.float32]:
-    plain = treatment.normalise == "none" and not how.startswith("projected")
-    return short @ short.T if plain else cosines(short)
+    made = []
+    for (how, _), parts in found.items():
+        lengths, each = zip(*parts, strict=True)
+        made.append(ShortForm(how, round(np.mean(lengths)), np.concatenate(each)))
+    return made
 
 
 def agreement(
@@ -137,26 +131,20 @@ def _projected(
     treatment: Treatment,
     dims: Sequence[int],
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    domains, train = manifest.domain, np.full(len(manifest), False)
+    train = np.full(len(manifest), False)
     train[fold.train] = True
-    known = Pairs(manifest, domains, {"features": fused}).take(train)
-    heads = Head("components", WHITENING), Head("pairs", treatment.regularisation)
-    for head in heads:
+    known = Pairs(manifest, manifest.domain, {"features": fused}).take(train)
+    for head in (Head("components", WHITENING), Head("pairs", treatment.regularisation)):
         components = known.components("features", head.kind)
         for dim in dims:
             made = fit.fit(components, head, dim)
-            yield f"projected, {head}", apply(made, fused[~train], domains[~train])
+            yield f"projected, {head}", apply(made, fused[~train], manifest.domain[~train])
 
 
 def filters_of(cells: Sequence[Cell], channels: Sequence[int]) -> NDArray[np.intp]:
-    """Which filter each value (d,) of a fusion is of; numbered through all parts.
+    """Which filter each value (d,) of a fusion is of, given the channels of each cell's tap.
 
-    Args:
-        cells: the fusion.
-        channels: of each cell's tap.
+    Filters are numbered through all parts.
     """
-    found, first = [], 0
-    for cell, count in zip(cells, channels, strict=True):
-        found.append(first + np.repeat(np.arange(count), cell.dim // count))
-        first += count
-    return np.concatenate(found)
+    values = [cell.dim // count for cell, count in zip(cells, channels, strict=True)]
+    return np.repeat(np.arange(sum(channels)), np.repeat(values, channels))

@@ -107,12 +107,12 @@ def survey(
             explored.append(explore(scorer, cells, options.budget))
             progress("treatments", number + 1, len(treatments))
         chosen, honest = best(explored)
-        filters = shortening.filters_of(
-            chosen.cells, [taps[cell.tap].channels for cell in chosen.cells]
-        )
+        channels = [taps[cell.tap].channels for cell in chosen.cells]
+        filters = shortening.filters_of(chosen.cells, channels)
         fused = shortening.vectors(found, chosen.cells, chosen.treatment)
         forms = shortening.shorten(fused, manifest, folds, filters, chosen.treatment)
         split = contribute(Scorer(products, folds, chosen.treatment), chosen.cells)
+    alone = chosen.single[-1]  # cells end with the final feature
     atlas = Atlas(
         model=model.stem,
         backbone=embedder.recipe.model.backbone,
@@ -128,13 +128,16 @@ def survey(
         selections=tuple(report.selected(each) for each in explored),
         chosen=chosen.treatment.name,
         held_out=report.accuracy(honest),
-        last_layer=report.accuracy(chosen.single[-1]),  # cells end with the final feature
-        gain=paired_test(honest == 1, chosen.single[-1] == 1),
+        last_layer=report.accuracy(alone),
+        gain=paired_test(honest == 1, alone == 1),
         forms=report.shorter(forms),
         parts=report.parts(split),
         matches=report.matches(split, manifest, np.concatenate([f.queries for f in folds])),
     )
-    _write(atlas, folder)
+    text = json.dumps(strict.plain(atlas), indent=1)
+    (folder / "atlas.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "atlas.svg").write_text(page.picture(atlas), encoding="utf-8")
+    (folder / "atlas.html").write_text(page.page(atlas), encoding="utf-8")
     recipe = configuration.configure(
         embedder.recipe, part, tuple(datasets), chosen, embedder.backbone.final
     )
@@ -143,11 +146,7 @@ def survey(
 
 
 def _images(datasets: Sequence[str], options: AtlasOptions, data: Path | None) -> Manifest:
-    """Queries and gallery images of the train splits.
-
-    Raises:
-        UsageError: too few or too many.
-    """
+    """Queries and gallery images of the train splits."""
     manifest = Manifest.concat([open_dataset(name, data).training() for name in datasets])
     if has_cameras(manifest):
         manifest = with_roles(manifest)
@@ -199,10 +198,3 @@ def open_network(model: Path, data: Path | None, device: str) -> tuple[Embedder,
         start_from(embedder, plan, start)
         part = replace(part, start=str(start.resolve()))
     return embedder.to(choose_device(device)).eval(), part
-
-
-def _write(atlas: Atlas, folder: Path) -> None:
-    text = json.dumps(strict.plain(atlas), indent=1)
-    (folder / "atlas.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "atlas.svg").write_text(page.picture(atlas), encoding="utf-8")
-    (folder / "atlas.html").write_text(page.page(atlas), encoding="utf-8")

@@ -63,9 +63,8 @@ class Treatment:
     @property
     def head(self) -> str:
         """The head that `cdim export` needs for it; "" for none."""
-        if self.name == "pairs":
-            return f"pairs:{self.regularisation:g}"
-        return "components:0" if self.name == "centred" else ""
+        heads = {"pairs": f"pairs:{self.regularisation:g}", "centred": "components:0"}
+        return heads.get(self.name, "")
 
     def part(self, grams: Grams, cell: Cell) -> Gram:
         """Gram matrix (n, n) of a cell as a part of a fusion."""
@@ -94,12 +93,11 @@ def read_treatment(name: str, regularisation: float = 1.0) -> Treatment:
             "take another, such as 1",
             argument="regularisation",
         )
-    for known in NAMES:
-        if name == known:
-            return Treatment(known, regularisation)
-    raise UsageError(
-        f"the treatment {name!r}",
-        f"known are {', '.join(NAMES)}",
-        nearest(name, NAMES),
-        argument="treatments",
-    )
+    if name not in NAMES:
+        raise UsageError(
+            f"the treatment {name!r}",
+            f"known are {', '.join(NAMES)}",
+            nearest(name, NAMES),
+            argument="treatments",
+        )
+    return Treatment(name, regularisation)

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
-from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, UsageError, nearest
 from cdim.learn.networks.embedder import Embedder
+from cdim.learn.networks.taps import Maps
 
 CELLS = 16
 """Maps are compared at this many rows and columns at most: finer ones would ask for lines that
@@ -59,9 +58,6 @@ def pairs(manifest: Manifest) -> NDArray[np.intp]:
 
     Of images without a role, two of an instance, from two cameras where there are two.
 
-    Args:
-        manifest: images.
-
     Returns:
         (n, 2) rows, instances in the order of the manifest.
 
@@ -89,13 +85,11 @@ def pairs(manifest: Manifest) -> NDArray[np.intp]:
     return np.array(found, dtype=np.intp)
 
 
-def maps(
-    embedder: Embedder, layer: str, stack: NDArray[np.uint8], cells: int = CELLS
-) -> Float[Tensor, "images channels height width"]:
+def maps(embedder: Embedder, layer: str, stack: NDArray[np.uint8], cells: int = CELLS) -> Maps:
     """A layer's positive response to images: later layers see no other.
 
     Args:
-        embedder: a network.
+        embedder: the network.
         layer: one of its taps, a map.
         stack: uint8 (n, *resize, channels), as `Preprocess.load` gives them.
         cells: maps with more rows or columns are averaged down to so many.
@@ -125,16 +119,11 @@ def maps(
     return torch.cat(found)
 
 
-def agreement(
-    queries: Float[Tensor, "pairs channels height width"],
-    matches: Float[Tensor, "pairs channels height width"],
-    categories: ArrayLike,
-) -> FilterAgreement:
-    """Compares maps of both sides, filter by filter.
+def agreement(queries: Maps, matches: Maps, categories: ArrayLike) -> FilterAgreement:
+    """Compares maps of both sides, pair by pair and filter by filter.
 
     Args:
-        queries: maps of one side.
-        matches: maps of the other, pair by pair.
+        queries, matches: the maps.
         categories: (pairs,) names; matches of another category are no rivals.
     """
     n, channels = queries.shape[:2]
@@ -149,6 +138,5 @@ def agreement(
         alike[:, channel] = own
         unlike[:, channel] = (cosine * rival).sum(1) / rivals  # 0 / 0: not a number
         first[:, channel] = (own > cosine.masked_fill(~rival, -2).amax(1)) & (rivals > 0)
-    fired = [(side.flatten(2).amax(2) > 0).double().sum(0) for side in (queries, matches)]
-    fires: NDArray[np.float64] = ((fired[0] + fired[1]) / (2 * n)).numpy()
-    return FilterAgreement(alike, unlike, first.astype(np.bool_), fires)
+    fires = (torch.cat([queries, matches]).amax((2, 3)) > 0).double().mean(0)
+    return FilterAgreement(alike, unlike, first.astype(np.bool_), fires.numpy())

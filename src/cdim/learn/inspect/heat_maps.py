@@ -62,22 +62,15 @@ def sheet(
     draw = ImageDraw.Draw(page)
     font = ImageFont.load_default(13)
     draw.text((8, 8), title, fill="black", font=font)
-    shown: list[tuple[str, list[tuple[Image.Image, Image.Image]]]] = [
-        ("", [(_tile(a), _tile(b)) for a, b in pairs])
-    ]
-    for label, heats in rows:
-        tiles = []
-        for (a, b), (one, other) in zip(pairs, heats, strict=True):
-            top = float(max(one.max(), other.max()))
-            tiles.append((overlay(a, one, top), overlay(b, other, top)))
-        shown.append((label, tiles))
-    for index, (label, tiles) in enumerate(shown):
+    blank = np.zeros((1, 1), np.float32)  # over which an image is as it is
+    for index, (label, heats) in enumerate([("", [(blank, blank)] * len(pairs)), *rows]):
         y = 30 + index * (height + GAP)
         draw.multiline_text((8, y + height // 3), label, fill="black", font=font, spacing=4)
-        for column, tile in enumerate(tiles):
+        for column, (pair, both) in enumerate(zip(pairs, heats, strict=True)):
             x = LABEL + column * (2 * width + GAP + BETWEEN)
-            page.paste(tile[0], (x, y))
-            page.paste(tile[1], (x + width + GAP, y))
+            top = float(max(heat.max() for heat in both))
+            page.paste(overlay(pair[0], both[0], top), (x, y))
+            page.paste(overlay(pair[1], both[1], top), (x + width + GAP, y))
     return page
 
 

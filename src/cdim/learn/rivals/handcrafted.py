@@ -58,9 +58,8 @@ def words(train: Described, seed: int) -> Callable[[Described], Vectors]:
     """
     found = np.concatenate(train)
     drawn = np.random.default_rng(seed).permutation(len(found))[:SEEN]
-    means = MiniBatchKMeans(
-        min(WORDS, len(drawn)), batch_size=4096, n_init=1, random_state=seed
-    ).fit(found[drawn])
+    means = MiniBatchKMeans(min(WORDS, len(drawn)), batch_size=4096, n_init=1, random_state=seed)
+    means.fit(found[drawn])
 
     def count(described: Described) -> Vectors:
         counts = np.zeros((len(described), means.n_clusters), dtype=np.float32)
@@ -74,9 +73,8 @@ def words(train: Described, seed: int) -> Callable[[Described], Vectors]:
 
 def _blocks(manifest: Manifest) -> Vectors:
     """(n, 7, 7, 2, 2, 9): every block normalised (L2-Hys)."""
-    stack = images.load_stack(manifest, PREPROCESS)
     found = [
         hog(image[..., 0], ORIENTATIONS, (CELL, CELL), (BLOCK, BLOCK), feature_vector=False)
-        for image in stack
+        for image in images.load_stack(manifest, PREPROCESS)
     ]
     return np.stack(found).astype(np.float32)

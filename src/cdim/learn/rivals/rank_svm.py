@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -15,34 +15,30 @@ PLAIN = 3.0
 """Weight of the squared distance among the features of a pair, so that little needs be learned."""
 
 
-@dataclass(frozen=True, eq=False)
-class RankSVM:
-    """A learned distance: `w . phi(query, photo)`.
+def distances(weights: Vectors, query: Vectors, gallery: Vectors) -> Vectors:
+    """Learned distances (q, g), `w . phi(query, photo)`; smaller is nearer, below zero too.
 
     `phi` is the elementwise `|query - photo|`, as rankSVM baselines have it, and the squared
     distance: what triplets cannot teach then remains as it was.
 
     Args:
         weights: (d + 1,); negative where being apart speaks for a match.
+        query, gallery: features (q, d) and (g, d).
     """
-
-    weights: Vectors
-
-    def distances(self, query: Vectors, gallery: Vectors) -> Vectors:
-        """Distances (q, g) of features (q, d) and (g, d); smaller is nearer, below zero too."""
-        return np.stack([_pairs(one, gallery) @ self.weights for one in query])
+    return np.stack([_pairs(one, gallery) @ weights for one in query])
 
 
-def fit(anchor: Vectors, nearer: Vectors, farther: Vectors, cost: float) -> RankSVM:
+def fit(triplets: Iterable[Vectors], cost: float) -> Vectors:
     """Learns weights by which the nearer photo of each triplet is nearer, by a margin.
 
     A linear SVM without intercept on `phi(a, farther) - phi(a, nearer)`, as Sketch Me That Shoe
     (Yu et al., CVPR 2016) learns its baselines.
 
     Args:
-        anchor, nearer, farther: features (n, d) of n triplets, of length one.
+        triplets: features (3, n, d) of n anchors, nearer and farther photos, of length one.
         cost: the SVM's C; the separated vectors have mean length one, whatever the features.
     """
+    anchor, nearer, farther = triplets
     apart = (_pairs(anchor, farther) - _pairs(anchor, nearer)).astype(np.float64)
     apart /= max(np.linalg.norm(apart, axis=1).mean(), 1e-12)
     # A classifier needs two classes: every other difference is turned round.
@@ -52,7 +48,8 @@ def fit(anchor: Vectors, nearer: Vectors, farther: Vectors, cost: float) -> Rank
         # Large costs may stop early; the cost is chosen by what the weights find.
         warnings.simplefilter("ignore", ConvergenceWarning)
         machine.fit(apart * side[:, None], side)
-    return RankSVM(machine.coef_[0].astype(np.float32))
+    weights: Vectors = machine.coef_[0].astype(np.float32)
+    return weights
 
 
 def _pairs(left: Vectors, right: Vectors) -> Vectors:

@@ -17,7 +17,6 @@ from cdim.learn.networks.embedder import load_run
 from cdim.learn.recipes.parts import DataPart
 from cdim.learn.rivals import handcrafted, rank_svm
 from cdim.learn.rivals.handcrafted import Described, Vectors
-from cdim.learn.rivals.rank_svm import RankSVM
 from cdim.learn.training.data import load_parts
 from cdim.metrics.distances import unit
 from cdim.metrics.ranking import first_ranks
@@ -50,25 +49,23 @@ class Rival:
     """Fitted features and distance.
 
     Args:
-        backbone: as of `Features`.
-        describe: as of `Features`.
+        features: how it sees images.
         vectors: descriptions to features (n, d).
-        svm: the distance.
+        weights: (d + 1,) of the distance.
         teacher: whose triplets were learned from.
         cost: the SVM's C.
     """
 
-    backbone: str
-    describe: Callable[[Manifest], Described]
+    features: Features
     vectors: Callable[[Described], Vectors]
-    svm: RankSVM
+    weights: Vectors
     teacher: Teacher
     cost: float
 
     @property
     def dim(self) -> int:
         """Length of the features."""
-        return len(self.svm.weights) - 1
+        return len(self.weights) - 1
 
     def distances(self, query: Manifest, gallery: Manifest) -> NDArray[np.float32]:
         """(q, g): smaller is nearer.
@@ -76,8 +73,8 @@ class Rival:
         Raises:
             ImageError: an image cannot be read.
         """
-        left, right = (self.vectors(self.describe(side)) for side in (query, gallery))
-        return self.svm.distances(left, right)
+        left, right = (self.vectors(self.features.describe(side)) for side in (query, gallery))
+        return rank_svm.distances(self.weights, left, right)
 
 
 def fit(
@@ -107,21 +104,22 @@ def fit(
     for fold in range(FOLDS):
         held = load_parts(DataPart((dataset,), 1 / FOLDS, fold=fold), data).validation
         out = np.isin(whole.train.instance, held.instance)
-        vectors = features.learn(_take(described, ~out), seed)
-        query, gallery = (_take(described, out & (whole.train.role == r)) for r in _ROLES)
-        left, right = vectors(query), vectors(gallery)
+        kept = _take(described, ~out)
+        vectors = features.learn(kept, seed)
+        sides = [_take(described, out & (whole.train.role == r)) for r in _ROLES]
+        query, gallery, known = (vectors(side) for side in (*sides, kept))
         names, items = (held.where(role=role).instance for role in _ROLES)
-        known = vectors(_take(described, ~out))
         for teacher, triplets in _taught(whole.train.take(~out), whole.triplets, seed).items():
             for cost in COSTS:
-                svm = _fit(known, triplets, cost)
-                ranks = first_ranks(svm.distances(left, right), names[:, None] == items)
+                weights = rank_svm.fit(known[triplets], cost)
+                apart = rank_svm.distances(weights, query, gallery)
+                ranks = first_ranks(apart, names[:, None] == items)
                 found.setdefault((teacher, cost), []).append(1 / ranks)
     teacher, cost = max(found, key=lambda choice: np.concatenate(found[choice]).mean())
     vectors = features.learn(described, seed)
-    known, triplets = vectors(described), _taught(whole.train, whole.triplets, seed)[teacher]
-    svm = _fit(known, triplets, cost)
-    return Rival(features.backbone, features.describe, vectors, svm, teacher, cost)
+    triplets = _taught(whole.train, whole.triplets, seed)[teacher]
+    weights = rank_svm.fit(vectors(described)[triplets], cost)
+    return Rival(features, vectors, weights, teacher, cost)
 
 
 _ROLES = ("query", "gallery")
@@ -144,11 +142,6 @@ def _features(name: Name, run: Path | None) -> Features:
         lambda _train, _seed: np.stack,
         network.recipe.model.backbone,
     )
-
-
-def _fit(vectors: Vectors, triplets: NDArray[np.int64], cost: float) -> RankSVM:
-    anchor, nearer, farther = triplets
-    return rank_svm.fit(vectors[anchor], vectors[nearer], vectors[farther], cost)
 
 
 def _take(described: Described, mask: NDArray[np.bool_]) -> Described:
@@ -185,9 +178,8 @@ def _taught(
             "a rankSVM learns from sketches, their photos, and other photos",
             "name a dataset whose train split has pairs",
         )
-    rng = {teacher: np.random.default_rng(seed) for teacher in given}
     return {
-        teacher: np.array(rows)[rng[teacher].permutation(len(rows))[:TRIPLETS]].T
+        teacher: np.random.default_rng(seed).permutation(rows)[:TRIPLETS].T
         for teacher, rows in given.items()
         if rows
     }
