@@ -17,13 +17,7 @@ MOST_CELLS = 8
 
 @dataclass(frozen=True)
 class Cell:
-    """One way to turn images into vectors.
-
-    Args:
-        tap: the map, as recipes name it.
-        pool: how it is pooled, as recipes name it.
-        dim: dimensions that leaves.
-    """
+    """One way to turn images into vectors of `dim` dimensions: a tap, and how it is pooled."""
 
     tap: str
     pool: str

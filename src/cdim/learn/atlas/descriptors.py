@@ -69,8 +69,7 @@ def record(
 
     Args:
         embedder: the network; its fusion is not used.
-        manifest: the images.
-        cells: what is kept.
+        manifest, cells: the images, and what is kept of them.
         folder: an empty one, for the files.
         progress: called with (images done, all).
 
@@ -88,7 +87,7 @@ def record(
     with ExitStack() as opened, torch.inference_mode():
         files = [opened.enter_context(_file(folder, kept, cell).open("wb")) for cell in kept]
         for stack in embedder.load(manifest, LOADED, progress):
-            for _, pixels in embedder.inputs(stack, BATCH):
+            for pixels in embedder.inputs(stack, BATCH):
                 looks = embedder.looks(pixels)
                 for cell, pool, file in zip(kept, pools, files, strict=True):
                     each = torch.stack([pool(as_map(look[cell.tap])).float() for look in looks])

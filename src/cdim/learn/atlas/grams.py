@@ -44,12 +44,9 @@ class Grams:
 def measure(
     descriptors: Descriptors, folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> Grams:
-    """Computes the Gram matrices of every cell, a few rows of one cell at a time.
+    """Puts the Gram matrices of every cell into a folder, a few rows of one cell at a time.
 
-    Args:
-        descriptors: of n images.
-        folder: where the matrices go.
-        progress: called with (cells done, all).
+    `progress` is called with (cells done, all).
     """
     for number, cell in enumerate(descriptors.cells):
         plain, rooted = _products(descriptors, cell)

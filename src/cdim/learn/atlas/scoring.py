@@ -32,10 +32,8 @@ class FoldSearch:
     """Queries of a fold among the gallery images of their kind.
 
     Args:
-        query: positions of a queries among the fold's h images.
-        gallery: positions of b gallery images.
-        correct: (a, b) booleans.
-        ignored: (a, b) booleans.
+        query, gallery: positions of a queries, and of b gallery images, among the fold's h images.
+        correct, ignored: (a, b) booleans.
     """
 
     query: NDArray[np.intp]
@@ -55,8 +53,7 @@ class Fold:
     """Instances held out, and the others.
 
     Args:
-        held: rows (h,) of the manifest.
-        train: rows (t,).
+        held, train: rows (h,) and (t,) of the manifest.
         means: (domains, n) weights of the training images that give each domain's mean.
         domains: (n,) number of each image's domain.
         differences: (p, n) sparse; each row is a training query less the mean of its instance's

@@ -63,8 +63,7 @@ def shorten(
     """The fusion whole, with fewer filters, with fewer values, and projected.
 
     Args:
-        fused: (n, d) as `vectors` gives them.
-        manifest: the images.
+        fused: (n, d) as `vectors` gives them, of the images of the manifest.
         folds: what is held out in turn; what to keep and how to project is learned from the rest.
         filters: (d,) which filter each value is of.
         treatment: gives lambda.
@@ -96,8 +95,7 @@ def agreement(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How much each value (d,) varies between training instances, and within their pairs.
 
-    A value is useful if it is alike in a query and its match and unlike in other instances: the
-    ratio of the two, Fisher's, is what filters are ranked by. Each domain's mean is removed first.
+    The ratio of the two, Fisher's, ranks filters. Each domain's mean is removed first.
     """
     train = fold.train
     x = fused[train] - (fold.means @ fused)[fold.domains[train]]

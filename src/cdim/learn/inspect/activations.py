@@ -113,7 +113,7 @@ def maps(embedder: Embedder, layer: str, stack: NDArray[np.uint8], cells: int = 
     embedder.eval()
     found = []
     with torch.inference_mode():
-        for _, pixels in embedder.inputs(stack):
+        for pixels in embedder.inputs(stack):
             response = F.relu(embedder.backbone(pixels)[layer].float())
             found.append(F.adaptive_avg_pool2d(response, (height, width)).cpu())
     return torch.cat(found)

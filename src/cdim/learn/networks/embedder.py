@@ -109,11 +109,8 @@ class Embedder(nn.Module):
         Raises:
             ImageError: an image cannot be read.
         """
-        found, done = np.empty((len(manifest), self.dim), dtype=np.float32), 0
-        for stack in self.load(manifest, LOADED, progress):
-            found[done : done + len(stack)] = self.embed_stack(stack)
-            done += len(stack)
-        return found
+        parts = [self.embed_stack(stack) for stack in self.load(manifest, LOADED, progress)]
+        return np.concatenate([np.empty((0, self.dim), np.float32), *parts])
 
     def encode(self, source: Any) -> Embeddings:
         """Embeddings (n, dim) of images, as they are: a run knows no domains.
@@ -145,12 +142,10 @@ class Embedder(nn.Module):
         """
         training = self.training
         self.eval()
-        found = np.empty((len(stack), self.dim), dtype=np.float32)
         with torch.inference_mode():
-            for rows, pixels in self.inputs(stack):
-                found[rows] = self(pixels).cpu().numpy()
+            found = [self(pixels).cpu().numpy() for pixels in self.inputs(stack)]
         self.train(training)
-        return found
+        return np.concatenate(found)
 
     def load(
         self, manifest: Manifest, most: int, progress: Callable[[int, int], None] | None = None
@@ -166,11 +161,11 @@ class Embedder(nn.Module):
             if progress is not None:
                 progress(rows.stop, len(manifest))
 
-    def inputs(self, stack: NDArray[np.uint8], most: int = BATCH) -> Iterator[tuple[slice, Tensor]]:
-        """Loaded images as the network takes them, `most` or fewer at a time, with their rows."""
+    def inputs(self, stack: NDArray[np.uint8], most: int = BATCH) -> Iterator[Tensor]:
+        """Loaded images as the network takes them, `most` or fewer at a time."""
         for start in range(0, len(stack), most):
-            rows = slice(start, start + most)
-            yield rows, self.on_device(torch.from_numpy(self.preprocess(stack[rows])))
+            pixels = self.preprocess(stack[start : start + most])
+            yield self.on_device(torch.from_numpy(pixels))
 
     def on_device(self, pixels: Tensor) -> Tensor:
         """A batch on the network's device, in the recipe's memory layout."""

@@ -149,9 +149,7 @@ def output_shapes(
 ) -> tuple[dict[str, Shape], Exception | None]:
     """Shapes of the outputs of all modules that run once and give one tensor, in their order.
 
-    Args:
-        model: the network.
-        run: runs it on one image.
+    `run` runs the network on one image.
 
     Returns:
         The shapes, the network's own under `FINAL` where it is a tensor, and the error of a run

@@ -52,7 +52,8 @@ class TimmNetwork(TappedNetwork):
         taps: Sequence[str] = (),
         last_stride: int = 2,
     ) -> None:
-        model = build(name, channels, crop, last_stride)
+        _check_name(name)
+        model = _create(name, channels, crop, last_stride)
         layouts = measure_taps(lambda at: _shapes(name, channels, at, last_stride), crop)
         super().__init__(model, layouts, taps)
 
@@ -80,12 +81,8 @@ class TimmNetwork(TappedNetwork):
         return tuple(found or [tap for tap in self.layouts if tap in parts - vectors])
 
 
-def build(name: str, channels: int, crop: tuple[int, int], last_stride: int = 2) -> nn.Module:
-    """A network of timm without classifier, with random weights.
-
-    Raises:
-        RecipeError: an unknown name, or a size or stride it does not work with.
-    """
+def _check_name(name: str) -> None:
+    """Refuses a network that timm does not have, or weights of it."""
     if not timm.is_model(name):
         known = timm.list_models()
         raise RecipeError(
@@ -103,7 +100,6 @@ def build(name: str, channels: int, crop: tuple[int, int], last_stride: int = 2)
             f"timm's weights of {plain} are {', '.join(tags) or 'none'}",
             nearest(name, tags),
         ) from None
-    return _create(name, channels, crop, last_stride)
 
 
 def options(name: str, channels: int, crop: tuple[int, int], last_stride: int) -> dict[str, Any]:

@@ -69,11 +69,9 @@ def _warp(
     size: tuple[int, int],
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    """Crop, flip, affine and elastic change in one resampling, white outside the image.
-
-    Where each pixel comes from is computed on a coarse net of points and
-    interpolated: exact for the affine part, smooth for the elastic one.
-    """
+    """Crop, flip, affine and elastic change in one resampling, white outside the image."""
+    # Where each pixel comes from is computed on a coarse net of points and interpolated: exact for
+    # the affine part, smooth for the elastic one.
     n, sides = len(stack), np.array(stack.shape[1:3])
     angle = np.deg2rad(rng.uniform(-part.rotate, part.rotate, n))
     stretch = rng.uniform(1 - part.scale, 1 + part.scale, (n, 2))

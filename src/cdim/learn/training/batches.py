@@ -55,12 +55,7 @@ Sampler = Callable[[np.random.Generator], Batch]
 
 
 class ImageCache:
-    """Images by row: decoded once when they fit into memory, else for every batch.
-
-    Args:
-        manifest: n images.
-        preprocess: its `load` gives the kept images.
-    """
+    """Images of a manifest by row: decoded once when they fit into memory, else for every batch."""
 
     def __init__(self, manifest: Manifest, preprocess: Preprocess) -> None:
         self.manifest = manifest
@@ -88,13 +83,8 @@ class Targets:
     An image without a role stands on both sides: paired with itself, it is told apart from others
     under two random changes (instance discrimination).
 
-    Args:
-        manifest: the training images.
-        target: "instance" or "category".
-        triplets: human triplets over its instances.
-
     Raises:
-        DataError: "category" without categories.
+        DataError: the target is "category", and images have none.
     """
 
     def __init__(self, manifest: Manifest, target: str, triplets: list[Triplets]) -> None:

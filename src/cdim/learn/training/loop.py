@@ -73,14 +73,7 @@ def interrupts() -> Iterator[list[int]]:
 
 
 class Trainer:
-    """A network, its loss and its optimiser: all that a checkpoint holds.
-
-    Args:
-        recipe: how to train.
-        embedder: the network, on its device.
-        criterion: the loss, on the same device.
-        folder: the run's folder.
-    """
+    """A network, its loss on the same device, and its optimiser: all that a checkpoint holds."""
 
     def __init__(
         self, recipe: Recipe, embedder: Embedder, criterion: nn.Module, folder: Path

@@ -132,13 +132,7 @@ class MetricLearningLoss(nn.Module):
 
 
 class Objective(nn.Module):
-    """What a recipe minimises: a loss over distances, a loss over classes, or their sum.
-
-    Args:
-        compare: the one over distances.
-        classify: the one over classes.
-        weight: of `compare`.
-    """
+    """What a recipe minimises: a loss over distances, times `weight`, one over classes, or both."""
 
     def __init__(
         self, compare: nn.Module | None, classify: nn.Module | None, weight: float = 1.0

@@ -114,8 +114,7 @@ def find_start(
     is missing, and resumed if it was stopped.
 
     Args:
-        plan: the recipe, read.
-        recipe: its file.
+        plan, recipe: the recipe, and its file.
         waiting: the run that is to start, last, and those that wait for it.
         data, device: as for `train`.
 
