@@ -60,8 +60,14 @@ class Report:
         ranks: (q,) rank of the first correct item, ties counted against it.
         triplet_hits: (q,) human triplets of the query that the distances agree with.
         triplet_counts: (q,) human triplets of the query.
-        order, distances, first, first_distance, confidence, correct_ranks, correct_counts: the
-            ranked lists, by gallery row, as in `cdim.metrics.lists.Lists`.
+        order: (q, top) gallery rows, nearest first, correct items last among equals; -1 where
+            ignored items leave fewer.
+        distances: (q, top) their distances; infinite there.
+        first, first_distance: (q,) gallery row of the first correct item, which may lie beyond
+            `order`, and its distance.
+        confidence: (q,) 0 to 1: (second - best) / (farthest - best) of the query's distances.
+        correct_ranks: (n,) ranks of all correct items, ascending within a query.
+        correct_counts: (q,) how many of them each query has.
     """
 
     dataset: str
