@@ -41,6 +41,10 @@ class FoldSearch:
     correct: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
 
+    def ranks(self, kernel: Gram) -> NDArray[np.int64]:
+        """Rank (a,) of each query's first correct item."""
+        return first_ranks(-self.nearness(kernel), self.correct, self.ignored)
+
     def nearness(self, kernel: Gram) -> NDArray[np.float32]:
         """Minus half the squared distance (a, b), but for a constant a query: x·y - y·y / 2."""
         half = np.diagonal(kernel)[self.gallery] / np.float32(2)
@@ -75,8 +79,7 @@ class Fold:
 
     def reciprocal_ranks(self, kernel: Gram) -> NDArray[np.float64]:
         """1 / rank of each query, given the kernel (h, h) of the held-out images."""
-        ranks = [first_ranks(-s.nearness(kernel), s.correct, s.ignored) for s in self.searches]
-        return 1 / np.concatenate(ranks)
+        return 1 / np.concatenate([search.ranks(kernel) for search in self.searches])
 
     def centre(self, gram: Gram) -> Gram:
         """The Gram matrix (n, n) once each domain's training mean is removed."""
