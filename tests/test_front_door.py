@@ -314,3 +314,55 @@ def refused(name, call, value):
         error.add_note(f"{name} with {value!r:.200}")
         raise
     return None
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda m: cdim.evaluate(m, "synthetic:20:1", join=("conv2",)), "joined map conv2"),
+        (lambda m: cdim.evaluate(m, "synthetic:20:1", device="cuda"), "device cuda"),
+        (lambda m: cdim.evaluate(m, "synthetic:20:1", device="nonsense"), "device = 'nonsense'"),
+        (lambda m: cdim.evaluate(m, "synthetic:20:1", join_pool="nonsense"), "join_pool"),
+        (lambda m: cdim.evaluate(m, "synthetic:20:1", join_l2=True), "no map to join"),
+        (lambda m: cdim.evaluate(m, "synthetic:20:1", expand=-1), "expand"),
+        (lambda m: cdim.evaluate(cdim.Encoder, "synthetic:20:1"), "model"),
+        (lambda m: cdim.load(m, device="cuda"), "device cuda"),
+        (lambda m: cdim.adapt(m, "synthetic:60:1", "out", seed=-1), "seed -1"),
+        (lambda m: cdim.list_models(3), "list_models"),
+        (lambda m: cdim.Manifest.concat(3), "parts = 3"),
+        (lambda m: m.embed(3), "manifest = 3"),
+        (lambda m: m.encode_pixels([3], "photo"), "pixels"),
+        (lambda m: m.encode_query(), "encode_query"),
+        (lambda m: m.prepare(3, "photo"), "pixels = 3"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_never_ignored(call, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = cdim.load(mean_colours(tmp_path / "colours").folder)
+    with pytest.raises(cdim.CdimError, match=said):
+        call(model)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("many", [0, -1, 10**30])
+def test_numbers_out_of_range_are_not_called_a_corrupted_gallery(many, desk):
+    model = mean_colours(Path("colours").absolute()).folder
+    with cdim.Gallery.open("gallery", model=model, create=True) as gallery:
+        gallery.index("photos")
+        calls = (
+            lambda: gallery.search("sketch.png", k=many),
+            lambda: gallery.items(limit=many),
+            lambda: gallery.facets(limit=many),
+        )
+        for call in calls:
+            with pytest.raises(cdim.UsageError, match="1 to 1,000,000"):
+                call()
+
+
+def test_a_dataset_that_is_open_is_judged_and_everything_prints_in_a_line():
+    opened = cdim.open_dataset("synthetic:20:1")
+    assert (
+        repr(opened)
+        == "<Dataset 'synthetic:20:1': <Manifest of 40 images: photo and sketch, 20 instances>>"
+    )
+    assert cdim.evaluate("default", opened).queries == 6

@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeVar
 from cdim import strict
 from cdim.bundles.bundle import RECORD, Bundle, Precision, is_bundle, load_bundle, shipped
 from cdim.bundles.encoder import Encoder
-from cdim.data.sets.catalogue import KNOWN, Card, open_dataset
+from cdim.data.sets.catalogue import KNOWN, Card, Dataset, open_dataset
 from cdim.errors import ModelError, UsageError, training_extra
 from cdim.judge.compare import Comparison
-from cdim.judge.options import PLAIN, EvalOptions
+from cdim.judge.options import PLAIN, Device, EvalOptions
 from cdim.judge.report import Report
 from cdim.judge.split import EvalSplit, judge, open_test
 from cdim.strict import checked
@@ -45,6 +45,7 @@ class Cards(tuple[C, ...]):
         return "\n".join(f"{card.name:<20}{card.title}; {card.terms}" for card in self)
 
 
+@checked
 def list_models() -> Cards[ModelCard]:
     """The models that come with cdim.
 
@@ -59,6 +60,7 @@ def list_models() -> Cards[ModelCard]:
     return Cards(found)
 
 
+@checked
 def list_datasets() -> Cards[Card]:
     """The datasets that `open_dataset` knows by name.
 
@@ -70,7 +72,7 @@ def list_datasets() -> Cards[Card]:
 
 @checked
 def load(
-    model: str | Path | Bundle | Encoder, device: str = "auto", how: EvalOptions = PLAIN
+    model: str | Path | Bundle | Encoder, device: Device = "auto", how: EvalOptions = PLAIN
 ) -> Any:
     """A model, ready to encode images.
 
@@ -93,6 +95,7 @@ def load(
         MissingExtra: a run, and `cdim[train]` is not installed.
     """
     if isinstance(model, Encoder):
+        _check_plain(model, device, how)
         return model
     if not isinstance(model, Bundle):
         here = os.fspath(model)
@@ -111,26 +114,18 @@ def load(
                 f"one of {', '.join(shipped())}",
                 "check the path",
             )
-    if how.join or device not in ("auto", "cpu"):
-        name = model.name if isinstance(model, Bundle) else model
-        asked = f"the joined map {how.join[0]}" if how.join else f"the device {device}"
-        raise UsageError(
-            f"{asked} for the bundle {name}",
-            "a bundle is a finished graph on the CPU",
-            "judge the run, or leave this out",
-            argument="join" if how.join else "device",
-        )
+    _check_plain(f"the bundle {model.name if isinstance(model, Bundle) else model}", device, how)
     return Encoder(model)
 
 
 @checked
 def evaluate(
     model: Any,
-    dataset: str | Path,
+    dataset: str | Path | Dataset,
     *,
     data: str | Path | None = None,
     split: Literal["train", "val", "test"] = "test",
-    device: str = "auto",
+    device: Device = "auto",
     progress: Progress | None = None,
     **how: Any,
 ) -> Report:
@@ -142,7 +137,7 @@ def evaluate(
 
     Args:
         model: a name, a bundle, a run, or a loaded model.
-        dataset: a name of `list_datasets`, or a CSV file, a folder or a zip.
+        dataset: a name of `list_datasets`, a CSV file, a folder or a zip, or a `Dataset`.
         data: the folder of the known datasets; None reads CDIM_DATA.
         split: which part of the dataset.
         device: where a run's network computes.
@@ -165,12 +160,12 @@ def evaluate(
 def compare(
     a: Any,
     b: Any,
-    dataset: str | Path,
+    dataset: str | Path | Dataset,
     *,
     data: str | Path | None = None,
     split: Literal["train", "val", "test"] = "test",
-    device: str = "auto",
     progress: Progress | None = None,
+    device: Device = "auto",
     **how: Any,
 ) -> Comparison:
     """Tests a model against another on the same queries of a dataset.
@@ -197,20 +192,40 @@ def compare(
 
 
 def _opened(
-    dataset: str | Path, data: str | Path | None, split: str, how: dict[str, Any]
+    dataset: str | Path | Dataset, data: str | Path | None, split: str, how: dict[str, Any]
 ) -> EvalSplit:
     options = strict.build(EvalOptions, how, strict.Document("evaluation", UsageError))
-    return open_test(open_dataset(dataset, data), split, options)
+    opened = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, data)
+    return open_test(opened, split, options)
 
 
-def _judged(model: Any, device: str, how: EvalOptions) -> Any:
-    """A loaded model as it is, another one loaded."""
-    return model if callable(getattr(model, "embed", None)) else load(model, device, how)
+def _judged(model: Any, device: Device, how: EvalOptions) -> Any:
+    """A loaded model as it is, another one loaded.
+
+    Raises:
+        UsageError: an option of loading, for a model that is loaded.
+    """
+    if isinstance(model, type) or not callable(getattr(model, "embed", None)):
+        return load(model, device, how)
+    _check_plain(model, device, how)
+    return model
+
+
+def _check_plain(model: Any, device: Device, how: EvalOptions) -> None:
+    """Refuses options that only a run has while it is loaded."""
+    if how.join or device not in ("auto", "cpu"):
+        asked = f"the joined map {how.join[0]}" if how.join else f"the device {device}"
+        raise UsageError(
+            f"{asked} for {model}",
+            "maps are joined, and devices chosen, when a run is loaded",
+            "give the run's folder, or leave this out",
+            argument="join" if how.join else "device",
+        )
 
 
 @checked
 def adapt(
-    model: str | Path | Bundle,
+    model: str | Path | Bundle | Encoder,
     pairs: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
@@ -247,7 +262,7 @@ def adapt(
     from cdim.bundles.adapt import adapt
 
     return adapt(
-        model,
+        model.bundle if isinstance(model, Encoder) else model,
         [str(pairs)] if isinstance(pairs, str | Path) else list(map(str, pairs)),
         Path(out),
         dim=dim,
@@ -266,7 +281,7 @@ def train(
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
     data: str | Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     resume: bool = False,
 ) -> Path:
     """Trains a model by a recipe (with `cdim[train]`).

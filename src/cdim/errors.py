@@ -120,6 +120,6 @@ def training_extra() -> Iterator[None]:
             raise
         raise MissingExtra(
             f"{error.name} is not installed",
-            "models are trained and run with the extra [train]",
-            "pip install 'cdim[train]'",
+            "training and runs need PyTorch and its family, the extra [train]",
+            "pip install 'cdim[train]'; in a clone of the repository: pip install '.[train]'",
         ) from None

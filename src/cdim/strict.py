@@ -86,7 +86,7 @@ def _value(hint: Any, value: Any, document: Document, name: str) -> Any:
         fit = [a for a in kinds if (get_origin(a) is tuple) == listed]
         return _value((fit or kinds)[0], value, document, name)
     if origin is Literal:
-        if value not in arguments:
+        if not any(type(value) is type(one) and value == one for one in arguments):
             raise document.error(
                 f"{name} = {value!r}",
                 f"it is one of {', '.join(map(repr, arguments))}",

@@ -110,16 +110,19 @@ class Encoder:
             vectors = self._encode(jobs, output, progress or None)
         return Embeddings(vectors, tuple(name for name, _ in given))
 
+    @checked
     def encode_query(self, source: Any, **options: Any) -> Embeddings:
         """As `encode`, for what people search with (`bundle.query`)."""
         return self.encode(source, self.bundle.query, **options)
 
+    @checked
     def encode_gallery(self, source: Any, **options: Any) -> Embeddings:
         """As `encode`, for what people search in (`bundle.gallery`)."""
         return self.encode(source, self.bundle.gallery, **options)
 
     similarity = staticmethod(similarity)
 
+    @checked
     def encode_pixels(
         self, pixels: Sequence[NDArray[np.uint8]], domain: str
     ) -> NDArray[np.float32]:
@@ -131,6 +134,7 @@ class Encoder:
         self.bundle.taken_as(domain)
         return self._encode([partial(QueryImage, p, domain) for p in pixels], "embedding", None)
 
+    @checked
     def embed(
         self,
         manifest: Manifest,
@@ -146,6 +150,7 @@ class Encoder:
         with ExitStack() as closing:
             return self._encode(self._jobs(manifest, closing), output, progress)
 
+    @checked
     def inputs(self, manifest: Manifest) -> dict[str, NDArray[Any]]:
         """A manifest's images as inputs of the graph: "images", and maybe "domain"."""
         with ExitStack() as closing:
@@ -165,6 +170,7 @@ class Encoder:
             for source, domain in zip(manifest.source, manifest.domain, strict=True)
         ]
 
+    @checked
     def prepare(self, pixels: NDArray[np.uint8], domain: str) -> NDArray[np.uint8]:
         """One image as the graph's input before normalisation, uint8 (*resize, channels)."""
         if domain != "edge" and self.bundle.taken_as(domain) == "edge":

@@ -25,8 +25,8 @@ def adapt(bundle: str, pairs: tuple[str, ...], out: Path, **how: Any) -> None:
     """Fit BUNDLE to PAIRS: write a new bundle with a head solved for in closed form.
 
     PAIRS are datasets, CSV files or folders with queries and gallery images of the same instances,
-    of any two domains; ten instances can be enough. Folds of them measure the gain. Needs no
-    PyTorch.
+    of any two domains. Four instances are needed, a hundred are better. Folds of them measure the
+    gain. Needs no PyTorch.
 
     \b
     cdim adapt default my-pairs.csv -o bundles/mine

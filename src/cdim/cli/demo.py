@@ -25,7 +25,7 @@ from cdim.cli.progress import progress_bars
 def demo(out: Path) -> None:
     """Make a gallery of 1,000 made-up products, and find them by sketch.
 
-    Takes about a minute; the model comes with cdim. A second call uses the gallery again.
+    Takes a minute or two; the model comes with cdim. A second call uses the gallery again.
     """
     from cdim.find import demo
 

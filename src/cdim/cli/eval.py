@@ -13,7 +13,7 @@ from cdim.cli import options
 from cdim.cli.failures import Verb
 from cdim.cli.progress import progress_bars
 from cdim.errors import UsageError
-from cdim.judge.options import EvalOptions
+from cdim.judge.options import Device, EvalOptions
 
 
 @click.command("eval", cls=Verb)
@@ -38,7 +38,7 @@ def evaluate(
     dataset: str,
     data: Path | None,
     split: str,
-    device: str,
+    device: Device,
     how: EvalOptions,
     cameras: bool,
     as_json: bool,

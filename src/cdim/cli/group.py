@@ -17,7 +17,7 @@ VERBS = {
     "index": ("cdim.cli.index:index", "Make a gallery of images, or update it."),
     "search": ("cdim.cli.search:search", "Search a gallery with a drawing or a photo."),
     "serve": ("cdim.cli.serve:serve", "Serve a gallery to browsers and programs."),
-    "adapt": ("cdim.cli.adapt:adapt", "Fit a bundle to your own pairs, in seconds."),
+    "adapt": ("cdim.cli.adapt:adapt", "Fit a bundle to your own pairs."),
     "data": ("cdim.cli.data:data", "List the known datasets, and check one."),
     "eval": ("cdim.cli.eval:evaluate", "Judge a trained model on a dataset."),
     "train": ("cdim.cli.train:train", "Train a model by a recipe."),

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from cdim.errors import UsageError
 from cdim.judge.options import EvalOptions
 
 PATH = click.Path(path_type=Path)
@@ -122,12 +121,6 @@ def judging(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def gathered(**given: Any) -> None:
         how = {option.name: given.pop(option.name) for option in dataclasses.fields(EvalOptions)}
-        if not how["join"] and (how["join_l2"] or how["join_pool"] != "average"):
-            raise UsageError(
-                "--join-pool or --join-l2 without --join",
-                "they say how the maps named by --join are joined",
-                "add --join TAP, or leave them out",
-            )
         how["expand"] = how["expand"] or 0
         command(how=EvalOptions(**how), **given)
 

@@ -9,7 +9,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import VerbGroup
-from cdim.judge.options import EvalOptions
+from cdim.judge.options import Device, EvalOptions
 
 
 @click.group(cls=VerbGroup, invoke_without_command=True)
@@ -75,7 +75,7 @@ def paired(
     others: tuple[Path, ...],
     data: Path | None,
     split: str,
-    device: str,
+    device: Device,
     how: EvalOptions,
 ) -> None:
     """Test whether one model beats another: on each DATASET, and on all queries together.

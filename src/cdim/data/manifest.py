@@ -69,7 +69,7 @@ def _one_of(name: str, column: NDArray[np.str_], allowed: Sequence[str]) -> None
             )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Manifest:
     """Images and their labels, one row each, immutable.
 
@@ -175,6 +175,11 @@ class Manifest:
         columns += [{k: list(v) for k, v in (metadata or {}).items()}, Path(root)]
         return cls(source, *columns)
 
+    def __repr__(self) -> str:
+        domains = " and ".join(np.unique(self.domain).tolist())
+        instances = len(np.unique(self.instance))
+        return f"<Manifest of {len(self):,} images: {domains}, {instances:,} instances>"
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -235,6 +240,7 @@ class Manifest:
         )
 
     @staticmethod
+    @checked
     def concat(parts: Sequence[Manifest]) -> Manifest:
         """All rows of several manifests; sources become absolute where the roots differ.
 

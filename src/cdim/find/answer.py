@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cdim.bundles.bundle import Bundle
 from cdim.errors import UsageError
 from cdim.find.filters import Condition
-from cdim.find.items import Hit, SearchResult
+from cdim.find.items import MOST, Hit, SearchResult
 from cdim.find.stores.store import Store, Stored
 from cdim.metrics.calibration import probability
 
@@ -85,10 +85,10 @@ class VectorSearch:
     false_match_rate: float | None
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.expand < 0:
+        if not (1 <= self.k <= MOST and 0 <= self.expand <= MOST):
             raise UsageError(
                 f"k = {self.k} and expand = {self.expand}",
-                "k is at least 1, expand at least 0",
+                f"k is 1 to {MOST:,}, expand 0 to {MOST:,}",
                 "leave them out for 10 hits without expansion",
             )
 

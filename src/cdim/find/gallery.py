@@ -23,7 +23,7 @@ from cdim.data.images import Files
 from cdim.data.thumbnails import thumbnail
 from cdim.errors import ModelError, UsageError
 from cdim.find import answer, filters
-from cdim.find.items import Item, Like, SearchResult, Value, Where
+from cdim.find.items import MOST, Item, Like, SearchResult, Value, Where
 from cdim.find.stores.store import MAX_FIELDS, Store, Stored
 from cdim.strict import checked
 
@@ -319,6 +319,7 @@ class Gallery:
                 self.store.put(items, vectors)
                 self._sample = None
 
+    @checked
     def check_fields(self, names: Set[str]) -> None:
         """Refuses more different names of metadata than a gallery can hold by a `UsageError`."""
         with self._writing:
@@ -381,6 +382,7 @@ class Gallery:
         Returns:
             Values with their counts, by field; no table of them, where true and 1 would be one.
         """
+        _check_limit(limit)
         conditions = filters.read(where)
         few = [
             field
@@ -408,18 +410,17 @@ class Gallery:
             The items without their thumbnails, and `after` for the next page, None at the end.
 
         Raises:
-            UsageError: a limit below 1, or an `after` that no page gave.
+            UsageError: a limit below 1 or above `MOST`, or an `after` that no page gave.
         """
+        _check_limit(limit)
         try:
             uuid.UUID(after or str(uuid.NAMESPACE_OID))
         except ValueError:
-            limit = 0
-        if limit < 1:
             raise UsageError(
                 f"a page of {limit} items after {after!r}",
-                "it has at least 1, and begins where the page before ended",
+                "a page begins where the page before ended",
                 "leave `after` out for the first page",
-            )
+            ) from None
         found, following = self.store.page(filters.read(where), limit, after)
         return [f.item for f in found], following
 
@@ -491,3 +492,8 @@ def _check_ids(ids: Sequence[object]) -> None:
     for given in ids:
         if not isinstance(given, str) or not given or not filters.is_utf8(given):
             raise UsageError(f"id {given!r}", "an id is text, not empty", "give another")
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MOST:
+        raise UsageError(f"a limit of {limit}", f"it is 1 to {MOST:,}", "leave it out")

@@ -22,6 +22,9 @@ or as texts, one a field: "category=shoe", ["price=10..50", "date=2024-01-01.."]
 hold. `cdim.find.filters` checks and reads them.
 """
 
+MOST = 1_000_000
+"""Hits, items or values of one answer, at most."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -40,16 +43,16 @@ class Item:
     """
 
     id: str
-    source: str = ""
-    digest: str = ""
+    source: str = field(default="", repr=False)
+    digest: str = field(default="", repr=False)
     domain: str = ""
-    root: str = ""
-    stamp: str = ""
+    root: str = field(default="", repr=False)
+    stamp: str = field(default="", repr=False)
     metadata: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     thumbnail: bytes = field(default=b"", repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Hit:
     """One item that was found.
 
@@ -63,6 +66,10 @@ class Hit:
     item: Item
     distance: float
     probability: float | None
+
+    def __repr__(self) -> str:
+        sure = "" if self.probability is None else f", {self.probability:.0%}"
+        return f"<Hit {self.id!r} at {self.distance:.4f}{sure}>"
 
     @property
     def id(self) -> str:
@@ -125,8 +132,12 @@ class SearchResult(Sequence[Hit]):
         """Lines for no hits, and for an object that is probably absent."""
         lines = []
         if not self.hits:
-            lines.append("nothing found" if self.searched else "no item has this metadata")
-        if self.absent and self.present is not None:
+            lines.append(
+                "nothing found"
+                if self.searched
+                else "nothing to search: the gallery is empty, or no item has this metadata"
+            )
+        if self.searched and self.absent and self.present is not None:
             lines.append(f"probably not in this gallery (present: {100 * self.present:.0f} %)")
         return lines
 

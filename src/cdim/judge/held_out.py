@@ -42,6 +42,8 @@ def paired(manifest: Manifest, most: int | None, seed: int) -> Manifest:
             f"{FEWEST} or more are needed, some of which are held out in turn",
             "give more pairs, or check the columns instance and role",
         )
+    if seed < 0:
+        raise UsageError(f"the seed {seed}", "a seed is 0 or more", "give another", argument="seed")
     rng = np.random.default_rng(seed)
     kept = np.sort(rng.permutation(both)[:most])
     return manifest.take(np.isin(manifest.instance, kept))

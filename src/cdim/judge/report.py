@@ -32,6 +32,8 @@ _CAMERAS: tuple[tuple[str, str, type[np.generic]], ...] = (
     *(("rank-1", "rank_1", np.float64), ("mAP_step", "map_step", np.float64)),
 )
 """The keys of the breakdown by camera in JSON, and the fields they stand for."""
+# What reading a damaged report raises.
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError)
 _NAMED = 5  # left-out queries that the table names; the JSON names all
 
 
@@ -218,7 +220,7 @@ class Report:
                 **{name: said[name] for name in _SAID},
                 **arrays,
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (*_DAMAGE, zipfile.BadZipFile) as error:
             raise DataError(
                 f"cannot read the report {os.fspath(stem)} ({error})",
                 "a report is a .json and a .npz file written by save()",

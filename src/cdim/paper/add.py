@@ -8,7 +8,7 @@ from typing import Any
 
 from cdim.api import load
 from cdim.errors import UsageError
-from cdim.judge.options import PLAIN, EvalOptions
+from cdim.judge.options import PLAIN, Device, EvalOptions
 from cdim.judge.split import judge, open_test
 from cdim.paper.maker import about
 from cdim.paper.results import merge_results, pool, read_results, write_page
@@ -26,7 +26,7 @@ def add_row(
     command: str | None = None,
     data: Path | None = None,
     split: str = "test",
-    device: str = "auto",
+    device: Device = "auto",
     how: EvalOptions = PLAIN,
 ) -> Path:
     """Judges runs or bundles, one a training seed, and writes them as one row of results.

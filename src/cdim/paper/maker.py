@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdim.api import load
 from cdim.errors import UsageError, training_extra
-from cdim.judge.options import EvalOptions
+from cdim.judge.options import Device, EvalOptions
 from cdim.judge.report import Report
 from cdim.judge.split import EvalSplit, TrainedModel, judge, open_test
 from cdim.paper.agreement import Agreement, between
@@ -46,7 +46,7 @@ class Maker:
     plan: Plan
     runs: Path
     data: Path | None
-    device: str
+    device: Device
     few: bool = False
     told: Told = silent
 

@@ -76,7 +76,7 @@ class Row:
     model: str
     datasets: tuple[str, ...]
     paper: str | None = None
-    multi_query: str = ""
+    multi_query: Literal["", "average", "maximum"] = ""
     join: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
 

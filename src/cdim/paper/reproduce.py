@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from cdim.judge.options import Device
 from cdim.paper.agreement import merge_agreements, read_agreements
 from cdim.paper.maker import Maker, Told, silent
 from cdim.paper.plan import quick_row, read_plan
@@ -23,7 +24,7 @@ def reproduce(
     listed: Path = Path("docs", "reproduce.toml"),
     file: Path = Path("docs", "results.json"),
     data: Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     told: Told = silent,
 ) -> Path:
     """Makes rows of the paper's tables: trains missing models, judges, compares, writes.

@@ -18,7 +18,7 @@ from cdim.errors import DataError, nearest
 from cdim.strict import checked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """An opened dataset.
 
@@ -35,6 +35,9 @@ class Dataset:
     triplets: Mapping[str, Triplets] = field(default_factory=dict)
     terms: str = "your own"
     copies: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name!r}: {self.manifest}>"
 
     def training(self) -> Manifest:
         """What may be learned from: the train split, or all where no image names a split.

@@ -101,6 +101,10 @@ def export(
             "say how short",
             argument="dim",
         )
+    if dim is not None and dim < 1:
+        raise UsageError(
+            f"{dim} dimensions", "an embedding has at least one", "give more", argument="dim"
+        )
     opened = {name: open_test(name, data=data) for name in tests}
     own = open_run(run, data)
     others = [open_run(fold, data) for fold in folds] or [own]

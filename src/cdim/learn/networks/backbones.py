@@ -20,7 +20,7 @@ class Backbone(nn.Module):
     Args:
         name: "sketch-a-net" or a network of timm.
         channels: of the input image.
-        crop: (height, width) of the input in pixels.
+        size: (height, width) of the input in pixels.
         taps: what `forward` is to give besides the final feature (Sketch-a-Net gives all).
         last_stride: 1 or 2; see `cdim.learn.recipes.parts.ModelPart`.
 
@@ -36,16 +36,16 @@ class Backbone(nn.Module):
         self,
         name: str,
         channels: int,
-        crop: tuple[int, int],
+        size: tuple[int, int],
         taps: Sequence[str] = (),
         last_stride: int = 2,
     ) -> None:
         super().__init__()
         self.network: TimmNetwork | SketchANet
         if name != OWN:
-            self.network = TimmNetwork(name, channels, crop, taps, last_stride)
+            self.network = TimmNetwork(name, channels, size, taps, last_stride)
         elif last_stride == 2:
-            self.network = SketchANet(channels, crop)
+            self.network = SketchANet(channels, size)
         else:
             raise RecipeError(
                 f"model.last_stride = {last_stride} of {OWN}",

@@ -20,7 +20,7 @@ from cdim.errors import ModelError, UsageError
 from cdim.learn.networks import checkpoint
 from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.fusion import Fusion
-from cdim.learn.networks.taps import Maps, Tap, Vectors
+from cdim.learn.networks.taps import Maps, Tap, Vectors, check_tap
 from cdim.learn.recipes.recipe import Recipe, parse_recipe
 
 BATCH = 128
@@ -66,6 +66,8 @@ class Embedder(nn.Module):
 
         Arguments and errors are those of `Fusion`; `pool` is for all taps.
         """
+        for tap in taps:
+            check_tap(tap, self.backbone.taps, "join")
         self.backbone.watch(taps)
         layout = {**self.backbone.taps, EMBEDDING: Tap(self.fusion.dim, (1, 1))}
         self.joined = Fusion(layout, EMBEDDING, taps, pool, 0, normalise)

@@ -52,19 +52,24 @@ class Tap:
         return ordered.reshape(ordered.shape[0], self.channels, *self.size)
 
 
-def check_tap(name: str, taps: Mapping[str, Tap]) -> None:
+_FEW = 12  # taps that a message names all
+
+
+def check_tap(name: str, taps: Mapping[str, Tap], argument: str = "taps") -> None:
     """Refuses a tap that a network does not have.
 
     Raises:
         RecipeError: names the nearest.
     """
     if name not in taps:
+        names = list(taps)
+        some = names if len(names) <= _FEW else names[-4:-1]
         raise RecipeError(
             f"fusion tap {name!r}",
             "a tap is a module, by dotted name, that runs once an image and gives one map or "
-            f"vector, such as {', '.join(list(taps)[-4:-1])}",
+            f"vector, such as {', '.join(some)}",
             nearest(name, taps),
-            argument="taps",
+            argument=argument,
         )
 
 

@@ -28,9 +28,9 @@ export const many = (number, one) => `${number.toLocaleString("en")} ${one}${num
 // As one word of a shell's command line.
 export const quoted = (word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-// An item's title in its metadata, else the end of its path, which tells two items apart.
+// An item's title in its metadata, else the end of its path: two parts where it lies in a folder.
 export function title({ id, metadata }) {
-  return metadata?.title ?? (id.split("/").at(-1) || id);
+  return metadata?.title ?? (id.split("/").slice(-2).join("/") || id);
 }
 
 // Every dialog closes by its cross, by Escape (the browser's own) and by a click beside it.
