@@ -250,7 +250,7 @@ def test_counts_facets_and_pages(three):
     assert end is None
     assert [i.id for i in three.items({"warm": True})[0]] == ["red"]
     for wrong in ({"limit": 0}, {"after": "red"}):
-        with pytest.raises(UsageError, match="limit|page"):
+        with pytest.raises(UsageError, match=r"limit|page"):
             three.items(**wrong)
 
 

@@ -66,10 +66,16 @@ def similarity(a: Any, b: Any) -> NDArray[np.float32]:
 def _scaled(given: Any) -> NDArray[np.float32]:
     """Embeddings (n, d), each scaled to length one; zeros stay zeros."""
     try:
-        vectors = np.atleast_2d(np.asarray(given, dtype=np.float32))
+        with np.errstate(over="ignore", invalid="ignore"):  # found below
+            vectors = np.atleast_2d(np.asarray(given, dtype=np.float32))
     except (TypeError, ValueError, OverflowError):
-        vectors = np.empty((0, 0, 0), dtype=np.float32)
-    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        vectors = np.empty((0, 0), dtype=np.float32)
+    if (
+        np.iscomplexobj(given)
+        or vectors.ndim != 2
+        or not vectors.size
+        or not np.isfinite(vectors).all()
+    ):
         raise UsageError(
             f"{type(given).__name__} for embeddings",
             "embeddings are what `encode` gives, or an array (n, d) of finite numbers",
