@@ -66,16 +66,13 @@ def similarity(a: Any, b: Any) -> NDArray[np.float32]:
 def _scaled(given: Any) -> NDArray[np.float32]:
     """Embeddings (n, d), each scaled to length one; zeros stay zeros."""
     try:
-        with np.errstate(over="ignore", invalid="ignore"):  # found below
-            vectors = np.atleast_2d(np.asarray(given, dtype=np.float32))
+        vectors = np.atleast_2d(np.asarray(given))
+        real = vectors.dtype.kind in "biuf"
+        with np.errstate(over="ignore"):  # found below
+            vectors = vectors.astype(np.float32) if real else vectors
     except (TypeError, ValueError, OverflowError):
-        vectors = np.empty((0, 0), dtype=np.float32)
-    if (
-        np.iscomplexobj(given)
-        or vectors.ndim != 2
-        or not vectors.size
-        or not np.isfinite(vectors).all()
-    ):
+        real = False
+    if not real or vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
         raise UsageError(
             f"{type(given).__name__} for embeddings",
             "embeddings are what `encode` gives, or an array (n, d) of finite numbers",
