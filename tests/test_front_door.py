@@ -40,10 +40,14 @@ def test_the_package_imports_nothing_heavy():
         "took = time.process_time() - start; import sys\n"
         "print(took, {'numpy', 'PIL', 'scipy', 'onnxruntime', 'qdrant_edge'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    took, _, heavy = done.stdout.partition(" ")
-    assert heavy.strip() == "set()"
-    assert float(took) <= 0.1
+    times = []
+    for _ in range(3):  # the first may compile, and a busy machine is slower
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        took, _, heavy = done.stdout.partition(" ")
+        assert heavy.strip() == "set()"
+        times.append(float(took))
+    assert min(times) <= 0.1
 
 
 @pytest.fixture
