@@ -217,7 +217,7 @@ def _check_plain(model: Any, device: Device, how: EvalOptions) -> None:
         asked = f"the joined map {how.join[0]}" if how.join else f"the device {device}"
         raise UsageError(
             f"{asked} for {model}",
-            "maps are joined, and devices chosen, when a run is loaded",
+            "a bundle is a finished graph on the CPU, and a loaded run stays as it was loaded",
             "give the run's folder, or leave this out",
             argument="join" if how.join else "device",
         )

@@ -131,7 +131,7 @@ def test_middle_maps_join_after_training(call, tiny_run, people, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--join-l2",), "--join-pool or --join-l2 without --join"),
+        (("--join-l2",), "no map to join"),
         (("--join", "pool3"), "did you mean 'pool"),
         (("--join", "pool2", "--join-pool", "gem"), "gem"),
     ],
