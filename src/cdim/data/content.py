@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import files, images
+from cdim.data.decode import decode, plain
 from cdim.data.manifest import absolute, holds_image
 from cdim.errors import ImageError, UsageError
 
@@ -43,7 +44,7 @@ def read(image: Any, opened: images.Files) -> Content:
     if os.path.isfile(source):
         data = files.read_bytes(Path(source), limit=images.MAX_BYTES)
     if data:
-        return Content(images.decode(data, source or "the image"), digest(data), source, data)
+        return Content(decode(data, source or "the image"), digest(data), source, data)
     own = image_pixels(image, opened)
     shape_and_pixels = repr(own.shape).encode() + np.ascontiguousarray(own).tobytes()
     return Content(own, digest(shape_and_pixels), source)
@@ -62,7 +63,7 @@ def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
         UsageError: it is no image.
     """
     if isinstance(source, bytes):
-        return images.decode(source, "the image")
+        return decode(source, "the image")
     if isinstance(source, np.ndarray):
         if not holds_image(source):
             raise UsageError(
@@ -77,7 +78,7 @@ def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
         if not source.width * source.height:
             raise UsageError("a PIL image without pixels", "an image has some", "give another")
         try:
-            return images.plain(source)
+            return plain(source)
         except ValueError as error:
             raise UsageError(
                 f"a PIL image of {error}", "grey and colour images are understood", "convert it"

@@ -19,44 +19,32 @@ the pixels come as released.
 from __future__ import annotations
 
 import functools
-import io
 import os
 import re
-import struct
 import threading
 import zipfile
-import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from cdim.data import files, strokes
 from cdim.data.decoding import decoded
+from cdim.data.decode import SUFFIXES, decode
 from cdim.data.manifest import Manifest, Source
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError, ImageError
 
 MAX_BYTES = 64 * 2**20
 """Largest image file that is opened."""
-MAX_PIXELS = 64 * 10**6
-"""Most pixels an image may have once it is decoded."""
 _STEP = 64  # images between two reports of progress
-
-# Formats whose decoders are pure pixel code: no PostScript, no PDF, no video.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 _IN_ARRAY = re.compile(
     r"^(.+?\.(?:mat|npz))#(.+?)(?:@(frame|[0-9.]+))?$", re.IGNORECASE | re.DOTALL
 )
 _IN_ZIP = re.compile(r"^(.+?\.zip)!(.+)$", re.IGNORECASE | re.DOTALL)
-# What Pillow's decoders raise on damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
-_DAMAGE_TOO = (OverflowError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 def names_image(name: str) -> bool:
@@ -79,64 +67,6 @@ def read(source: Source, root: str | os.PathLike[str] = ".") -> NDArray[np.uint8
     """
     with ExitStack() as stack:
         return Files(stack).read(source, Path(root))
-
-
-def decode(data: bytes, name: str) -> NDArray[np.uint8]:
-    """An encoded image's pixels: upright (EXIF), alpha composited on white.
-
-    Args:
-        data: content of an image file.
-        name: what error messages call it.
-
-    Returns:
-        uint8 (h, w) for grey images, (h, w, 3) for colour; of an animation, the first frame.
-
-    Raises:
-        ImageError: no image, a damaged or truncated one, or one larger than `MAX_PIXELS`.
-    """
-    if not data:
-        raise ImageError(f"{name} is empty", "an image file is needed", "fetch the file again")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise _too_large(name, f"{width} x {height} pixels")
-            image.load()
-            return plain(image)
-    except Image.DecompressionBombWarning:  # an exception where warnings are errors
-        raise _too_large(name, "too many pixels") from None
-    except Image.DecompressionBombError:
-        raise _too_large(name, "too many pixels") from None
-    except (*_DAMAGE, *_DAMAGE_TOO) as error:
-        # The text of a KeyError is about Pillow's insides.
-        said = "" if isinstance(error, KeyError) else str(error)
-        raise ImageError(
-            f"{name} cannot be decoded ({said.splitlines()[0] if said else 'damaged'})",
-            "a whole PNG, JPEG, WebP, BMP, GIF, TIFF or PPM image is needed",
-            "fetch or save the file again, or leave it out",
-        ) from None
-
-
-def plain(image: Image.Image) -> NDArray[np.uint8]:
-    """The pixels of a Pillow image: upright (EXIF), alpha composited on white.
-
-    Returns:
-        uint8 (h, w) for grey images, (h, w, 3) for colour.
-
-    Raises:
-        ValueError: a mode with no known white.
-    """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        high: NDArray[np.uint8] = (np.asarray(image) >> 8).astype(np.uint8)
-        return high
-    if image.mode in ("I", "F"):
-        raise ValueError(f"mode {image.mode} with no known white")
-    grey = image.mode in ("1", "L", "LA", "La")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("L" if grey else "RGB"), dtype=np.uint8)
 
 
 def below(folder: Path) -> list[Path]:
@@ -291,9 +221,3 @@ def _share(extra: str | None) -> float:
         raise DataError(
             f"@{extra}", "behind the @ stands a share, such as 0.5", "check the locator"
         ) from None
-
-
-def _too_large(name: str, given: str) -> ImageError:
-    return ImageError(
-        f"{name} has {given}", f"at most {MAX_PIXELS} are opened", "make the image smaller"
-    )

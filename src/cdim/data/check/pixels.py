@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -12,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cdim.data import images
 from cdim.data.check.duplicates import Fingerprint, fingerprint
 from cdim.data.check.findings import Problem, plural
 from cdim.data.decoding import decoded
+from cdim.data.decode import open_image
 from cdim.data.files import read_bytes
 from cdim.data.manifest import Manifest, Source
 from cdim.errors import ImageError
@@ -240,7 +239,7 @@ def _least_alpha(source: Source, root: Path) -> int | None:
     member = source.partition("!")[2] if file.suffix.lower() == ".zip" else ""
     try:
         data = read_bytes(file, member, images.MAX_BYTES)
-        with Image.open(io.BytesIO(data), formats=images.FORMATS) as image:
+        with open_image(data) as image:
             if not image.has_transparency_data:
                 return None
             return int(np.asarray(image.convert("RGBA"))[..., 3].min())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cdim.data import content
-from cdim.data.images import FORMATS, Files
+from cdim.data.decode import open_image
+from cdim.data.images import Files
 from cdim.data.thumbnails import thumbnail
 from cdim.errors import CdimError
 from cdim.find.filters import is_date
@@ -67,7 +66,7 @@ def _described(path: str, found: content.Content) -> dict[str, Value]:
 def _taken(data: bytes) -> str:
     """The day a photo was taken, as its EXIF data says, or ""."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with open_image(data) as image:
             said = str(image.getexif().get_ifd(_EXIF).get(_TAKEN, ""))
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error):
         return ""

@@ -1,0 +1,248 @@
+"""Bytes of an image file to safe pixels.
+
+What a camera, a phone or a scanner wrote is read as it was meant: upright (EXIF), transparency on
+white, 10 to 16 bits brought to 8 by what the file uses, JPEGs of more than `MAX_PIXELS` at a half,
+a quarter or an eighth of their size. What is no image is named as what it is.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
+
+from cdim.errors import ImageError
+
+MAX_PIXELS = 64 * 10**6
+"""Most pixels that an image is decoded to."""
+MAX_JPEG = 4 * MAX_PIXELS
+"""Most pixels of a JPEG, which is decoded at a part of its size."""
+MAX_PROGRESSIVE = 2 * MAX_PIXELS
+"""Most pixels of a progressive JPEG: its decoder holds all of them at once."""
+
+# Formats whose decoders are pure pixel code: no PostScript, no PDF, no video. JPEG and HEIC are
+# opened by their own decoders.
+FORMATS = ("PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".avif", ".heic", ".heif", ".hif"),
+)
+_KINDS = "PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF or PPM"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow's decoders raise on damaged files.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
+_DAMAGE_TOO = (OverflowError, struct.error, zlib.error)
+# How files begin that people take for images, or for drawings.
+_OTHERS = (
+    (b"%PDF", "a PDF document"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"PK\x03\x04", "a zip"),
+    (b"8BPS", "a Photoshop document"),
+    (b"%!PS", "a PostScript document"),
+    (b"\x1aE\xdf\xa3", "a video"),
+    (b"RIFF", "a RIFF file without a WebP image"),
+    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image"),
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
+    (b"MATLAB 5", "a MATLAB file"),
+)
+_TEXTS = (
+    (b"<!doctype html", "a web page"),
+    (b"<html", "a web page"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "XML"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+)
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_VIDEO = (b"isom", b"mp41", b"mp42", b"qt  ", b"avc1", b"M4V ")
+_FAINT = 240
+"""What is lighter than this everywhere shows nothing on white."""
+
+
+def decode(data: bytes, name: str) -> NDArray[np.uint8]:
+    """An encoded image's pixels: upright (EXIF), transparency on white.
+
+    Args:
+        data: content of an image file.
+        name: what error messages call it.
+
+    Returns:
+        uint8 (h, w) for grey images, (h, w, 3) for colour; of an animation, the first frame; a
+        JPEG of more than `MAX_PIXELS` at a half, a quarter or an eighth of its size.
+
+    Raises:
+        ImageError: no image, a damaged or truncated one, or one that is too large.
+    """
+    if not data:
+        raise ImageError(f"{name} is empty", "an image file is needed", "fetch the file again")
+    if data.startswith(_PNG):
+        data = _without_texts(data)
+    try:
+        with open_image(data) as image:
+            _check_size(image, name)
+            image.load()
+            return plain(_brightened(image, data) if _is_deep(data) else image)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        # The warning is an exception where warnings are errors.
+        raise _too_large(name, "too many pixels", MAX_PIXELS) from None
+    except MemoryError:
+        raise ImageError(
+            f"{name} does not fit into memory", "an image is decoded in memory", "make it smaller"
+        ) from None
+    except (*_DAMAGE, *_DAMAGE_TOO) as error:
+        other = _other(data)
+        if other:
+            raise ImageError(
+                f"{name} is {other}", f"a {_KINDS} image is needed", "save it as one of these"
+            ) from None
+        # What these two say is of Pillow's insides.
+        inside = isinstance(error, KeyError | UnidentifiedImageError)
+        said = "" if inside else str(error)
+        raise ImageError(
+            f"{name} cannot be decoded ({said.splitlines()[0] if said else 'damaged'})",
+            f"a whole {_KINDS} image is needed",
+            "fetch or save the file again, or leave it out",
+        ) from None
+
+
+def plain(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels of a Pillow image: upright (EXIF), transparency composited on white.
+
+    White lines on transparency would vanish there: they become dark.
+
+    Returns:
+        uint8 (h, w) for grey images, (h, w, 3) for colour.
+
+    Raises:
+        ValueError: a mode with no known white.
+    """
+    image = _upright(image)
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        clear = image.info.get("transparency")
+        grey: NDArray[np.uint8] = np.where(values == clear, 255, _eight_bits(values))
+        return grey.astype(np.uint8)
+    if image.mode in ("I", "F"):
+        raise ValueError(f"mode {image.mode} with no known white")
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if not image.has_transparency_data:
+        return np.array(image.convert(mode), dtype=np.uint8)
+    image = image.convert("RGBA")
+    sheet = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    alpha = np.asarray(image)[..., 3]
+    pixels = np.array(sheet.convert(mode), dtype=np.uint8)
+    if pixels.min() < _FAINT or not alpha.any() or alpha.all():
+        return pixels
+    return np.array(Image.fromarray(255 - alpha).convert(mode), dtype=np.uint8)
+
+
+def open_image(data: bytes) -> Image.Image:
+    """An image file as Pillow opens it, its pixels not decoded yet; raises what Pillow raises."""
+    if data.startswith(b"\xff\xd8\xff"):
+        # Not by Image.open, which refuses the pixels of a large JPEG before they can be shrunk.
+        return JpegImagePlugin.jpeg_factory(io.BytesIO(data))
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC:
+        import pi_heif  # takes longer to start than the other decoders
+
+        pi_heif.register_heif_opener()
+        return Image.open(io.BytesIO(data), formats=("HEIF",))
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    """Refuses too many pixels; of a JPEG, a part of them is decoded.
+
+    Raises:
+        ImageError: they are too many.
+    """
+    width, height = image.size
+    most = MAX_PIXELS
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        most = MAX_PROGRESSIVE if image.info.get("progressive") else MAX_JPEG
+    if width * height > most:
+        raise _too_large(name, f"{width} x {height} pixels", most)
+    shrink = next(n for n in (1, 2, 4, 8) if width * height <= MAX_PIXELS * n * n)
+    if shrink > 1:
+        image.draft(None, (width // shrink, height // shrink))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF says; whatever else stands there may be damaged."""
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except (*_DAMAGE, *_DAMAGE_TOO):
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _eight_bits(values: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Values of up to 16 bits as 8, by the bits that are used: 10 and 12 come in files of 16."""
+    used = int(values.max(initial=0))
+    bits = next(depth for depth in (8, 10, 12, 14, 16) if used < 1 << depth)
+    eight: NDArray[np.uint8] = (values >> (bits - 8)).astype(np.uint8)
+    return eight
+
+
+def _is_deep(data: bytes) -> bool:
+    """Whether it is a colour PNG of 16 bits: IHDR says 16 bits, colour type 2 or 6."""
+    return data.startswith(_PNG) and data[24:26] in (b"\x10\x02", b"\x10\x06")
+
+
+def _brightened(image: Image.Image, data: bytes) -> Image.Image:
+    """A colour PNG of 16 bits, of which Pillow decoded the higher 8, with those that are used."""
+    high = np.asarray(image)
+    if high[..., :3].max(initial=0) >= 1 << 6 or image.mode not in ("RGB", "RGBA"):
+        return image
+    with PngImagePlugin.PngImageFile(io.BytesIO(data)) as again:
+        again.tile = [t._replace(args=str(t.args).replace(";16B", ";16L")) for t in again.tile]
+        again.load()
+        low = np.asarray(again)
+    if low.shape != high.shape:
+        return image
+    values = high[..., :3].astype(np.uint16) << 8 | low[..., :3]
+    return Image.fromarray(np.concatenate([_eight_bits(values), high[..., 3:]], axis=2))
+
+
+def _without_texts(data: bytes) -> bytes:
+    """A PNG without its texts and colour profile, which can be larger than the picture."""
+    kept, place = [data[:8]], 8
+    while place + 12 <= len(data):
+        length = int.from_bytes(data[place : place + 4], "big")
+        end = place + 12 + length
+        if data[place + 4 : place + 8] not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+            kept.append(data[place:end])
+        place = end
+    return b"".join([*kept, data[place:]])
+
+
+def _other(data: bytes) -> str:
+    """What a file that is no image is; "" where that is not known."""
+    for start, kind in _OTHERS:
+        if data.startswith(start):
+            return kind
+    if data[4:8] == b"ftyp":
+        return "a video" if data[8:12] in _VIDEO else ""
+    text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return next((kind for start, kind in _TEXTS if text.startswith(start)), "")
+
+
+def _too_large(name: str, given: str, most: int) -> ImageError:
+    return ImageError(
+        f"{name} has {given}", f"at most {most:,} are opened", "make the image smaller"
+    )
