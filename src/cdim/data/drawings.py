@@ -4,24 +4,21 @@
     {"strokes": [[[x, y], ...], ...]}, or the list of strokes alone
     {"drawing": [[[x, ...], [y, ...]], ...]}                       Quick, Draw!
 
-Of an SVG the outlines of paths, lines and shapes are drawn, as they lie after all transforms.
-Nothing outside the file is opened, and files that could grow while they are read (entities,
-clones) are refused.
+Of an SVG the outlines of paths, lines and shapes are drawn (`cdim.data.svg`).
 """
 
 from __future__ import annotations
 
-import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
-from xml.parsers import expat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data.strokes import CANVAS, DRAWING_SIZE, Strokes
+from cdim.data.svg import read_lines
 from cdim.errors import ImageError
 
 MAX_BYTES = 4 * 2**20
@@ -29,9 +26,6 @@ MAX_BYTES = 4 * 2**20
 MAX_POINTS = 100_000
 """Most points a drawing may have."""
 _FARTHEST = 1e7  # a coordinate beyond it is a mistake, and would swallow the digits of the others
-_CURVE = np.arange(1, 33) / 32  # where on a curve of an SVG the points lie that it is drawn with
-_DEEPEST = 200  # elements of an SVG inside each other
-_CLONES = ("use", "symbol", "mask", "marker", "pattern")
 _TODO = "export the drawing again, as plain paths or strokes"
 
 
@@ -71,28 +65,10 @@ def read_svg(data: bytes, name: str) -> Strokes:
         name: what error messages call it.
 
     Raises:
-        ImageError: too large, broken, with nothing to draw, or with entities or clones.
+        ImageError: too large, broken, with nothing to draw, or with entities that grow.
     """
-    from svgelements import SVG, Shape
-
     _check_size(data, name)
-    _check_xml(data, name)
-    lines: list[NDArray[np.float64]] = []
-    left = MAX_POINTS
-    try:
-        for element in SVG.parse(io.BytesIO(data), reify=True).elements():
-            if not isinstance(element, Shape) or _unseen(element):
-                continue
-            for points in _polylines(element):
-                left -= len(points)
-                if left < 0:
-                    _too_many(name)
-                lines.append(np.array(points, dtype=np.float64))
-    except ImageError:
-        raise
-    except Exception as error:  # the library lets through whatever its conversions raise
-        raise ImageError(f"{name} is no SVG ({error})", "a whole SVG is needed", _TODO) from None
-    return centred(lines, name)
+    return centred(read_lines(data, name, MAX_POINTS), name)
 
 
 def centred(lines: Sequence[NDArray[np.floating[Any]]], name: str) -> Strokes:
@@ -184,65 +160,3 @@ def _too_many(name: str) -> NoReturn:
         "a drawing has no more",
         "simplify it, or export it as a picture",
     )
-
-
-def _check_xml(data: bytes, name: str) -> None:
-    """Reads the XML once for its form: what would make the drawing grow is refused."""
-    inside: list[str] = []
-
-    def start(tag: str, _attributes: dict[str, str]) -> None:
-        plain = tag.rpartition(":")[2]
-        # What <defs> hold is drawn through clones only.
-        if plain == "use" or (plain in _CLONES and "defs" not in inside):
-            raise ImageError(
-                f"{name} has a <{plain}>",
-                "a drawing is made of paths, lines and shapes alone",
-                "turn clones and patterns into paths before exporting",
-            )
-        inside.append(plain)
-        if len(inside) > _DEEPEST:
-            raise ImageError(f"{name} is nested too deep", f"{_DEEPEST} levels at most", _TODO)
-
-    def end(_tag: str) -> None:
-        inside.pop()
-
-    def entity(*_declaration: Any) -> None:
-        raise ImageError(f"{name} declares entities", "an SVG needs none", _TODO)
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.EntityDeclHandler = entity
-    try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        raise ImageError(f"{name} is no SVG ({error})", "a whole SVG is needed", _TODO) from None
-
-
-def _unseen(shape: Any) -> bool:
-    """Whether an SVG shape leaves no trace on white paper, as frames and backgrounds."""
-    hidden = shape.values.get("visibility") == "hidden" or shape.values.get("opacity") == "0"
-    marks = [
-        colour
-        for colour in (shape.fill, shape.stroke)
-        if colour.value is not None and colour.alpha and (colour.hexrgb or "") != "#ffffff"
-    ]
-    return hidden or not marks
-
-
-def _polylines(shape: Any) -> Iterator[list[tuple[float, float]]]:
-    """The lines of an SVG shape; a new one at every move of the pen."""
-    from svgelements import Close, Line, Move, Path
-
-    points: list[tuple[float, float]] = []
-    for part in Path(shape):
-        if isinstance(part, Move):
-            if len(points) > 1:
-                yield points
-            points = [(part.end.x, part.end.y)]
-        elif isinstance(part, Line | Close):
-            if part.end is not None:
-                points.append((part.end.x, part.end.y))
-        else:
-            points.extend(part.npoint(_CURVE).tolist())
-    if len(points) > 1:
-        yield points
