@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import files, images
-from cdim.data.decode import decode, plain
+from cdim.data.formats import decode, plain
 from cdim.data.manifest import absolute, holds_image
 from cdim.errors import ImageError, UsageError
 

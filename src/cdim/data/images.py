@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from cdim.data import files, strokes
 from cdim.data.decoding import decoded
-from cdim.data.decode import SUFFIXES, decode
+from cdim.data.formats import SUFFIXES, decode
 from cdim.data.manifest import Manifest, Source
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError, ImageError

@@ -16,8 +16,8 @@ from cdim.data import images
 from cdim.data.check.duplicates import Fingerprint, fingerprint
 from cdim.data.check.findings import Problem, plural
 from cdim.data.decoding import decoded
-from cdim.data.decode import open_image
 from cdim.data.files import read_bytes
+from cdim.data.formats import open_image
 from cdim.data.manifest import Manifest, Source
 from cdim.errors import ImageError
 

@@ -1,7 +1,7 @@
 """A folder of images.
 
 The layouts of Market-1501 and MSMT17 (modules beside this one) are read from a zip, too.
-Else understood, with any of `decode.SUFFIXES`, hidden files and folders left out:
+Else understood, with any of `formats.SUFFIXES`, hidden files and folders left out:
 
     <image>                          every image is an instance of its own
     <instance>/<image>               domain "photo"
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from cdim.data.decode import SUFFIXES
+from cdim.data.formats import SUFFIXES
 from cdim.data.images import names_image
 from cdim.data.manifest import Manifest
 from cdim.data.sets import market1501, msmt17

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import content
-from cdim.data.decode import open_image
+from cdim.data.formats import open_image
 from cdim.data.images import Files
 from cdim.data.thumbnails import thumbnail
 from cdim.errors import CdimError

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdim.bundles.bundle import Bundle
-from cdim.data.decode import SUFFIXES
+from cdim.data.formats import SUFFIXES
 from cdim.data.images import names_image
 from cdim.data.manifest import NO_CAMERA, ImageRow, absolute
 from cdim.data.sets.catalogue import KNOWN, open_dataset

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from cdim.data import decode as decoding
-from cdim.data.decode import decode
+from cdim.data import formats
+from cdim.data.formats import decode
 from cdim.errors import ImageError
 
 
@@ -171,7 +171,7 @@ def test_megabytes_of_text_and_profile_are_skipped() -> None:
 def test_a_large_jpeg_is_decoded_at_a_part_of_its_size(
     shrink: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoding, "MAX_PIXELS", most)
+    monkeypatch.setattr(formats, "MAX_PIXELS", most)
     data = encoded(Image.new("RGB", (60, 40), (200, 30, 40)), "JPEG")
     found = decode(data, "a")
     assert found.shape == (-(-40 // shrink), -(-60 // shrink), 3)
@@ -183,7 +183,7 @@ def test_a_jpeg_beyond_its_limit_is_refused(
     progressive: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, most in (("MAX_PIXELS", 100), ("MAX_JPEG", 2400), ("MAX_PROGRESSIVE", 2399)):
-        monkeypatch.setattr(decoding, name, most)
+        monkeypatch.setattr(formats, name, most)
     data = encoded(photo(), "JPEG", progressive=progressive)
     if progressive:
         with pytest.raises(ImageError, match="60 x 40"):
