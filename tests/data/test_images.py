@@ -60,6 +60,25 @@ def test_every_locator(tmp_path: Path) -> None:
     assert images.read(pixels) is pixels
 
 
+def test_a_box_is_cut_out_of_the_upright_image(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter turn
+    photo().save(tmp_path / "a.png", exif=turned)
+    scipy.io.savemat(tmp_path / "e.mat", {"data": np.arange(20, dtype=np.uint8).reshape(1, 5, 4)})
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.write(tmp_path / "a.png", "a.png")
+    whole = images.read("a.png", tmp_path)
+    assert whole.shape == (60, 40, 3)
+    for before in ("", "z.zip!"):
+        part = images.read(f"{before}a.png#xywh=30,50,8,5", tmp_path)
+        assert np.array_equal(part, whole[50:55, 30:38])
+    assert np.array_equal(images.read("a.png#xywh=30,50,99,99", tmp_path), whole[50:, 30:])
+    assert images.read("e.mat#0#xywh=1,2,2,1", tmp_path).tolist() == [[9, 10]]
+    for outside in ("40,0,5,5", "0,60,5,5", "3,3,0,5"):
+        with pytest.raises(ImageError, match=f"{outside}: a box of an image of 40 x 60 pixels"):
+            images.read(f"a.png#xywh={outside}", tmp_path)
+
+
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     for value in (1, 2):
         data = np.full((value, 4, 4), value, dtype=np.uint8)

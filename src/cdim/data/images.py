@@ -10,6 +10,8 @@ A locator says where an image is, relative to a manifest's root:
     strokes.npz#key@0.5          that drawing after half of its points
     sets.zip!strokes.npz#key     files in a zip work the same way
     synthetic:...                made on the fly (see `cdim.data.synthetic.dataset`)
+    shoe.jpg#xywh=8,16,64,32     a box of an image: left, top, width and height in pixels of the
+                                 upright image (W3C Media Fragments); any locator may end so
 
 `@frame` exists because the shoe and chair edge maps of QMUL v1 were released with a
 grey frame of one pixel. The QMUL reader asks for it to be removed; without `@frame`
@@ -45,6 +47,7 @@ _IN_ARRAY = re.compile(
     r"^(.+?\.(?:mat|npz))#(.+?)(?:@(frame|[0-9.]+))?$", re.IGNORECASE | re.DOTALL
 )
 _IN_ZIP = re.compile(r"^(.+?\.zip)!(.+)$", re.IGNORECASE | re.DOTALL)
+_BOX = re.compile(r"^(.+)#xywh=(\d{1,9}),(\d{1,9}),(\d{1,9}),(\d{1,9})$", re.DOTALL)
 
 
 def names_image(name: str) -> bool:
@@ -143,6 +146,9 @@ class Files:
             from cdim.data.synthetic import dataset
 
             return dataset.render(source)
+        boxed = _BOX.match(source)
+        if boxed is not None:
+            return _cropped(self.read(boxed[1], root), [int(n) for n in boxed.groups()[1:]], source)
         inside = _IN_ARRAY.match(source)
         if inside is None:
             return decode(self._bytes(source, root), source)
@@ -212,6 +218,19 @@ def _row(data: NDArray[np.uint8], key: str, extra: str | None, source: str) -> N
     if extra:
         image[[0, -1], :] = image[:, [0, -1]] = 255
     return image
+
+
+def _cropped(pixels: NDArray[np.uint8], box: list[int], source: str) -> NDArray[np.uint8]:
+    """The part of an image inside a box, which may reach beyond the right and lower edge."""
+    left, top, width, height = box
+    part = pixels[top : top + height, left : left + width]
+    if not part.size:
+        raise ImageError(
+            f"{source}: a box of an image of {pixels.shape[1]} x {pixels.shape[0]} pixels",
+            "a box is left, top, width and height in pixels, and holds a part of the image",
+            "correct the box",
+        )
+    return part.copy()
 
 
 def _share(extra: str | None) -> float:
