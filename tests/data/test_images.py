@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -108,7 +109,8 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
         ("ok.npz#a@1.2.3", "1.2.3"),
         ("ok.npz#a@frame", "frame"),
         ("keys.npz#a", "strokes need"),
-        ("folder", "cannot read"),
+        ("folder", "is a folder"),
+        ("empty.png/a.png", "there is no"),
         ("empty.png", "is empty"),
     ],
 )
@@ -127,6 +129,31 @@ def test_wrong_locators_end_in_one_line(tmp_path: Path, locator: str, words: str
     with pytest.raises(ImageError, match=words) as caught:
         images.read(locator, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.zip!b.png", "a.png#xywh=0,0,1,1", "a.mat#3", "a.npz#k@0.5", "#1!.png"]
+)
+def test_a_file_whose_own_name_looks_like_a_locator_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(encoded(photo()))
+    assert np.array_equal(images.read(name, tmp_path), np.asarray(photo()))
+    assert images.place(name, tmp_path) == (tmp_path / name, "", "", "", ())
+
+
+def test_members_of_a_zip_packed_on_windows_are_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+        archive.writestr("in\\deep\\a.png", encoded(photo()))
+    for name in ("in/deep/a.png", "in\\deep\\a.png"):
+        assert np.array_equal(images.read(f"w.zip!{name}", tmp_path), np.asarray(photo()))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such pipes there")
+@pytest.mark.parametrize("end", ["pipe", "pipe.zip!a.png", "pipe.mat#0", "/dev/zero"])
+def test_pipes_and_devices_are_not_opened(tmp_path: Path, end: str) -> None:
+    for name in ("pipe", "pipe.zip", "pipe.mat"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(ImageError, match="is a pipe or a device"):
+        images.read(end, tmp_path)
 
 
 def test_an_encrypted_or_damaged_zip_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,13 @@ def test_a_zip_and_its_folder_look_the_same(tmp_path: Path) -> None:
         archive.writestr("d/a.txt", "1")
         archive.writestr("b.txt", "2")
         archive.extractall(tmp_path / "f")
+    with zipfile.ZipFile(tmp_path / "w.zip", "w") as archive:
+        archive.writestr("d\\", "")
+        archive.writestr("d\\a.txt", "1")
+        archive.writestr("b.txt", "2")
+    windows = Tree.open(tmp_path / "w.zip")
+    assert windows.names == ("b.txt", "d/a.txt")
+    assert windows.read("d/a.txt") == b"1"
     packed, unpacked = Tree.open(tmp_path / "z.zip"), Tree.open(tmp_path / "f")
     assert packed.names == unpacked.names == ("b.txt", "d/a.txt")
     assert packed.read("d/a.txt") == unpacked.read("d/a.txt") == b"1"

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.data.files import too_large
 from cdim.data.strokes import CANVAS, DRAWING_SIZE, Strokes
 from cdim.data.svg import read_lines
 from cdim.errors import ImageError
@@ -97,11 +98,7 @@ def centred(lines: Sequence[NDArray[np.floating[Any]]], name: str) -> Strokes:
 
 def _check_size(data: bytes, name: str) -> None:
     if len(data) > MAX_BYTES:
-        raise ImageError(
-            f"{name} has {len(data)} bytes",
-            f"a drawing has at most {MAX_BYTES}",
-            "simplify it, or export it as a picture",
-        )
+        raise too_large(name, len(data), MAX_BYTES)
 
 
 def _listed(value: Any, name: str) -> Sequence[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
+import stat
 import struct
 import zipfile
 import zlib
@@ -55,10 +57,13 @@ def read_bytes(path: Path, member: str = "", limit: int = MAX_BYTES) -> bytes:
 def content(path: Path, member: str, archive: zipfile.ZipFile | None, limit: int) -> bytes:
     """As `read_bytes`, with the zip already open; None if `path` is the file itself."""
     name = named(path, member)
+    if archive is None:
+        _check_file(path)
     try:
         with path.open("rb") if archive is None else archive.open(member) as file:
             # A zip's directory may lie about sizes: the bytes read count.
             data = file.read(limit + 1)
+            size = archive.getinfo(member).file_size if archive else path.stat().st_size
     except (KeyError, FileNotFoundError):
         raise missing(name) from None
     except NotImplementedError as error:
@@ -70,22 +75,57 @@ def content(path: Path, member: str, archive: zipfile.ZipFile | None, limit: int
             f"cannot read {name} ({error})", "a readable file is needed", "fetch the file again"
         ) from None
     if len(data) > limit:
-        raise ImageError(
-            f"{name} has more than {limit} bytes", "that is the limit", "make the file smaller"
-        )
+        raise too_large(name, max(size, len(data)), limit)
     return data
+
+
+def too_large(name: str, size: int, limit: int) -> ImageError:
+    """The error of a file of more than `limit` bytes."""
+    read = f"at most {in_words(limit)} are read"
+    return ImageError(f"{name} has {in_words(size)}", read, "make it smaller")
+
+
+def in_words(size: int) -> str:
+    """A number of bytes for people, rounded up.
+
+    >>> in_words(100), in_words(12_345_678), in_words(32 * 2**20)
+    ('100 bytes', '11.8 MB', '32 MB')
+    """
+    for unit, one in (("GB", 2**30), ("MB", 2**20), ("kB", 2**10)):
+        if size >= one:
+            return f"{math.ceil(10 * size / one) / 10:g} {unit}"
+    return f"{size} bytes"
+
+
+def _check_file(path: Path) -> None:
+    """Refuses what is no file before it is opened: a pipe waits, and a device may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise missing(path) from None
+    except (OSError, ValueError) as error:
+        raise ImageError(
+            f"cannot read {path} ({error})", "a readable file is needed", "check the path"
+        ) from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise ImageError(f"{path} is {kind}", "a file is needed", "name a file")
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
     """Opens a zip for reading; the caller closes it. Raises an ImageError where there is none."""
+    _check_file(path)
     try:
-        return zipfile.ZipFile(path)
-    except FileNotFoundError:
-        raise missing(path) from None
+        archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         raise ImageError(
             f"cannot open {path} ({error})", "a zip file is needed", "fetch the file again"
         ) from None
+    for info in archive.infolist():
+        if "\\" in info.filename:  # as some programs on Windows pack them
+            info.filename = info.filename.replace("\\", "/")
+            archive.NameToInfo[info.filename] = info
+    return archive
 
 
 def mat_variables(content: bytes, name: str, key: str | None = None) -> dict[str, Any]:

@@ -13,6 +13,8 @@ A locator says where an image is, relative to a manifest's root:
     shoe.jpg#xywh=8,16,64,32     a box of an image: left, top, width and height in pixels of the
                                  upright image (W3C Media Fragments); any locator may end so
 
+A file whose own name is such a text comes first.
+
 `@frame` exists because the shoe and chair edge maps of QMUL v1 were released with a
 grey frame of one pixel. The QMUL reader asks for it to be removed; without `@frame`
 the pixels come as released.
@@ -28,6 +30,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +60,38 @@ def names_image(name: str) -> bool:
     """
     hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
     return name.lower().endswith(SUFFIXES) and not hidden
+
+
+class Place(NamedTuple):
+    """Where an image lies on disk.
+
+    Args:
+        path: the file.
+        member: of the file, if it is a zip; else "".
+        key: of the image in the file or member, if that holds several; else "".
+        extra: what stands behind the @ of a locator with a key; else "".
+        box: left, top, width and height in the image; () for all of it.
+    """
+
+    path: Path
+    member: str
+    key: str
+    extra: str
+    box: tuple[int, ...] = ()
+
+
+def place(source: str, root: Path) -> Place:
+    """Where the image of a locator lies. A file of that whole name comes first."""
+    file, member, key, extra = source, "", "", ""
+    if ("!" in source or "#" in source) and not os.path.isfile(root / source):
+        if boxed := _BOX.match(source):
+            box = tuple(map(int, boxed.groups()[1:]))
+            return place(boxed[1], root)._replace(box=box)
+        if inside := _IN_ARRAY.match(file):
+            file, key, extra = inside.groups("")
+        if zipped := _IN_ZIP.match(file):
+            file, member = zipped.groups()
+    return Place(Path(os.path.abspath(root / file)), member, key, extra)
 
 
 def read(source: Source, root: str | os.PathLike[str] = ".") -> NDArray[np.uint8]:
@@ -146,17 +181,17 @@ class Files:
             from cdim.data.synthetic import dataset
 
             return dataset.render(source)
-        boxed = _BOX.match(source)
-        if boxed is not None:
-            return _cropped(self.read(boxed[1], root), [int(n) for n in boxed.groups()[1:]], source)
-        inside = _IN_ARRAY.match(source)
-        if inside is None:
-            return decode(self._bytes(source, root), source)
-        file, key, extra = inside.groups()
-        path, member = _parts(file, root)
+        where = place(source, root)
+        pixels = self._pixels(where, source)
+        return _cropped(pixels, where.box, source) if where.box else pixels
+
+    def _pixels(self, where: Place, source: str) -> NDArray[np.uint8]:
+        path, member, key, extra, _ = where
+        if not key:
+            return decode(self._bytes(path, member), source)
         try:
             with _CACHE_LOCK:
-                if file.lower().endswith(".mat"):
+                if (member or path.name).lower().endswith(".mat"):
                     return _row(_mat(path, member, _stamp(path)), key, extra, source)
                 drawings = _strokes(path, member, _stamp(path))
             return strokes.draw(drawings[key].upto(_share(extra)))
@@ -165,8 +200,7 @@ class Files:
         except DataError as error:
             raise ImageError(f"{source}: {error.given}", error.allowed, error.todo) from None
 
-    def _bytes(self, source: str, root: Path) -> bytes:
-        path, member = _parts(source, root)
+    def _bytes(self, path: Path, member: str) -> bytes:
         if not member:
             return files.content(path, "", None, MAX_BYTES)
         with self._lock:
@@ -191,13 +225,6 @@ def _strokes(path: Path, member: str, stamp: tuple[int, int]) -> strokes.StrokeF
     return strokes.open_file(files.read_bytes(path, member), files.named(path, member))
 
 
-def _parts(file: str, root: Path) -> tuple[Path, str]:
-    """Path on disk, and member name if that path is a zip."""
-    zipped = _IN_ZIP.match(file)
-    path, member = zipped.groups() if zipped else (file, "")
-    return Path(os.path.abspath(root / path)), member
-
-
 def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
@@ -206,9 +233,9 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _row(data: NDArray[np.uint8], key: str, extra: str | None, source: str) -> NDArray[np.uint8]:
+def _row(data: NDArray[np.uint8], key: str, extra: str, source: str) -> NDArray[np.uint8]:
     there = data.ndim == 3 and key.isdecimal() and int(key) < len(data)
-    if not there or extra not in (None, "frame"):
+    if not there or extra not in ("", "frame"):
         raise ImageError(
             f"{source}: row {key!r} of an array of shape {data.shape}",
             "images are (n, h, w); a locator ends in #row or #row@frame, rows from 0",
@@ -220,7 +247,7 @@ def _row(data: NDArray[np.uint8], key: str, extra: str | None, source: str) -> N
     return image
 
 
-def _cropped(pixels: NDArray[np.uint8], box: list[int], source: str) -> NDArray[np.uint8]:
+def _cropped(pixels: NDArray[np.uint8], box: tuple[int, ...], source: str) -> NDArray[np.uint8]:
     """The part of an image inside a box, which may reach beyond the right and lower edge."""
     left, top, width, height = box
     part = pixels[top : top + height, left : left + width]
@@ -233,7 +260,7 @@ def _cropped(pixels: NDArray[np.uint8], box: list[int], source: str) -> NDArray[
     return part.copy()
 
 
-def _share(extra: str | None) -> float:
+def _share(extra: str) -> float:
     try:
         return float(extra or 1)
     except ValueError:

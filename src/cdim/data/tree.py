@@ -55,7 +55,7 @@ class Tree:
         with files.open_zip(path) as archive:
             members = [m.filename for m in archive.infolist() if not m.is_dir()]
         for name in members:
-            if "\\" in name or name.startswith("/") or "/../" in f"/{name}/":
+            if name.startswith("/") or "/../" in f"/{name}/":
                 raise DataError(
                     f"{path} has a member {name!r}",
                     "members lie inside the zip",

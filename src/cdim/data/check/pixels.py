@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -92,9 +91,7 @@ def container(source: Source, root: Path) -> Path | None:
     """The file on disk that holds an image; None for arrays and made-up images."""
     if not isinstance(source, str) or source.startswith("synthetic:"):
         return None
-    zipped = re.match(r"^(.+?\.zip)!", source, re.IGNORECASE)
-    held = re.match(r"^(.+?\.(?:mat|npz))#", source, re.IGNORECASE)
-    return root / (zipped or held or [source, source])[1]
+    return images.place(source, root).path
 
 
 def _look(files: images.Files, root: Path, source: Source) -> Look:
@@ -233,10 +230,11 @@ def _alpha(manifest: Manifest, domain: str, rows: Sequence[int]) -> Iterator[Pro
 
 def _least_alpha(source: Source, root: Path) -> int | None:
     """The least opaque pixel of an image file, 0 to 255; None if it has no alpha channel."""
-    file = container(source, root)
-    if file is None or not isinstance(source, str) or "#" in source:
+    if not isinstance(source, str) or source.startswith("synthetic:"):
         return None
-    member = source.partition("!")[2] if file.suffix.lower() == ".zip" else ""
+    file, member, key, *_ = images.place(source, root)
+    if key:
+        return None
     try:
         data = read_bytes(file, member, images.MAX_BYTES)
         with open_image(data) as image:
