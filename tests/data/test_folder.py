@@ -63,7 +63,7 @@ def test_the_published_layout(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ([], "has no images"),
+        ([], "no images in"),
         (["x/1.png", "2.png"], "depths"),
         (["a/b/c/d.png"], "depths"),
         (["trainA/s_1.png", "trainB/t.png"], r"no photo for trainA/s_1\.png"),

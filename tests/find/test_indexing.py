@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_listed_loses_nothing(gallery, folder, monkeypat
 
     monkeypatch.setattr(os, "scandir", closed)
     summary = run(gallery, folder)
-    assert summary.unreadable == {"in side": "the folder cannot be read (Permission denied)"}
+    assert summary.unreadable == {"in side/": "closed folder"}
     assert summary.removed == 0
     assert names(gallery) == NAMES
 
@@ -177,6 +177,8 @@ def test_unreadable_files_are_named_and_do_not_stop(gallery, folder):
     assert summary.added == 3
     bad = {"half.png", "empty.jpg", "text.png", "lost.png", "pipe.png"}
     assert summary.unreadable.keys() == bad
+    assert summary.unreadable.pop("lost.png") == "broken link"
+    assert summary.unreadable.pop("pipe.png") == "pipe, socket or device"
     assert all(name in why for name, why in summary.unreadable.items())
     assert json.loads(json.dumps(summary.to_json()))["unreadable"][0].keys() == {"name", "why"}
     again = run(gallery, folder)
@@ -210,7 +212,10 @@ def test_odd_names_and_links(gallery, folder):
     shutil.copy(os.fsencode(str(folder / "red.png")), raw)
     summary = run(gallery, folder)
     assert names(gallery) == NAMES | set(odd) | {"a.mat#3.png", "b.zip!c.png", "link.png"}
-    assert list(summary.unreadable.values()) == ["its name is not UTF-8: rename it"]
+    assert summary.unreadable == {
+        "loop/": "link to a folder",
+        "caf\\udce9.png": "name that is not UTF-8",
+    }
     assert gallery.vectors(["a.mat#3.png"]).tolist() == [[0, 250, 0]]
     assert run(gallery, folder).unchanged == gallery.count()
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageFilter
 from cdim.bundles.bundle import Bundle
 from cdim.data import drawings, files, images, strokes
 from cdim.data.content import image_pixels
+from cdim.data.tree import Tree, no_images
 from cdim.errors import UsageError
 
 DRAWING = "sketch"
@@ -56,8 +57,10 @@ def listed(source: Any) -> list[tuple[str, Any]]:
         UsageError: an empty list.
     """
     if isinstance(source, str | os.PathLike) and os.path.isdir(source):
-        folder = Path(os.fsdecode(source))
-        return [(path.relative_to(folder).as_posix(), path) for path in images.below(folder)]
+        tree = Tree.open(Path(os.fsdecode(source)))
+        if not tree.images:
+            raise no_images(tree)
+        return [(name, tree.path / name) for name in tree.images]
     several = isinstance(source, list | tuple) and not _is_strokes(source)
     given = list(source) if several else [source]
     if not given:

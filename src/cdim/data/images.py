@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from cdim.data import files, strokes
 from cdim.data.decoding import decoded
-from cdim.data.formats import SUFFIXES, decode
+from cdim.data.formats import decode
 from cdim.data.manifest import Manifest, Source
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError, ImageError
@@ -51,15 +51,6 @@ _IN_ARRAY = re.compile(
 )
 _IN_ZIP = re.compile(r"^(.+?\.zip)!(.+)$", re.IGNORECASE | re.DOTALL)
 _BOX = re.compile(r"^(.+)#xywh=(\d{1,9}),(\d{1,9}),(\d{1,9}),(\d{1,9})$", re.DOTALL)
-
-
-def names_image(name: str) -> bool:
-    """Whether a file, by its path below a set's root, is an image of the set.
-
-    What file managers leave behind is not: `.x.jpg`, `._x.jpg`, `__MACOSX/`.
-    """
-    hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
-    return name.lower().endswith(SUFFIXES) and not hidden
 
 
 class Place(NamedTuple):
@@ -105,35 +96,6 @@ def read(source: Source, root: str | os.PathLike[str] = ".") -> NDArray[np.uint8
     """
     with ExitStack() as stack:
         return Files(stack).read(source, Path(root))
-
-
-def below(folder: Path) -> list[Path]:
-    """All images in a folder and the folders inside it, sorted.
-
-    Raises:
-        DataError: no such folder, one inside that cannot be read, or no images.
-    """
-
-    def closed(error: OSError) -> None:
-        raise DataError(
-            f"cannot read {error.filename} ({error.strerror})",
-            "all folders inside are searched for images",
-            "check its permissions",
-        )
-
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder", "images lie in a folder", "check the path")
-    found = sorted(
-        path
-        for where, _, names in os.walk(folder, onerror=closed)
-        for path in (Path(where) / name for name in names)
-        if names_image(path.relative_to(folder).as_posix())
-    )
-    if not found:
-        raise DataError(
-            f"no images in {folder}", f"images end in {', '.join(SUFFIXES)}", "check the path"
-        )
-    return found
 
 
 def load_stack(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from cdim.data import files
+from cdim.data.formats import SUFFIXES
+from cdim.data.listing import UNSEEN, LeftOut, names_image, reason, suffix, summary, walk
 from cdim.errors import DataError
 
 
@@ -27,6 +28,16 @@ def located(root: Path, candidates: Iterable[str], what: str) -> Path:
     )
 
 
+def no_images(tree: Tree) -> DataError:
+    """The error of a folder or a zip without images; it names what there is."""
+    there = summary(tree.left_out)
+    return DataError(
+        f"no images in {tree.path}" + (f" ({there})" if there else ""),
+        f"images end in {', '.join(SUFFIXES)}",
+        "check the path",
+    )
+
+
 @dataclass(frozen=True)
 class Tree:
     """Files of a folder or a zip, by their names below it.
@@ -34,26 +45,30 @@ class Tree:
     Args:
         path: the folder or the zip.
         names: the files, "/"-separated, sorted.
+        passed: what was passed over while listing, see `cdim.data.listing`.
     """
 
     path: Path
     names: tuple[str, ...]
+    passed: tuple[LeftOut, ...] = ()
 
     @classmethod
-    def open(cls, path: Path) -> Tree:
+    def open(cls, path: Path, exclude: Sequence[str] = ()) -> Tree:
         """Lists a folder or a zip.
 
+        Args:
+            path: the folder or the zip.
+            exclude: globs of paths or names to pass over, such as "old/*" or "*.bak.jpg".
+
         Raises:
-            DataError: neither, or a zip with a member that points outside of it.
+            DataError: neither, a folder that cannot be listed, or a zip with a member that points
+                outside of it.
         """
         if path.is_dir():
-            found: list[str] = []
-            for folder, _, inside in os.walk(path):
-                below = Path(folder).relative_to(path).as_posix()
-                found += inside if below == "." else [f"{below}/{file}" for file in inside]
-            return cls(path, tuple(sorted(found)))
+            found, passed = walk(path, exclude)
+            return cls(path, tuple(sorted(found)), tuple(sorted(passed)))
         with files.open_zip(path) as archive:
-            members = [m.filename for m in archive.infolist() if not m.is_dir()]
+            members = sorted({m.filename for m in archive.infolist() if not m.is_dir()})
         for name in members:
             if name.startswith("/") or "/../" in f"/{name}/":
                 raise DataError(
@@ -61,12 +76,30 @@ class Tree:
                     "members lie inside the zip",
                     "this is not the released file: do not trust it",
                 )
-        return cls(path, tuple(sorted(set(members))))
+        why = {name: reason(name, exclude) for name in members}
+        passed = [LeftOut(name, why[name]) for name in members if why[name]]
+        return cls(path, tuple(name for name in members if not why[name]), tuple(passed))
 
     @classmethod
     def find(cls, root: Path, candidates: Iterable[str], what: str) -> Tree:
         """Opens the first candidate that exists below `root`; a DataError where none does."""
         return cls.open(located(root, candidates, what))
+
+    @cached_property
+    def images(self) -> tuple[str, ...]:
+        """Those of `names` that end in an image's suffix."""
+        return tuple(name for name in self.names if names_image(name))
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """All that is no image or was passed over, sorted by name."""
+        others = [LeftOut(name, suffix(name)) for name in self.names if not names_image(name)]
+        return tuple(sorted((*self.passed, *others)))
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Names of what is there and cannot be looked into; those of folders end in "/"."""
+        return tuple(name for name, why in self.passed if why in UNSEEN)
 
     @cached_property
     def is_folder(self) -> bool:

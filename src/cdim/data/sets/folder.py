@@ -21,11 +21,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from cdim.data.formats import SUFFIXES
-from cdim.data.images import names_image
 from cdim.data.manifest import Manifest
 from cdim.data.sets import market1501, msmt17
-from cdim.data.tree import Tree
+from cdim.data.tree import Tree, no_images
 from cdim.errors import DataError
 
 _PUBLISHED = {
@@ -62,11 +60,9 @@ def manifest(path: Path) -> Manifest:
             "other images are read from a folder, or as a.zip!b.jpg of a CSV",
             "unpack it and give the folder",
         )
-    names = [n for n in tree.names if names_image(n)]
+    names = list(tree.images)
     if not names:
-        raise DataError(
-            f"{path} has no images", f"images end in {', '.join(SUFFIXES)}", "check the path"
-        )
+        raise no_images(tree)
     if all("/" in n and n.split("/")[0] in _PUBLISHED for n in names):
         return _published(path, names)
     return _by_instance(path, names)

@@ -17,7 +17,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cdim.data.images import names_image
 from cdim.data.manifest import Manifest
 from cdim.data.tree import Tree
 from cdim.errors import DataError
@@ -44,7 +43,7 @@ class _Image(NamedTuple):
 
 def find(tree: Tree) -> list[str]:
     """Folders that hold `bounding_box_train/` or `bounding_box_test/`, each ending in "/" or ""."""
-    folders = {name.rpartition("/")[0] for name in tree.names if names_image(name)}
+    folders = {name.rpartition("/")[0] for name in tree.images}
     parts = [folder.rpartition("/") for folder in folders]
     return sorted({above + slash for above, slash, last in parts if last in (TRAIN, GALLERY)})
 
@@ -102,8 +101,8 @@ def _images(tree: Tree, base: str) -> list[_Image]:
     images, wrong = [], []
     for folder, (split, usual) in _FOLDERS.items():
         below = f"{base}{folder}/"
-        for file in tree.names:
-            if not file.startswith(below) or not names_image(file):
+        for file in tree.images:
+            if not file.startswith(below):
                 continue
             inside = file[len(below) :]
             parsed = _NAME.match(inside)

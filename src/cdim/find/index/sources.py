@@ -15,9 +15,10 @@ from pathlib import Path
 
 from cdim.bundles.bundle import Bundle
 from cdim.data.formats import SUFFIXES
-from cdim.data.images import names_image
+from cdim.data.listing import ENCODING, UNSEEN
 from cdim.data.manifest import NO_CAMERA, ImageRow, absolute
 from cdim.data.sets.catalogue import KNOWN, open_dataset
+from cdim.data.tree import Tree
 from cdim.errors import DataError
 from cdim.find import filters
 from cdim.find.items import Value
@@ -172,32 +173,19 @@ def _folder(source: str, domain: str, table: Table, prefix: str) -> Listing:
     root = os.path.abspath(source)
     if not filters.is_utf8(root):
         raise DataError(f"the folder {root!r}", "its name is UTF-8", "rename it")
+    tree = Tree.open(Path(root))
     entries: dict[str, Entry] = {}
-    unreadable: dict[str, str] = {}
-    unseen: list[str] = []
     used: set[str] = set()
-
-    def closed(error: OSError) -> None:
-        below = os.path.relpath(error.filename, root).replace(os.sep, "/")
-        unreadable[below] = f"the folder cannot be read ({error.strerror})"
-        unseen.append(prefix if below == "." else f"{prefix}{below}/")
-
-    for folder, inside, names in os.walk(root, onerror=closed):
-        inside.sort()
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            below = os.path.relpath(path, root).replace(os.sep, "/")
-            if not names_image(below):
-                continue
-            if not filters.is_utf8(below):
-                unreadable[ascii(below)] = "its name is not UTF-8: rename it"
-                continue
-            key, told = _row(table, below, path, prefix + below)
-            used.add(key)
-            known = {"folder": os.path.dirname(below), **told}
-            known = {name: value for name, value in known.items() if value != ""}
-            entries[prefix + below] = Entry(prefix + below, path, domain, known, True, OF_FILES)
-    return Listing(root, entries, unreadable, tuple(unseen), tuple(set(table) - used))
+    for below in tree.images:
+        path = os.path.join(root, below)
+        key, told = _row(table, below, path, prefix + below)
+        used.add(key)
+        known = {"folder": os.path.dirname(below), **told}
+        known = {name: value for name, value in known.items() if value != ""}
+        entries[prefix + below] = Entry(prefix + below, path, domain, known, True, OF_FILES)
+    unreadable = {name: why for name, why in tree.left_out if why in (*UNSEEN, ENCODING)}
+    unseen = tuple(prefix + name for name in tree.unseen)
+    return Listing(root, entries, unreadable, unseen, tuple(set(table) - used))
 
 
 def _dataset(source: Source, table: Table, prefix: str) -> Listing:
