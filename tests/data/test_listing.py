@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cdim.data import listing
-from cdim.data.listing import LeftOut
+from cdim.data.listing import Omission
 from cdim.data.tree import Tree
 from cdim.errors import DataError
 
@@ -105,9 +105,9 @@ def test_links_pipes_closed_folders_and_other_names(
 
 
 def test_the_summary_counts_by_reason() -> None:
-    closed = [LeftOut(f"{n}/", listing.CLOSED) for n in range(2)]
-    texts = [LeftOut(f"{n}.txt", ".txt") for n in range(1200)]
+    closed = [Omission(f"{n}/", listing.CLOSED) for n in range(2)]
+    texts = [Omission(f"{n}.txt", ".txt") for n in range(1200)]
     assert listing.summary([*closed, *texts]) == "1,202 left out: 1,200 .txt, 2 closed folders"
     assert listing.summary([]) == ""
-    many = [LeftOut("", f".{n}") for n in range(11)]
+    many = [Omission("", f".{n}") for n in range(11)]
     assert listing.summary(many).endswith("1 .5, 1 .6, 3 of other kinds")

@@ -42,7 +42,7 @@ _KINDS = 8  # reasons that a summary tells apart
 _SUFFIX = 9  # characters of the longest suffix that is one
 
 
-class LeftOut(NamedTuple):
+class Omission(NamedTuple):
     """What is passed over.
 
     Args:
@@ -54,10 +54,10 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-def summary(left_out: Iterable[LeftOut]) -> str:
+def summary(left_out: Iterable[Omission]) -> str:
     """All that is passed over, in one line; "" for nothing.
 
-    >>> summary([LeftOut("a.txt", ".txt"), LeftOut("b/", CLOSED), LeftOut("c.txt", ".txt")])
+    >>> summary([Omission("a.txt", ".txt"), Omission("b/", CLOSED), Omission("c.txt", ".txt")])
     '3 left out: 2 .txt, 1 closed folder'
     """
     counts = Counter(reason for _, reason in left_out)
@@ -104,14 +104,14 @@ def reason(name: str, exclude: Sequence[str]) -> str:
     return HIDDEN if any(part.startswith(".") for part in parts) else ""
 
 
-def walk(root: Path, exclude: Sequence[str]) -> tuple[list[str], list[LeftOut]]:
+def walk(root: Path, exclude: Sequence[str]) -> tuple[list[str], list[Omission]]:
     """The files below a folder, and what is passed over, in no order.
 
     Raises:
         DataError: the folder itself cannot be listed.
     """
     names: list[str] = []
-    left_out: list[LeftOut] = []
+    left_out: list[Omission] = []
     waiting = [""]
     while waiting:
         folder = waiting.pop()
@@ -133,7 +133,7 @@ def walk(root: Path, exclude: Sequence[str]) -> tuple[list[str], list[LeftOut]]:
                 names.append(name)
             else:
                 shown = name.encode("utf-8", "backslashreplace").decode()
-                left_out.append(LeftOut(shown, why))
+                left_out.append(Omission(shown, why))
     return names, left_out
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cdim.data import files
 from cdim.data.formats import SUFFIXES
-from cdim.data.listing import UNSEEN, LeftOut, names_image, reason, suffix, summary, walk
+from cdim.data.listing import UNSEEN, Omission, names_image, reason, suffix, summary, walk
 from cdim.errors import DataError
 
 
@@ -50,7 +50,7 @@ class Tree:
 
     path: Path
     names: tuple[str, ...]
-    passed: tuple[LeftOut, ...] = ()
+    passed: tuple[Omission, ...] = ()
 
     @classmethod
     def open(cls, path: Path, exclude: Sequence[str] = ()) -> Tree:
@@ -77,7 +77,7 @@ class Tree:
                     "this is not the released file: do not trust it",
                 )
         why = {name: reason(name, exclude) for name in members}
-        passed = [LeftOut(name, why[name]) for name in members if why[name]]
+        passed = [Omission(name, why[name]) for name in members if why[name]]
         return cls(path, tuple(name for name in members if not why[name]), tuple(passed))
 
     @classmethod
@@ -91,9 +91,9 @@ class Tree:
         return tuple(name for name in self.names if names_image(name))
 
     @property
-    def left_out(self) -> tuple[LeftOut, ...]:
+    def left_out(self) -> tuple[Omission, ...]:
         """All that is no image or was passed over, sorted by name."""
-        others = [LeftOut(name, suffix(name)) for name in self.names if not names_image(name)]
+        others = [Omission(name, suffix(name)) for name in self.names if not names_image(name)]
         return tuple(sorted((*self.passed, *others)))
 
     @property
