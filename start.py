@@ -3,7 +3,7 @@
 
 python3 start.py demo            make a gallery of made-up products and find them by sketch
 python3 start.py cdim VERB ...   any other verb of cdim: index, search, serve, ...
-python3 start.py test            every check: style, types, import rule, tests
+python3 start.py test            every check: style, types, import rule, tests; --full for all tests
 
 The first start installs cdim in .venv; later starts are quick.
 """

@@ -70,7 +70,7 @@ def test_the_option_that_cures_is_the_last_word(call, tmp_path, monkeypatch, lin
     assert done.stderr.endswith(f" ({option})\n")
 
 
-@pytest.mark.parametrize("arguments", [["train", "missing.toml"], ["data", "lits"]])
+@pytest.mark.parametrize("arguments", [["search", "missing", "q.png"], ["data", "lits"]])
 def test_bad_input_in_a_real_process(shell, arguments):
     one_line(shell(*arguments))
 

@@ -355,6 +355,7 @@ def test_synthetic_is_sound() -> None:
     assert check(open_dataset("synthetic:12")).problems == ()
 
 
+@pytest.mark.full
 def test_shoes_as_released(data_root: Path) -> None:
     found = check_known("qmul-shoe", data_root)
     assert not found.failed
@@ -369,6 +370,7 @@ def test_shoes_as_released(data_root: Path) -> None:
     assert only(found, "triplets-repeat").count == 22_727
 
 
+@pytest.mark.full
 def test_handbags_as_released(data_root: Path) -> None:
     found = check_known("qmul-handbag", data_root)
     assert "shoes/shoes_annotation.json" in only(found, "annotation-of-another-set").what
@@ -378,6 +380,7 @@ def test_handbags_as_released(data_root: Path) -> None:
     assert "grey-frame" not in codes(found)
 
 
+@pytest.mark.full
 def test_chairs_as_released(data_root: Path) -> None:
     found = check_known("qmul-chair-rgb", data_root)
     assert found.failed
@@ -391,6 +394,7 @@ def test_chairs_as_released(data_root: Path) -> None:
     assert "27,000" in only(found, "triplets-unlike-paper").what
 
 
+@pytest.mark.full
 def test_chair_edge_maps_of_the_shared_photo_are_near(data_root: Path) -> None:
     found = check_known("qmul-chair", data_root)
     (pair,) = only(found, "near-duplicate-across-splits").examples
@@ -398,6 +402,7 @@ def test_chair_edge_maps_of_the_shared_photo_are_near(data_root: Path) -> None:
     assert "chair/test/62" in pair
 
 
+@pytest.mark.full
 def test_a_set_with_photos_in_common_may_be_absent(data_root: Path, tmp_path: Path) -> None:
     (tmp_path / "ChairV2.zip").symlink_to(data_root / "ChairV2.zip")
     found = check_known("chairv2", tmp_path)

@@ -200,6 +200,7 @@ def test_a_copy_that_is_not_whole() -> None:
     assert set(PUBLISHED) >= {"market1501", "dukemtmc-reid", "msmt17"}
 
 
+@pytest.mark.full
 def test_the_table_of_market1501_as_released(data_root: Path) -> None:
     dataset = open_dataset("market1501", data_root)
     assert list(identity_problems(dataset)) == []
@@ -207,6 +208,7 @@ def test_the_table_of_market1501_as_released(data_root: Path) -> None:
     assert (problem.code, problem.count) == ("gallery-without-query", 2_798)
 
 
+@pytest.mark.full
 def test_queries_of_market1501_are_among_their_views(data_root: Path) -> None:
     manifest = open_dataset("market1501", data_root).manifest
     names = [f"market1501/{i:04d}" for i in range(1, 12)]

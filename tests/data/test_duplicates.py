@@ -146,6 +146,7 @@ def test_any_image_has_a_fingerprint(h: int, w: int, tail: tuple[int, ...], seed
     assert mark.aspect > 0
 
 
+@pytest.mark.full
 def test_of_real_photos_only_the_known_are_copies(data_root: object) -> None:
     manifest = open_dataset("qmul-chair-rgb", data_root).manifest  # type: ignore[arg-type]
     photos = manifest.where(domain="photo")

@@ -215,6 +215,7 @@ def test_any_name_comes_back(identity: str, camera: int, sequence: int | None, t
     assert row.role == ("junk" if identity == "-1" else "gallery")
 
 
+@pytest.mark.full
 def test_market1501_as_released(data_root: Path) -> None:
     """Table 2 of the paper."""
     manifest = open_dataset("market1501", data_root).manifest

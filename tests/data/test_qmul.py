@@ -22,6 +22,7 @@ PAIRS = {"shoe": (304, 115), "chair": (200, 97), "handbag": (400, 168)}
 GREY = Preprocess(crop=(256, 256), mean=(0.0,))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("category", PAIRS)
 def test_pair_counts_of_the_papers_table_1(data_root: Path, category: str) -> None:
     manifest = open_dataset(f"qmul-{category}", data_root).manifest
@@ -33,6 +34,7 @@ def test_pair_counts_of_the_papers_table_1(data_root: Path, category: str) -> No
     assert len(manifest) == 2 * sum(PAIRS[category])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("category", ["shoe", "chair"])
 def test_both_releases_hold_the_same_sketches(data_root: Path, category: str) -> None:
     mat = open_dataset(f"qmul-{category}", data_root).manifest.where(domain="sketch")
@@ -50,6 +52,7 @@ def test_both_releases_hold_the_same_sketches(data_root: Path, category: str) ->
     assert photos.metadata["file"].tolist() == [str(i + 1) for i in range(len(photos))]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["qmul-shoe", "qmul-shoe-rgb", "qmul-chair-rgb", "qmul-handbag"])
 def test_copies_of_test_images_are_known_and_not_trained_on(data_root: Path, name: str) -> None:
     dataset = open_dataset(name, data_root)
@@ -63,6 +66,7 @@ def test_copies_of_test_images_are_known_and_not_trained_on(data_root: Path, nam
     assert trained == set(manifest.instance[train].tolist()) - copies
 
 
+@pytest.mark.full
 def test_the_chair_that_is_in_both_splits_is_not_trained_on(data_root: Path) -> None:
     for name in ("qmul-chair", "qmul-chair-rgb"):
         dataset = open_dataset(name, data_root)
@@ -70,6 +74,7 @@ def test_the_chair_that_is_in_both_splits_is_not_trained_on(data_root: Path) -> 
         assert "chair/train/12" not in dataset.training().instance
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("ending", ["", "-rgb"])
 def test_triplets_as_released(data_root: Path, ending: str) -> None:
     shoe = open_dataset(f"qmul-shoe{ending}", data_root).triplets
@@ -89,6 +94,7 @@ def test_handbags_have_no_human_triplets(data_root: Path) -> None:
     assert open_dataset("qmul-handbag", data_root).triplets == {}
 
 
+@pytest.mark.full
 def test_the_grey_frame_is_removed_and_nothing_else(data_root: Path) -> None:
     for category in PAIRS:
         edges = qmul.mat_manifest(data_root, category).where(domain="edge", split="test")
@@ -101,6 +107,7 @@ def test_the_grey_frame_is_removed_and_nothing_else(data_root: Path) -> None:
         assert (before[:, 0].min() < 250) == (category != "handbag")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("category", PAIRS)
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_pixels_are_the_files(data_root: Path, category: str, split: str) -> None:
@@ -114,6 +121,7 @@ def test_pixels_are_the_files(data_root: Path, category: str, split: str) -> Non
         assert np.array_equal(read[inner], raw[inner])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("category", "published"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from cdim.errors import CdimError, ModelError, UsageError
 from cdim.find.gallery import Gallery
 from cdim.judge.evaluate import evaluate
 from cdim.learn.export import export as exporting
-from cdim.learn.export import parity
+from cdim.learn.export import graph, parity
 from cdim.learn.export.export import export
 from cdim.learn.export.graph import Graph
 from cdim.learn.export.runs import open_run
@@ -31,7 +32,27 @@ from cdim.learn.training.run import train
 from cdim.metrics.distances import unit
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def _networks_are_written_once(tmp_path_factory):
+    """PyTorch's exporter is most of the cost of these tests; tests/learn/test_graph.py tests it."""
+    folder, write, kept = tmp_path_factory.mktemp("graphs"), graph.write, {}
+
+    def once(network, path):
+        key = hashlib.sha256(repr(network.embedder.recipe).encode())
+        for name, tensor in network.state_dict().items():
+            key.update(name.encode() + tensor.cpu().numpy().tobytes())
+        if key.digest() not in kept:
+            place = folder / f"{len(kept)}.onnx"
+            write(network, place)
+            kept[key.digest()] = place
+        shutil.copy(kept[key.digest()], path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "write", once)
+        yield
+
+
+@pytest.fixture(scope="module")
 def runs(small, tmp_path_factory):
     """A run on everything, and two folds of it."""
     folder = tmp_path_factory.mktemp("runs")
@@ -48,7 +69,7 @@ def runs(small, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exported(runs, tmp_path_factory):
     """The run as a bundle of 16 dimensions, measured and calibrated on its folds."""
     out = tmp_path_factory.mktemp("bundles") / "short"
@@ -91,7 +112,7 @@ def test_its_test_numbers_are_those_of_the_encoder(exported):
     assert said.value == pytest.approx(report.metrics["acc@1"].value)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plain(runs, tmp_path_factory):
     """The run as it is."""
     return export(runs / "all", tmp_path_factory.mktemp("bundles") / "plain")
@@ -104,7 +125,7 @@ def test_without_held_out_images_there_are_no_probabilities(plain):
     assert plain.domain_input == ()
 
 
-@pytest.fixture(scope="session", params=["pairs", "csls"])
+@pytest.fixture(scope="module", params=["pairs", "csls"])
 def headed(request, runs, tmp_path_factory):
     """The run in 8 dimensions by a head that is named."""
     folder = tmp_path_factory.mktemp("bundles") / request.param

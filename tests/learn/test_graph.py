@@ -90,6 +90,7 @@ def test_mirror_images_are_left_out_while_training(recipe):
     assert len(embedder.train().looks(images)) == 1
 
 
+@pytest.mark.full
 def test_features_too_long_are_averaged_over_the_finest_grid_that_fits(recipe, tmp_path):
     crop = {"resize": [225, 225], "crop": [225, 225]}
     embedder = Embedder(recipe(input=crop, fusion={"taps": ["conv1", "pool5"], "project": 8}))
@@ -108,6 +109,7 @@ def test_features_that_fit_in_no_way_are_refused(recipe, monkeypatch):
         graph.Graph(Embedder(recipe(fusion={"taps": ["pool5"]})))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("backbone", "taps", "pool"),
     [

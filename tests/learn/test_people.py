@@ -52,8 +52,9 @@ def losses(run):
     return np.array([row["loss"] for row in rows if "loss" in row])
 
 
+@pytest.mark.full
 def test_the_papers_resnet_with_fusion_learns_people(few, tmp_path):
-    run = fit("reid-resnet50-fusion", few, tmp_path / "run", 24, "loop.evaluate_every=24")
+    run = fit("reid-resnet50-fusion", few, tmp_path / "run", 20)
     found = losses(run)
     assert found[:3].mean() > 0.8 * np.log(PEOPLE)
     assert found[-5:].mean() < 0.5 * found[:3].mean()
@@ -62,6 +63,7 @@ def test_the_papers_resnet_with_fusion_learns_people(few, tmp_path):
     assert embedder.backbone.network.taps == ("layer4.0", "layer4.1")
 
 
+@pytest.mark.full
 def test_the_strong_recipe_resumes_exactly(few, tmp_path):
     """P x K draws, the neck's statistics, frozen norms and averaged weights go on as they were."""
     strong = ("loop.images_per_label=4", "loop.precision=fp32", "loop.evaluate_every=3")
@@ -75,6 +77,7 @@ def test_the_strong_recipe_resumes_exactly(few, tmp_path):
         assert torch.equal(value, other[name]), name
 
 
+@pytest.mark.full
 def test_a_network_frozen_as_a_whole_is_refused(few, tmp_path):
     with pytest.raises(RecipeError, match="freezes the whole network"):
         fit("reid-resnet50-vanilla", few, tmp_path / "run", 1, 'model.backbone="resnet18"', WHOLE)

@@ -44,6 +44,7 @@ def test_there_are_recipes():
     assert len(SHIPPED) >= 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_recipe_parses_and_builds_its_network(path):
     plan = read_recipe(path)

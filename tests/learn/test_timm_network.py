@@ -64,6 +64,7 @@ def recipe(name, crop, taps, **model):
     )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_recipe_alone_fuses_any_family(family):
     name, crop, taps = FAMILIES[family]
