@@ -15,7 +15,7 @@ from cdim.learn.atlas.scoring import Scorer, make_folds
 from cdim.learn.atlas.treatments import NAMES, Treatment, read_treatment
 from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.embedder import Embedder
-from cdim.learn.networks.fusion import Fusion
+from cdim.learn.networks.fusion import Fusion, fusion_part
 from cdim.learn.networks.taps import Tap
 from cdim.metrics.distances import distances, unit
 from cdim.metrics.ranking import first_ranks
@@ -92,7 +92,11 @@ def test_descriptors_are_those_of_the_recipe(recipe, shown, tmp_path, name, mirr
     layout, final = embedder.backbone.taps, embedder.backbone.final
     for each in cells:
         taps = [] if each.tap == final else [each.tap]
-        embedder.fusion = Fusion(layout, final, taps, each.pool, 0, "none", not taps)
+        embedder.fusion = Fusion(
+            layout,
+            final,
+            fusion_part(taps=taps, pool=each.pool, normalise="none", final=not taps),
+        )
         wanted = embedder.embed(some)
         assert wanted.shape == (5, each.dim)
         np.testing.assert_allclose(found.whole(each), wanted, rtol=1e-4, atol=1e-5)

@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdim.learn.export import graph
-from cdim.learn.networks.attention import Attention
 from cdim.learn.networks.embedder import Embedder, load_run
-from cdim.learn.networks.fusion import Fusion
+from cdim.learn.networks.fusion import Attention, Fusion, fusion_part
 from cdim.learn.networks.taps import Tap
 from cdim.learn.recipes.recipe import read_recipe
 from cdim.learn.training.run import train
@@ -73,7 +72,11 @@ def test_every_layer_of_the_mask_learns():
 
 def test_it_pools_any_tap_beside_other_poolings():
     layout = {"low": Tap(2, (6, 4)), "vector": Tap(5, (1, 1)), "last": Tap(4, (1, 1))}
-    fusion = Fusion(layout, "last", ["low", "vector", "low"], ["attention", "attention", "flatten"])
+    fusion = Fusion(
+        layout,
+        "last",
+        fusion_part(taps=["low", "vector", "low"], pool=["attention", "attention", "flatten"]),
+    )
     assert fusion.parts == (2, 5, 48, 4)
     given = {"low": torch.rand(3, 2, 6, 4), "vector": torch.rand(3, 5), "last": torch.rand(3, 4)}
     assert fusion({k: v.bfloat16() for k, v in given.items()}).dtype == torch.float32

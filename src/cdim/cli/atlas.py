@@ -17,28 +17,18 @@ from cdim.errors import training_extra
 @click.argument("model", type=options.PATH)
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
 @options.out("The atlas's folder.")
-@click.option(
-    "--tap",
-    "taps",
-    multiple=True,
-    metavar="TAP",
-    help="A map to judge. Repeatable [default: every block of the network].",
+@options.several(
+    "--tap", "taps", "TAP", "A map to judge. Repeatable [default: every block of the network]."
 )
-@click.option(
+@options.several(
     "--treatment",
     "treatments",
-    multiple=True,
-    metavar="NAME",
-    help="How vectors are treated before the comparison: none, l2, root, centred or pairs. "
+    "NAME",
+    "How vectors are treated before the comparison: none, l2, root, centred or pairs. "
     "Repeatable [default: all].",
 )
 @click.option(
-    "--regularisation",
-    type=float,
-    default=1.0,
-    show_default=True,
-    metavar="LAMBDA",
-    help="Regularisation of the head of pairs.",
+    "--regularisation", default=1.0, metavar="LAMBDA", help="Regularisation of the head of pairs."
 )
 @options.count(
     "--budget",

@@ -14,13 +14,10 @@ from cdim.cli.progress import progress_bars
 
 
 @click.command(cls=Verb)
-@click.option(
+@options.path(
     "--out",
-    type=options.PATH,
+    "Folder of the gallery, the sketch and the page of hits.",
     default=Path("runs", "demo"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder of the gallery, the sketch and the page of hits.",
 )
 def demo(out: Path) -> None:
     """Make a gallery of 1,000 made-up products, and find them by sketch.

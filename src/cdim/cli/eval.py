@@ -25,13 +25,9 @@ from cdim.judge.options import Device, EvalOptions
 @options.judging
 @click.option("--cameras", is_flag=True, help="Also print the numbers by pair of cameras.")
 @options.as_json
-@click.option("--html", type=options.PATH, metavar="FILE", help="Write a page of ranked lists.")
-@click.option(
-    "--compare",
-    "other",
-    type=options.PATH,
-    metavar="MODEL2",
-    help="Test MODEL against MODEL2 on the same queries.",
+@options.path("--html", "Write a page of ranked lists.", metavar="FILE")
+@options.path(
+    "--compare", "Test MODEL against MODEL2 on the same queries.", "other", metavar="MODEL2"
 )
 def evaluate(
     model: Path,

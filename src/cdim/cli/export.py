@@ -15,14 +15,13 @@ from cdim.cli.failures import Verb
 @click.command(cls=Verb)
 @click.argument("run", type=options.PATH)
 @options.out("The bundle's folder.")
-@click.option(
+@options.several(
     "--fold",
     "folds",
-    multiple=True,
-    type=options.PATH,
-    metavar="RUN",
-    help="A run of the same recipe that held out a part of the data. Repeatable; without it, RUN's "
+    "RUN",
+    "A run of the same recipe that held out a part of the data. Repeatable; without it, RUN's "
     "own held-out part serves.",
+    type=options.PATH,
 )
 @options.count("--dim", "Shorten the embedding to N dimensions by a closed-form head.")
 @click.option(
@@ -31,13 +30,12 @@ from cdim.cli.failures import Verb
     help="The head, such as csls:1, pairs:0.3 or components:0.5 [default: the best on "
     "held-out searches].",
 )
-@click.option(
+@options.choice(
     "--precision",
-    type=click.Choice(get_args(Precision)),
-    default="fp32",
-    show_default=True,
-    help="fp16 keeps weights in 16 bits and computes in 32. int8 quantises both, if held-out "
+    "fp16 keeps weights in 16 bits and computes in 32. int8 quantises both, if held-out "
     "searches allow it.",
+    *get_args(Precision),
+    default="fp32",
 )
 @options.tests
 @options.data_root

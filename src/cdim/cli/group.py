@@ -73,7 +73,9 @@ class Verbs(VerbGroup):
             raise SystemExit(code if isinstance(code, int) else 0)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 @click.version_option(__version__, prog_name="cdim", message="%(prog)s %(version)s")
 def cdim() -> None:
     """Finds the same thing across visual domains: draw a shoe, get that exact shoe."""

@@ -35,6 +35,7 @@ SHOWN = 20  # unreadable files that are named
 @click.option(
     "--prefix",
     default="",
+    show_default=False,
     metavar="NAME",
     help="Put NAME/ before every id. Use it for a second folder.",
 )

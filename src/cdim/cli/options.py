@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options that several verbs share; the group shows every default."""
 
 from __future__ import annotations
 
@@ -6,111 +6,99 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from cdim.judge.options import EvalOptions
+from cdim.judge.options import Device, EvalOptions
 
 PATH = click.Path(path_type=Path)
-
-data_root = click.option(
-    "--data",
-    type=PATH,
-    envvar="CDIM_DATA",
-    metavar="DIR",
-    help="Folder of the benchmark files as released [default: $CDIM_DATA].",
-)
-device = click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    default="auto",
-    show_default=True,
-    help="Where the network runs.",
-)
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-tests = click.option(
-    "--test",
-    "tests",
-    multiple=True,
-    metavar="DATASET",
-    help="Measure the new bundle on the test split of DATASET. Repeatable.",
-)
+Decorator = Callable[[Any], Any]
 
 
-url_model = click.option(
-    "--model", type=PATH, metavar="BUNDLE", help="The bundle, for a gallery at a URL."
-)
+def path(
+    option: str, words: str, *name: str, metavar: str | None = "DIR", **more: Any
+) -> Decorator:
+    """A file or folder, with its help."""
+    return click.option(option, *name, type=PATH, metavar=metavar, help=words, **more)
+
+
+def several(option: str, name: str, metavar: str | None, words: str, **more: Any) -> Decorator:
+    """What may be given again, with its help."""
+    return click.option(option, name, multiple=True, metavar=metavar, help=words, **more)
+
+
+def choice(option: str, words: str, *allowed: str, default: str | None = None) -> Decorator:
+    """One of a few words, with its help."""
+    return click.option(option, type=click.Choice(allowed), default=default, help=words)
 
 
 def count(
     option: str, words: str, *name: str, default: int | None = None, metavar: str | None = "N"
-) -> Callable[[Any], Any]:
+) -> Decorator:
     """A number from 1, with its help; no default is None."""
     kind = click.IntRange(min=1)
-    shown = default is not None
-    return click.option(
-        option, *name, type=kind, default=default, show_default=shown, metavar=metavar, help=words
-    )
+    return click.option(option, *name, type=kind, default=default, metavar=metavar, help=words)
 
 
-def seed(words: str, default: int | None = None) -> Callable[[Any], Any]:
+def seed(words: str, default: int | None = None) -> Decorator:
     """The seed of a verb, with its help."""
-    kind, shown = click.IntRange(min=0), default is not None
-    return click.option("--seed", type=kind, default=default, show_default=shown, help=words)
+    return click.option("--seed", type=click.IntRange(min=0), default=default, help=words)
 
 
-def out(words: str) -> Callable[[Any], Any]:
+def out(words: str) -> Decorator:
     """The folder that a verb writes, with its help."""
     return click.option("-o", "--out", type=PATH, required=True, metavar="DIR", help=words)
 
 
-split = click.option(
-    "--split",
-    type=click.Choice(["train", "val", "test"]),
-    default="test",
-    show_default=True,
-    help="The part of the dataset.",
+data_root = path(
+    "--data",
+    "Folder of the benchmark files as released [default: $CDIM_DATA].",
+    envvar="CDIM_DATA",
 )
-results = click.option(
+device = choice("--device", "Where the network runs.", *get_args(Device), default="auto")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+tests = several(
+    "--test", "tests", "DATASET", "Measure the new bundle on the test split of DATASET. Repeatable."
+)
+url_model = path("--model", "The bundle, for a gallery at a URL.", metavar="BUNDLE")
+split = choice("--split", "The part of the dataset.", "train", "val", "test", default="test")
+results = path(
     "--file",
-    type=PATH,
+    "The list of rows; the page is written beside it.",
+    metavar=None,
     default=Path("docs", "results.json"),
-    show_default=True,
-    help="The list of rows; the page is written beside it.",
 )
-
 
 _JUDGING = (
     click.option("--join-l2", is_flag=True, help="Scale each joined part to length one before."),
-    click.option(
+    choice(
         "--join-pool",
-        type=click.Choice(["average", "max", "flatten", "grid2", "grid3", "grid4", "grid8"]),
+        "How the joined maps are pooled.",
+        *("average", "max", "flatten", "grid2", "grid3", "grid4", "grid8"),
         default="average",
-        show_default=True,
-        help="How the joined maps are pooled.",
     ),
-    click.option(
+    several(
         "--join",
-        multiple=True,
-        metavar="TAP",
-        help="Join a middle map to the model's embedding: fusion after training. Repeatable; "
+        "join",
+        "TAP",
+        "Join a middle map to the model's embedding: fusion after training. Repeatable; "
         "the model of --compare stays as it is.",
     ),
     click.option(
         "--rerank", is_flag=True, help="Re-rank by k-reciprocal neighbours (k1 20, k2 6)."
     ),
     count("--expand", "Average each query with its N nearest gallery images and search again."),
-    click.option(
+    choice(
         "--multi-query",
-        type=click.Choice(["average", "maximum"]),
-        help="Pool all views of a query's person in its camera [default: single query].",
+        "Pool all views of a query's person in its camera [default: single query].",
+        *("average", "maximum"),
     ),
-    click.option(
+    choice(
         "--protocol",
-        type=click.Choice(["instance", "cross-camera", "any-camera"]),
-        help="Who may match whom [default: cross-camera if all images have a camera, "
+        "Who may match whom [default: cross-camera if all images have a camera, "
         "instance if none has].",
+        *("instance", "cross-camera", "any-camera"),
     ),
 )
 

@@ -14,25 +14,18 @@ from cdim.cli.failures import Verb, stoppable
 
 @click.command(cls=Verb)
 @click.argument("table")
-@click.option(
-    "--row",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Make only this row of the table. Repeatable.",
-)
+@options.several("--row", "names", "NAME", "Make only this row of the table. Repeatable.")
 @click.option(
     "--quick",
     is_flag=True,
     help="Two steps, one seed, few images: does all of it run? Writes to runs/quick alone.",
 )
-@click.option(
+@options.path(
     "--list",
+    "The list of rows to make.",
     "listed",
-    type=options.PATH,
+    metavar=None,
     default=Path("docs", "reproduce.toml"),
-    show_default=True,
-    help="The list of rows to make.",
 )
 @options.results
 @options.data_root

@@ -54,17 +54,10 @@ def add(dataset: str, models: tuple[Path, ...], file: Path, **row: Any) -> None:
 
 @results.command()
 @click.argument("datasets", metavar="DATASET...", nargs=-1, required=True)
-@click.option(
-    "--run",
-    "runs",
-    multiple=True,
-    required=True,
-    type=options.PATH,
-    help="A run or a bundle; one a seed.",
+@options.several(
+    "--run", "runs", None, "A run or a bundle; one a seed.", required=True, type=options.PATH
 )
-@click.option(
-    "--against", "others", multiple=True, required=True, type=options.PATH, help="The same."
-)
+@options.several("--against", "others", None, "The same.", required=True, type=options.PATH)
 @options.data_root
 @options.split
 @options.device

@@ -12,12 +12,11 @@ from cdim.cli.failures import Verb
 
 @click.command(cls=Verb)
 @click.argument("gallery")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
-    show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
 @click.option(

@@ -13,17 +13,9 @@ from cdim.cli.failures import Verb, stoppable
 
 @click.command(cls=Verb)
 @click.argument("recipe", type=options.PATH)
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a key of the recipe. Repeatable.",
-)
+@options.several("--set", "overrides", "KEY=VALUE", "Change a key of the recipe. Repeatable.")
 @options.data_root
-@click.option(
-    "--out", type=options.PATH, metavar="DIR", help="The run's folder [default: in runs/]."
-)
+@options.path("--out", "The run's folder [default: in runs/].")
 @options.device
 @options.seed("Replace the recipe's seed.")
 @click.option("--resume", is_flag=True, help="Continue a stopped run.")

@@ -169,10 +169,7 @@ def _reciprocal(nearest: NDArray[np.int32]) -> sparse.csr_array:
 
 
 def _encode(
-    vectors: NDArray[np.float32],
-    nearest: NDArray[np.int32],
-    farthest: NDArray[np.float32],
-    k1: int,
+    vectors: NDArray[np.float32], nearest: NDArray[np.int32], farthest: NDArray[np.float32], k1: int
 ) -> sparse.csr_array:
     """V (n, n): Gaussian weights of the expanded k-reciprocal sets, each row of sum 1."""
     whole = _reciprocal(nearest[:, : k1 + 1])

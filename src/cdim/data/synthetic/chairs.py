@@ -10,9 +10,8 @@ import numpy as np
 from numpy.random import Generator
 
 from cdim.data.synthetic.colours import DARK, FABRIC, STEEL, WOOD, Colour, shade
-from cdim.data.synthetic.product import FINE, USUAL, Product
+from cdim.data.synthetic.product import FINE, USUAL, Product, Solid, around
 from cdim.data.synthetic.shapes import arch, ellipse, mirrored, shifted, shrunk, softened
-from cdim.data.synthetic.solids import Solid, around
 
 Place = Callable[[float, float], tuple[float, float, float]]
 """Where a spot of a back is in space, from its place across (-1 to 1) and upwards (0 to 1)."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnxruntime
@@ -109,19 +111,11 @@ def _features(embedder: Embedder) -> Fusion | None:
     if trained.project is None and trained.dim <= MOST_FEATURES:
         return None
     part = embedder.recipe.fusion
-    pools = [part.pool] * len(part.taps) if isinstance(part.pool, str) else list(part.pool)
     finest = ["flatten", *sorted(GRIDS, key=lambda name: -GRIDS[name])]
     for name in finest:
-        fitted = [name if pool == "flatten" else pool for pool in pools]
-        fusion = Fusion(
-            embedder.backbone.taps,
-            embedder.backbone.final,
-            part.taps,
-            fitted,
-            0,
-            part.normalise,
-            part.final,
-        )
+        fitted: Any = tuple(name if pool == "flatten" else pool for pool in part.pools)
+        plain = replace(part, pool=fitted, project=0)
+        fusion = Fusion(embedder.backbone.taps, embedder.backbone.final, plain)
         if fusion.dim <= MOST_FEATURES:
             # Learned exponents of pooling come along.
             fusion.load_state_dict(

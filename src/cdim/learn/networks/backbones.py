@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cdim.errors import RecipeError, nearest
 from cdim.learn.networks.sketch_a_net import SketchANet
-from cdim.learn.networks.taps import FINAL, Maps
+from cdim.learn.networks.taps import Maps
 from cdim.learn.networks.timm_network import TimmNetwork
 
 OWN = "sketch-a-net"
@@ -41,19 +41,19 @@ class Backbone(nn.Module):
         last_stride: int = 2,
     ) -> None:
         super().__init__()
-        self.network: TimmNetwork | SketchANet
-        if name != OWN:
-            self.network = TimmNetwork(name, channels, size, taps, last_stride)
-        elif last_stride == 2:
-            self.network = SketchANet(channels, size)
-        else:
+        if name == OWN and last_stride != 2:
             raise RecipeError(
                 f"model.last_stride = {last_stride} of {OWN}",
                 "it is for CNNs of timm",
                 "set model.last_stride = 2",
             )
+        self.network = (
+            SketchANet(channels, size)
+            if name == OWN
+            else TimmNetwork(name, channels, size, taps, last_stride)
+        )
         self.taps = self.network.layouts
-        self.final = FINAL if isinstance(self.network, TimmNetwork) else "fc7"
+        self.final = list(self.taps)[-1]
 
     def forward(self, images: Maps) -> dict[str, Tensor]:
         """Every tap of a batch by name: maps, or vectors (batch, channels)."""

@@ -19,7 +19,7 @@ from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, UsageError
 from cdim.learn.networks import checkpoint
 from cdim.learn.networks.backbones import Backbone
-from cdim.learn.networks.fusion import Fusion
+from cdim.learn.networks.fusion import Fusion, fusion_part
 from cdim.learn.networks.taps import Maps, Tap, Vectors, check_tap
 from cdim.learn.recipes.recipe import Recipe, parse_recipe
 
@@ -40,15 +40,7 @@ class Embedder(nn.Module):
         self.backbone = Backbone(
             model.backbone, recipe.input.channels, recipe.input.crop, part.taps, model.last_stride
         )
-        self.fusion = Fusion(
-            self.backbone.taps,
-            self.backbone.final,
-            part.taps,
-            part.pool,
-            part.project,
-            part.normalise,
-            part.final,
-        )
+        self.fusion = Fusion(self.backbone.taps, self.backbone.final, part)
         self.frozen = [self.backbone.part(name) for name in model.freeze]
         for module in self.frozen:
             module.requires_grad_(False)
@@ -64,13 +56,14 @@ class Embedder(nn.Module):
 
         This is "Vanilla + fusion after training" of Table 8.
 
-        Arguments and errors are those of `Fusion`; `pool` is for all taps.
+        Arguments and errors are those of `FusionPart`; `pool` is for all taps.
         """
         for tap in taps:
             check_tap(tap, self.backbone.taps, "join")
         self.backbone.watch(taps)
         layout = {**self.backbone.taps, EMBEDDING: Tap(self.fusion.dim, (1, 1))}
-        self.joined = Fusion(layout, EMBEDDING, taps, pool, 0, normalise)
+        part = fusion_part(taps=list(taps), pool=pool, normalise=normalise)
+        self.joined = Fusion(layout, EMBEDDING, part)
 
     @property
     def seed(self) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cdim.errors import UsageError, first_line
-from cdim.learn.networks.fusion import Fusion
+from cdim.learn.networks.fusion import Fusion, fusion_part
 from cdim.learn.networks.taps import (
     FINAL,
     MOST_PREFIX,
@@ -117,7 +117,8 @@ def fuse(
             "give it one output, or join the taps alone with final=False",
         )
     network = TappedNetwork(model, layouts, taps)
-    fusion = Fusion(layouts, FINAL, taps, pool, project, normalise, final)
+    joined = {"taps": taps, "pool": pool, "project": project, "normalise": normalise}
+    fusion = Fusion(layouts, FINAL, fusion_part(**joined, final=final))
     device = next(model.parameters(), torch.empty(0)).device
     return FusedNetwork(network, fusion.to(device), (channels, *size))
 

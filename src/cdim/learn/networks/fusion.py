@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import get_args
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from cdim.errors import RecipeError, nearest
-from cdim.learn.networks.attention import Attention
+from cdim import strict
 from cdim.learn.networks.taps import Maps, Tap, Vectors, check_tap
-from cdim.learn.recipes.parts import Pool
+from cdim.learn.recipes.parts import FusionPart
+from cdim.learn.recipes.recipe import DOCUMENT
+
+HIDDEN = 256
+"""Channels between the two convolutions of attention, as in DSSA."""
 
 
 class GeM(nn.Module):
@@ -35,8 +39,32 @@ class Max(nn.Module):
         return x.amax((2, 3))
 
 
+class Attention(nn.Module):
+    """Pools a map with the cells it attends to counting more: the mean of `f + a f` (Fig. 3b).
+
+    The rival design, after DSSA (Song et al., ICCV 2017). The mask `a` comes from two 1 x 1
+    convolutions with a ReLU between them and a softmax over positions. Added to the map and not put
+    in its place (the shortcut of DSSA, its Sec. 3.2), a bad mask loses nothing. DSSA's fc6 sees the
+    attended map as well; here, as everywhere in the fusion module, the backbone is left alone.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(
+            nn.Conv2d(channels, HIDDEN, 1), nn.ReLU(), nn.Conv2d(HIDDEN, 1, 1)
+        )
+
+    def mask(self, x: Maps) -> Float[Tensor, "batch 1 height width"]:
+        """How much each cell counts, 0 to 1, adding up to 1 over the cells of an image."""
+        scores: Tensor = self.score(x.float()).float()
+        return scores.flatten(1).softmax(1).view_as(scores)
+
+    def forward(self, x: Maps) -> Vectors:
+        """(batch, channels), float32."""
+        return (x * (1 + self.mask(x))).mean((2, 3))
+
+
 GRIDS = {"average": 1, "grid2": 2, "grid3": 3, "grid4": 4, "grid8": 8}
-POOLS: tuple[str, ...] = get_args(Pool)
 
 
 def build_pool(name: str, tap: Tap) -> tuple[nn.Module, int]:
@@ -61,67 +89,24 @@ class Fusion(nn.Module):
     Args:
         layout: the backbone's taps.
         final: the name of its final feature; a map is averaged over positions.
-        taps: the names of the middle taps, in the order they are joined.
-        pool: "flatten", "gem", "max", "attention" or a key of `GRIDS` for all taps, or one a tap.
-        project: outputs of the linear layer; 0 for none.
-        normalise: "l2", "root" or "none".
-        with_final: whether the final feature is joined.
+        part: what is joined to it, and how.
 
     Raises:
-        RecipeError: a tap the backbone does not have, pooling or normalising of another name, a
-            projection without taps, nothing to join.
+        RecipeError: a tap the backbone does not have.
     """
 
-    def __init__(
-        self,
-        layout: Mapping[str, Tap],
-        final: str,
-        taps: Sequence[str] = (),
-        pool: str | Sequence[str] = "flatten",
-        project: int = 0,
-        normalise: str = "l2",
-        with_final: bool = True,
-    ) -> None:
+    def __init__(self, layout: Mapping[str, Tap], final: str, part: FusionPart) -> None:
         super().__init__()
-        for name in taps:
+        for name in part.taps:
             check_tap(name, layout)
-        if project and not taps:
-            raise RecipeError(
-                f"fusion.project = {project} without taps",
-                "a projection needs something to project",
-                "name fusion.taps or set project = 0",
-            )
-        if not with_final and not taps:
-            raise RecipeError(
-                "fusion.final = false without taps",
-                "an embedding has at least one part",
-                "name fusion.taps or set final = true",
-            )
-        pools = [pool] * len(taps) if isinstance(pool, str) else list(pool)
-        if len(pools) != len(taps):
-            raise RecipeError(
-                f"{len(pools)} ways of pooling for {len(taps)} fusion taps",
-                "it is one for all taps, or one a tap",
-                "make the two lists equally long",
-            )
-        for name, value, known in [
-            *(("fusion.pool", each, POOLS) for each in pools),
-            ("fusion.normalise", normalise, ("l2", "root", "none")),
-        ]:
-            if value not in known:
-                raise RecipeError(
-                    f"{name} = {value!r}", f"it is one of {', '.join(known)}", nearest(value, known)
-                )
-        self.taps = tuple(taps)
         self.final = final
-        self.normalise = normalise
-        self.with_final = with_final
-        modules = [build_pool(p, layout[t]) for t, p in zip(taps, pools, strict=True)]
+        self.part = part
+        modules = [build_pool(p, layout[t]) for t, p in zip(part.taps, part.pools, strict=True)]
         self.pools = nn.ModuleList(module for module, _ in modules)
         sizes = [size for _, size in modules]
-        self.project = nn.Linear(sum(sizes), project) if project else None
-        parts = [project] if project else sizes
-        self.parts = (*parts, layout[final].channels) if with_final else tuple(parts)
+        self.project = nn.Linear(sum(sizes), part.project) if part.project else None
+        parts = [part.project] if part.project else sizes
+        self.parts = (*parts, layout[final].channels) if part.final else tuple(parts)
 
     @property
     def dim(self) -> int:
@@ -136,22 +121,29 @@ class Fusion(nn.Module):
         """
         each = zip(*map(self._joining, looks), strict=True)
         parts = [torch.stack(part).mean(0) if len(part) > 1 else part[0] for part in each]
-        if self.normalise != "none":
-            parts = [rooted(part) if self.normalise == "root" else unit(part) for part in parts]
+        if self.part.normalise != "none":
+            scaled = rooted if self.part.normalise == "root" else unit
+            parts = [scaled(part) for part in parts]
         return torch.cat(parts, 1)
 
     def _joining(self, outputs: Mapping[str, Tensor]) -> list[Tensor]:
         """What is joined, each (batch, size)."""
         middle = [
             pool(as_map(outputs[tap])).float()
-            for tap, pool in zip(self.taps, self.pools, strict=True)
+            for tap, pool in zip(self.part.taps, self.pools, strict=True)
         ]
         if self.project is not None:
             middle = [self.project(torch.cat(middle, 1)).float()]
-        if not self.with_final:
+        if not self.part.final:
             return middle
         final = outputs[self.final]
         return [*middle, (final.mean((2, 3)) if final.ndim == 4 else final).float()]
+
+
+def fusion_part(**values: Any) -> FusionPart:
+    """What is fused and how, checked as in a recipe."""
+    part: FusionPart = strict.build(FusionPart, values, DOCUMENT, "fusion")
+    return part
 
 
 def unit(vectors: Vectors) -> Vectors:

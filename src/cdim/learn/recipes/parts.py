@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cdim.errors import RecipeError
+
 TrainPrecision = Literal["fp32", "bf16", "auto"]
 Pool = Literal["flatten", "average", "gem", "max", "attention", "grid2", "grid3", "grid4", "grid8"]
 
@@ -96,7 +98,7 @@ class FusionPart:
         taps: middle maps that join the final feature, for a timm network any module by its
             dotted name ("layer4.0" of ResNet-50 is res5a); () is the paper's "Vanilla".
         pool: one way of pooling for all taps, or one a tap. "attention" is Fig. 3(b), see
-            `cdim.learn.networks.attention`.
+            `cdim.learn.networks.fusion.Attention`.
         project: size of one linear layer behind the joined taps; 0 for none.
         final: whether the final feature is joined as well; false leaves the taps alone.
         normalise: "l2" scales each part to length one before joining (FG-SBIR), "root" the signed
@@ -111,6 +113,26 @@ class FusionPart:
     final: bool = True
     normalise: Literal["l2", "root", "none"] = "l2"
     mirror: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pool, str) and len(self.pool) != len(self.taps):
+            raise RecipeError(
+                f"fusion.pool = {list(self.pool)} for the taps {list(self.taps)}",
+                "it is one value, or one a tap",
+                "make the two lists equally long",
+            )
+        if not self.taps and (self.project or not self.final):
+            key = f"project = {self.project}" if self.project else "final = false"
+            raise RecipeError(
+                f"fusion.{key} without taps",
+                "a projection, and an embedding without the final feature, are made of taps",
+                "name fusion.taps, or set project = 0 and final = true",
+            )
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """One way of pooling a tap."""
+        return (self.pool,) * len(self.taps) if isinstance(self.pool, str) else self.pool
 
 
 @dataclass(frozen=True)

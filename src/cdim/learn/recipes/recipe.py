@@ -163,12 +163,6 @@ def _check_training(data: DataPart, model: ModelPart, fusion: FusionPart, loop: 
     """What is trained, on what."""
     if not data.train:
         raise RecipeError("data.train = []", "at least one dataset is needed", "name a dataset")
-    if not isinstance(fusion.pool, str) and len(fusion.pool) != len(fusion.taps):
-        raise RecipeError(
-            f"fusion.pool = {list(fusion.pool)} for the taps {list(fusion.taps)}",
-            "it is one value, or one a tap",
-            "make the two lists equally long",
-        )
     if data.fold and not 0 < data.validation * (data.fold + 1) <= 1 + 1e-9:
         raise RecipeError(
             f"data.fold = {data.fold} with data.validation = {data.validation}",

@@ -16,15 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.errors import UsageError
-from cdim.metrics.calibration.probability import (
-    RIVALS,
-    STAND_INS,
-    Calibration,
-    Judged,
-    beyond,
-    judge,
-    lead,
-)
+from cdim.metrics.calibration import probability
+from cdim.metrics.calibration.probability import RIVALS, STAND_INS, Calibration, beyond, lead
 
 SAMPLE = 256
 """Distances that stand for a gallery, as in a search."""
@@ -110,9 +103,9 @@ class View:
     items: int
     there: bool
 
-    def judged(self, calibration: Calibration) -> Judged:
+    def judged(self, calibration: Calibration) -> probability.Judged:
         """What `judge` makes of it."""
-        return judge(calibration, self.near, self.sample, self.items)
+        return probability.judge(calibration, self.near, self.sample, self.items)
 
 
 def spread(searches: Sequence[LabelledSearch]) -> list[LabelledSearch]:
@@ -124,10 +117,7 @@ def spread(searches: Sequence[LabelledSearch]) -> list[LabelledSearch]:
 
 def whole(search: LabelledSearch) -> list[View]:
     """The whole gallery, with the target and without."""
-    return [
-        _part(search.distances, search.correct),
-        _part(search.distances[~search.correct], None),
-    ]
+    return [_part(search.distances, search.correct), _part(search.distances[~search.correct], None)]
 
 
 def _views(search: LabelledSearch) -> list[View]:
@@ -181,7 +171,7 @@ def _fit_which(
         log_slope, other, rivals = parameters
         slope = np.exp(log_slope)
         weight = np.where(here, np.exp(-slope * (near - near[:, :1])), 0.0)
-        log_rest = other + np.log(count) + _log_means(-slope * (far - near[:, :1]))
+        log_rest = other + np.log(count) + probability.log_mean_exp(-slope * (far - near[:, :1]))
         rest = np.exp(np.minimum(log_rest, _LARGEST))[:, None]
         wrong = rest + rivals * (weight.sum(axis=1, keepdims=True) - weight)
         chances = np.where(right, weight, wrong) / (weight + wrong + _TINY)
@@ -222,10 +212,3 @@ def _fit_present(
     bias, near, beside, ahead = np.exp(fade * usual) * np.array(linear) / scale
     distances = [float(weight) / unit for weight in (near + beside, beside, ahead)]
     return float(bias), distances[0], distances[1], distances[2], float(fade), float(size)
-
-
-def _log_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logarithm of each row's mean of exp(values), without overflow."""
-    top = values.max(axis=1)
-    means: NDArray[np.float64] = top + np.log(np.exp(values - top[:, None]).mean(axis=1))
-    return means

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -183,7 +183,7 @@ def lead(near: NDArray[np.float64], usual: float) -> float:
     return max(float(near[1] if len(near) > 1 else usual) - float(near[0]), 0.0)
 
 
-def log_mean_exp(values: NDArray[np.float64]) -> float:
-    """The logarithm of the mean of exp(values), without overflow."""
-    top = float(values.max())
-    return top + math.log(float(np.exp(values - top).mean()))
+def log_mean_exp(values: NDArray[np.float64]) -> Any:
+    """The logarithm of the mean of exp(values) over the last axis, without overflow."""
+    top = values.max(axis=-1)
+    return top + np.log(np.exp(values - top[..., None]).mean(axis=-1))
