@@ -75,8 +75,10 @@ class MissingExtra(CdimError):
     """An optional part of cdim is not installed."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """Ends a message about a wrong name: the nearest right one, if one is near.
+
+    If none is, it says what to do `otherwise`; without that, it lists all.
 
     >>> nearest("marign", ["margin", "batch"])
     "did you mean 'margin'?"
@@ -85,7 +87,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     match = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean {match[0]!r}?" if match else f"use one of: {', '.join(names)}"
+    listed = otherwise or f"use one of: {', '.join(names)}"
+    return f"did you mean {match[0]!r}?" if match else listed
 
 
 def unknown(kind: str, word: str, known: Sequence[str]) -> UsageError:

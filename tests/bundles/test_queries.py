@@ -47,11 +47,18 @@ def test_a_drawing_is_the_same_from_svg_json_and_quick_draw(tmp_path, bundle):
         "b.JSON": json.dumps({"strokes": STROKES, "width": 300, "height": 200}),
         "c.json": json.dumps(STROKES),
         "d.json": json.dumps(columns),
+        "e.ndjson": json.dumps(columns) + "\n",
+        "f.ndjson": json.dumps(columns) + "\n" + json.dumps([[[1, 2]]]),
     }
     looks = []
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-        looks.append(read_query(tmp_path / name, None, bundle))
+        number = "#1" * (name == "f.ndjson")
+        looks.append(read_query(f"{tmp_path / name}{number}", None, bundle))
+        if not number:
+            looks.append(read_query(text.encode(), None, bundle))
+    looks.append(read_query([[], *STROKES], None, bundle))
+    looks.append(read_query(columns, None, bundle))
     for found in looks:
         assert found.domain == "sketch"
         assert np.array_equal(found.pixels, looks[0].pixels)
@@ -110,9 +117,29 @@ def test_a_broken_file_is_named(tmp_path, bundle, name, content):
 
 
 def test_a_missing_file_is_named(tmp_path, bundle):
-    for name in ("a.svg", "a.json", "a.png"):
-        with pytest.raises(ImageError, match=name):
+    for name in ("a.svg", "a.json", "a.png", "a.ndjson#3", "a.zip!b.png"):
+        with pytest.raises(ImageError, match=f"there is no .*{name}.*check the path"):
             read_query(tmp_path / name, None, bundle)
+
+
+def test_mistakes_of_a_query_are_answered_by_what_helps(tmp_path, bundle, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "shoe.jpg").touch()
+    (tmp_path / "notes.txt").write_text("buy shoes, grün")
+    (tmp_path / "many.ndjson").write_text("[[[1, 2]]]\n" * 3)
+    said = {
+        "photos": "photos is a folder.*name files of the folder",
+        "photos/shoe.jgp": "did you mean 'shoe.jpg'",
+        "photo/shoe.jpg": "did you mean 'photos'",
+        "red shoe": "words are no query.*filter by metadata",
+        "notes.txt": "notes.txt is a text",
+        "many.ndjson": "3 drawings",
+        "many.ndjson#4": "1 to 3",
+    }
+    for name, words in said.items():
+        with pytest.raises(ImageError, match=words):
+            read_query(name, None, bundle)
 
 
 def test_what_is_no_image(bundle):

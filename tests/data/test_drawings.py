@@ -46,12 +46,63 @@ def test_strokes_are_centred_keep_their_order_and_proportions(strokes):
 
 @settings(deadline=None)
 @given(STROKES)
-def test_the_three_forms_of_json_say_the_same(strokes):
+def test_the_forms_of_json_say_the_same(strokes):
     columns = [[[x for x, _ in s], [y for _, y in s], [0] * len(s)] for s in strokes]
-    forms = ({"strokes": strokes, "width": 9, "height": 9}, strokes, {"drawing": columns})
-    pictures = [draw(drawings.read_json(json.dumps(f).encode(), "it")) for f in forms]
-    assert np.array_equal(pictures[0], pictures[1])
-    assert np.array_equal(pictures[0], pictures[2])
+    forms = (
+        {"strokes": strokes, "width": 9, "height": 9},
+        strokes,
+        {"drawing": columns},
+        {"drawing": [stroke[:2] for stroke in columns]},
+        [[], *strokes, [[]]],
+        {"drawing": [[[], []], *columns]},
+    )
+    first, *others = (draw(drawings.read_json(json.dumps(f).encode(), "it")) for f in forms)
+    for other in others:
+        assert np.array_equal(first, other)
+
+
+TWO, FOUR = [[0, 9], [0, 5]], [[0, 9, 9, 0], [0, 0, 5, 5]]
+
+
+@pytest.mark.parametrize(
+    ("value", "first"),
+    [
+        ([TWO], [(0, 9), (0, 5)]),
+        ({"strokes": [TWO]}, [(0, 9), (0, 5)]),
+        ({"drawing": [TWO]}, [(0, 0), (9, 5)]),
+        ([TWO, FOUR], [(0, 0), (9, 5)]),
+        ({"drawing": [TWO, [[1, 2], [3, 4], [5, 6]]]}, [(0, 9), (0, 5)]),
+        ({"drawing": [[[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]], TWO]}, None),
+        ({"drawing": [[[0, 9], [0, 5], [7, 8]]]}, [(0, 0), (9, 5)]),
+        ([[[0, 9, 0.5, 10], [3, 4, 0.6, 20]]], [(0, 9), (3, 4)]),
+        ([[[0, 9, 0.5], [3, 4, None]]], [(0, 9), (3, 4)]),
+        ([[[0, 9, 1.6e12], [0, 5, 1.6e12]], [[1, 2, 3]]], [(0, 9), (0, 5)]),
+    ],
+)
+def test_points_and_columns_are_told_apart_by_the_whole_drawing(value, first):
+    lines = drawings.from_value(value, "it").lines
+    if first is None:
+        assert [len(line) for line in lines] == [5, 2]
+        return
+    found, expected = np.diff(lines[0], axis=0), np.diff(first, axis=0)
+    assert found * np.abs(expected).sum() == pytest.approx(expected * np.abs(found).sum(), rel=1e-4)
+
+
+def test_a_file_of_several_drawings_is_refused_with_their_number():
+    lines = b"".join(
+        json.dumps({"word": "shoe", "drawing": [TWO]}).encode() + b"\r\n" for _ in "abc"
+    )
+    for reader in (drawings.read_ndjson, drawings.read_json):
+        with pytest.raises(ImageError, match=r"it has 3 drawings.*ndjson#1"):
+            reader(lines, "it")
+    one = drawings.read_ndjson(lines.splitlines()[0] + b"\n\n", "it")
+    assert np.array_equal(one.lines, drawings.from_value({"drawing": [TWO]}, "it").lines)
+    found = drawings.DrawingLines(lines + b"[[[1, 2]]]", "it")
+    assert len(found["3"].lines[0]) == 2
+    assert len(found["4"].lines[0]) == 1
+    for key in ("0", "5", "-1", "x", "²"):
+        with pytest.raises(ImageError, match="its lines are 1 to 4"):
+            found[key]
 
 
 def test_too_many_points_are_refused_in_json_too(monkeypatch):
@@ -72,8 +123,23 @@ def test_a_dot_is_drawn_in_the_middle():
     "value",
     [
         *(None, 7, "text", {}, [], {"strokes": []}, {"strokes": {}}, {"drawing": 3}),
-        *([[]], [[3, 4]], [[[1, 2, 3]]], [[["a", 2]]], [[[True, 2]]], [[[1e99, 2]]], [[[None, 2]]]),
+        *(
+            [[]],
+            [[3, 4]],
+            [[[1, 2, 3, 4, 5]]],
+            [[["a", 2]]],
+            [[[True, 2]]],
+            [[[1e99, 2]]],
+            [[[None, 2]]],
+        ),
         *({"drawing": [[[1, 2], [1]]]}, {"drawing": [[[1]]]}, {"drawing": ["ab"]}, [{"x": 1}]),
+        *(
+            [[]],
+            [[[]]],
+            {"drawing": [[[], []]]},
+            [[[1, 2], [3, 4, 5]]],
+            [[[1], [2], [3], [4], [5]]],
+        ),
         *([[[10**400, 1]]], [[[float("nan"), 1]]], [[[1, 2]], "ab"]),
     ],
 )

@@ -196,7 +196,7 @@ def test_an_upload_that_is_too_large_or_no_image_says_so(visit, gallery, tmp_pat
     text = tmp_path / "text.png"
     text.write_text("no image", encoding="utf-8")
     page.locator("#add-files").set_input_files([text])
-    expect(page.locator("#add-list")).to_contain_text("cannot be decoded")
+    expect(page.locator("#add-list")).to_contain_text("is a text")
     page.keyboard.press("Escape")
     page.locator("#file").set_input_files(large)
     expect(page.locator("#failure")).to_contain_text("at most 33554432")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,19 @@ from PIL import Image, ImageFilter
 from cdim.bundles.bundle import Bundle
 from cdim.data import drawings, files, images, strokes
 from cdim.data.content import image_pixels
+from cdim.data.formats import SUFFIXES
 from cdim.data.tree import Tree, no_images
-from cdim.errors import UsageError
+from cdim.errors import ImageError, UsageError
 
 DRAWING = "sketch"
 """The domain of drawings."""
 PHOTO = "photo"
+_READERS = {
+    ".svg": drawings.read_svg,
+    ".json": drawings.read_json,
+    ".ndjson": drawings.read_ndjson,
+}
+_START = 512  # bytes among which a drawing begins
 # A drawing is thin lines on white paper. Judged so, all of 2,901 sketches and edge maps of QMUL's
 # and ChairV2's train splits, Quick, Draw! and made-up products are drawings, and 9 of 1,204 photos:
 # chairs of thin tubes.
@@ -78,8 +85,8 @@ def read_query(
 
     Args:
         source: a path or locator, bytes of an image file, a PIL image or a uint8 array. A file
-            that ends in .svg or .json, text and bytes that begin as an SVG does, and strokes are
-            drawings, see `cdim.data.drawings`.
+            that ends in .svg, .json or .ndjson, bytes that begin as one does, text that begins as
+            an SVG does, and strokes are drawings, see `cdim.data.drawings`.
         domain: its domain; None to recognise it: drawings are sketches, and so is an image
             of thin lines on white (`is_drawing`).
         bundle: the model.
@@ -107,7 +114,7 @@ def read_pixels(source: Any, opened: images.Files) -> tuple[NDArray[np.uint8], b
         ImageError: it cannot be read.
         UsageError: it is no image.
     """
-    drawing = _drawing(source)
+    drawing = _drawing(source, opened)
     if drawing is None:
         return image_pixels(source, opened), False
     return strokes.draw(drawing), True
@@ -124,20 +131,54 @@ def is_drawing(pixels: NDArray[np.uint8]) -> bool:
     return bool(thick.sum() <= _MOST_THICK * inked.sum())
 
 
-def _drawing(source: Any) -> strokes.Strokes | None:
+def _drawing(source: Any, opened: images.Files) -> strokes.Strokes | None:
     """The strokes of a drawing; None for an image of pixels."""
     if isinstance(source, list | tuple | Mapping):
         return drawings.from_value(source, "the drawing")
-    data = source.encode("utf-8", "replace") if isinstance(source, str) else source
-    # No path and no format of pixels begins as an SVG does.
-    if isinstance(data, bytes) and data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"<":
-        return drawings.read_svg(data, "the drawing")
-    suffix = os.path.splitext(os.fsdecode(source))[1].lower() if _is_path(source) else ""
-    if suffix not in (".svg", ".json"):
+    if isinstance(source, str) and source.lstrip()[:1] == "<":  # no path begins so
+        source = source.encode("utf-8", "replace")
+    if isinstance(source, bytes):  # and no format of pixels begins as a drawing does
+        start = source[:_START].removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+        if start == b"<":
+            return drawings.read_svg(source, "the drawing")
+        return drawings.read_json(source, "the drawing") if start in (b"{", b"[") else None
+    return _of_file(os.fsdecode(source), opened) if _is_path(source) else None
+
+
+def _of_file(name: str, opened: images.Files) -> strokes.Strokes | None:
+    """The strokes of a path or locator; None for an image of pixels."""
+    if name.startswith("synthetic:"):
         return None
-    data = files.read_bytes(Path(os.fsdecode(source)), limit=drawings.MAX_BYTES)
-    reader = drawings.read_svg if suffix == ".svg" else drawings.read_json
-    return reader(data, os.fsdecode(source))
+    where = images.place(name, Path())
+    _check_there(name, where.path)
+    if where.key or where.box:
+        return opened.drawing(name, Path())
+    suffix = PurePath(where.member or where.path).suffix.lower()
+    if suffix not in _READERS:
+        return None
+    limit = files.MAX_BYTES if suffix == ".ndjson" else drawings.MAX_BYTES
+    return _READERS[suffix](files.read_bytes(where.path, where.member, limit), name)
+
+
+def _check_there(name: str, path: Path) -> None:
+    """Refuses a folder, and what does not exist.
+
+    Raises:
+        ImageError: it is no file.
+    """
+    if os.path.isdir(path):
+        raise ImageError(
+            f"{name} is a folder", "an image or a drawing is a file", "name files of the folder"
+        )
+    if not os.path.exists(path):
+        words = os.sep not in name and path.suffix.lower() not in (*SUFFIXES, *_READERS, ".zip")
+        raise ImageError(
+            f"there is no {name}",
+            "an image or a drawing is a file" + (", and words are no query" if words else ""),
+            files.nearest_path(
+                path, "draw it, or filter by metadata" if words else "check the path"
+            ),
+        )
 
 
 def _guess(pixels: NDArray[np.uint8], bundle: Bundle) -> str:
@@ -160,10 +201,8 @@ def _is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike)
 
 
-def _is_strokes(value: Any) -> bool:
-    """Whether the first number of nested lists is a coordinate of a stroke's first point."""
-    for _ in range(3):
-        if not isinstance(value, list | tuple) or not value:
-            return False
-        value = value[0]
-    return isinstance(value, int | float)
+def _is_strokes(value: Any, depth: int = 3) -> bool:
+    """Whether nested lists hold a coordinate: a number in a point in a stroke."""
+    if not depth:
+        return isinstance(value, int | float)
+    return isinstance(value, list | tuple) and any(_is_strokes(one, depth - 1) for one in value)

@@ -85,8 +85,8 @@ def search(
 ) -> None:
     """Search GALLERY with the QUERY files, nearest hits first.
 
-    A QUERY is an image, an SVG, or strokes as JSON. Several are views of one thing and are pooled,
-    unless you give --each.
+    A QUERY is an image, an SVG, or strokes as .json or .ndjson. Several are views of one thing and
+    are pooled, unless you give --each.
 
     \b
     cdim search gallery/ sketch.png

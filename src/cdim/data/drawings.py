@@ -1,8 +1,12 @@
-"""Files of one drawing: strokes as JSON, or an SVG.
+"""Files of drawings: strokes as JSON, one drawing a file or a line (NDJSON), or an SVG.
 
     {"strokes": [[[x, y], ...], ...], "width": w, "height": h}     points on a canvas
     {"strokes": [[[x, y], ...], ...]}, or the list of strokes alone
-    {"drawing": [[[x, ...], [y, ...]], ...]}                       Quick, Draw!
+    {"drawing": [[[x, ...], [y, ...]], ...]}                       columns, as Quick, Draw! has them
+
+The shape of its strokes says whether a drawing holds points or columns. Where it fits both, as
+[[1, 2], [3, 4]] does, `drawing` holds columns and the other two hold points. Third and fourth
+values, such as pressure and time, are ignored. So are strokes without points.
 
 Of an SVG the outlines of paths, lines and shapes are drawn (`cdim.data.svg`).
 """
@@ -27,7 +31,46 @@ MAX_BYTES = 4 * 2**20
 MAX_POINTS = 100_000
 """Most points a drawing may have."""
 _FARTHEST = 1e7  # a coordinate beyond it is a mistake, and would swallow the digits of the others
+_VALUES = {2, 3, 4}  # of a point: x and y, perhaps pressure and time
 _TODO = "export the drawing again, as plain paths or strokes"
+
+
+class DrawingLines:
+    """The drawings of a file that has one a line (NDJSON), by the number of the line, from 1.
+
+    Args:
+        data: content of the file.
+        name: what error messages call it.
+    """
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._lines = data.splitlines()
+        self._name = name
+
+    def __getitem__(self, key: str) -> Strokes:
+        if not (key.isdecimal() and 1 <= int(key) <= len(self._lines)):
+            raise ImageError(
+                f"{self._name} has no drawing {key!r}",
+                f"its lines are 1 to {len(self._lines)}",
+                "check the number behind the #",
+            )
+        return read_json(self._lines[int(key) - 1], f"{self._name}#{key}")
+
+
+def read_ndjson(data: bytes, name: str) -> Strokes:
+    """The drawing of a file that has one drawing, on one line.
+
+    Raises:
+        ImageError: several, or as `read_json`.
+    """
+    lines = [line for line in data.splitlines() if line.strip()]
+    if len(lines) > 1:
+        raise ImageError(
+            f"{name} has {len(lines):,} drawings, one a line",
+            "a query is one drawing",
+            "give the number of its line behind the name, as in drawings.ndjson#1",
+        )
+    return read_json(b"".join(lines), name)
 
 
 def read_json(data: bytes, name: str) -> Strokes:
@@ -38,10 +81,12 @@ def read_json(data: bytes, name: str) -> Strokes:
     """
     _check_size(data, name)
     try:
-        value = json.loads(data)
+        return from_value(json.loads(data), name)
     except (ValueError, RecursionError) as error:
+        first, _, more = data.strip().partition(b"\n")
+        if more and _is_json(first):
+            return read_ndjson(data, name)
         raise ImageError(f"{name} is no JSON ({error})", "strokes are JSON", _TODO) from None
-    return from_value(value, name)
 
 
 def from_value(value: Any, name: str) -> Strokes:
@@ -50,12 +95,20 @@ def from_value(value: Any, name: str) -> Strokes:
     Raises:
         ImageError: no drawing.
     """
-    if isinstance(value, Mapping) and "drawing" in value:
-        lines = [_columns(stroke, name) for stroke in _listed(value["drawing"], name)]
-    else:
-        given = value.get("strokes") if isinstance(value, Mapping) else value
-        lines = [_points(stroke, name) for stroke in _listed(given, name)]
-    return centred(lines, name)
+    named = value if isinstance(value, Mapping) else {"strokes": value}
+    given = named.get("drawing", named.get("strokes"))
+    strokes = [stroke for stroke in _listed(given, name) if not _is_empty(stroke)]
+    if not strokes:
+        raise ImageError(f"{name} has no points", "a drawing has at least one", _TODO)
+    shapes = [_shape(stroke, name) for stroke in strokes]
+    columns, points = ({shape[axis] for shape in shapes} for axis in (0, 1))
+    if not (columns <= _VALUES or points <= _VALUES):
+        wrong = [s for s, shape in zip(strokes, shapes, strict=True) if not _VALUES & {*shape}]
+        raise _no_stroke((wrong or strokes)[0], name)
+    # Where both forms fit: that whose strokes are alike, else that of the key.
+    likely = len(columns) < len(points) or (len(columns) == len(points) and "drawing" in named)
+    in_columns = columns <= _VALUES and (likely or not points <= _VALUES)
+    return centred([_points(stroke, in_columns, name) for stroke in strokes], name)
 
 
 def read_svg(data: bytes, name: str) -> Strokes:
@@ -112,25 +165,35 @@ def _listed(value: Any, name: str) -> Sequence[Any]:
     return value
 
 
-def _points(stroke: Any, name: str) -> NDArray[np.float32]:
-    """One stroke [[x, y], ...] as (k, 2)."""
+def _is_json(data: bytes) -> bool:
     try:
-        pairs = [(_number(x), _number(y)) for x, y in stroke]
-    except (TypeError, ValueError):
-        raise _no_stroke(stroke, name) from None
-    if not pairs:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_empty(stroke: Any) -> bool:
+    tables = isinstance(stroke, list | tuple)
+    return tables and all(isinstance(row, list | tuple) and not row for row in stroke)
+
+
+def _shape(stroke: Any, name: str) -> tuple[int, int]:
+    """The number of a stroke's rows, and of the values that each of them has."""
+    rows = stroke if isinstance(stroke, list | tuple) else [stroke]
+    widths = {len(row) if isinstance(row, list | tuple) else 0 for row in rows}
+    if len(widths) != 1 or widths == {0}:
         raise _no_stroke(stroke, name)
-    return np.array(pairs, dtype=np.float32)
+    return len(rows), widths.pop()
 
 
-def _columns(stroke: Any, name: str) -> NDArray[np.float32]:
-    """One stroke [[x, ...], [y, ...]], or with times as a third row, as (k, 2)."""
+def _points(stroke: Any, columns: bool, name: str) -> NDArray[np.float32]:
+    """One stroke [[x, y, ...], ...], or [[x, ...], [y, ...], ...] in columns, as (k, 2)."""
+    pairs = zip(stroke[0], stroke[1], strict=True) if columns else (point[:2] for point in stroke)
     try:
-        x, y = stroke[:2]
-        pairs = zip(x, y, strict=True)
-    except (TypeError, ValueError):
+        return np.array([(_number(x), _number(y)) for x, y in pairs], dtype=np.float32)
+    except ValueError:
         raise _no_stroke(stroke, name) from None
-    return _points(pairs, name)
 
 
 def _number(value: Any) -> float:
@@ -146,7 +209,7 @@ def _no_stroke(stroke: Any, name: str) -> ImageError:
     said = repr(stroke)
     return ImageError(
         f"{name} has the stroke {said if len(said) <= 60 else said[:57] + '...'}",
-        f"a stroke has one or more points of two numbers, each at most {_FARTHEST:g}",
+        f"a stroke is points [x, y] or columns [[x, ...], [y, ...]], numbers up to {_FARTHEST:g}",
         _TODO,
     )
 

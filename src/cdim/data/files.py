@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import os
 import stat
 import struct
 import zipfile
 import zlib
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.errors import DataError, ImageError
+from cdim.errors import DataError, ImageError, nearest
 
 MAX_BYTES = 2 * 2**30
 """Largest file of arrays that is opened."""
+MOST_NAMES = 10_000
+"""Most names of a folder among which the nearest is looked for."""
 
 # What zipfile, zlib and SciPy raise on files that cannot be read, are damaged or of another format.
 _DAMAGE = (OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error)
@@ -40,6 +44,18 @@ def missing(name: object) -> ImageError:
     return ImageError(
         f"there is no {name}", "every source names a file", "check the path and the data root"
     )
+
+
+def nearest_path(path: Path, otherwise: str) -> str:
+    """Ends a message about a path that is not there: the nearest one that is, if one is near."""
+    path = Path(os.path.abspath(path))
+    while not os.path.isdir(path.parent):
+        path = path.parent
+    try:
+        names = [entry.name for entry in islice(os.scandir(path.parent), MOST_NAMES)]
+    except OSError:
+        names = []
+    return nearest(path.name, names, otherwise)
 
 
 def read_bytes(path: Path, member: str = "", limit: int = MAX_BYTES) -> bytes:

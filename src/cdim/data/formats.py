@@ -239,7 +239,15 @@ def _other(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         return "a video" if data[8:12] in _VIDEO else ""
     text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return next((kind for start, kind in _TEXTS if text.startswith(start)), "")
+    kind = next((kind for start, kind in _TEXTS if text.startswith(start)), "")
+    return kind or ("a text" if _is_text(data[:512]) else "")
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether bytes, of which the last letter may be cut off, are letters of a text alone."""
+    text = start.decode("utf-8", "replace").rstrip("\ufffd")
+    letters = all(c.isprintable() or c in "\t\r\n\f" for c in text)
+    return bool(text) and letters and "\ufffd" not in text
 
 
 def _too_large(name: str, given: str, most: int) -> ImageError:

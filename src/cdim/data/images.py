@@ -8,6 +8,7 @@ A locator says where an image is, relative to a manifest's root:
     edges.mat#17@frame           the same with its outermost pixels painted white
     strokes.npz#key              a drawing (see `cdim.data.strokes`), drawn 256 x 256
     strokes.npz#key@0.5          that drawing after half of its points
+    drawings.ndjson#3            the drawing of a line, from 1 (see `cdim.data.drawings`)
     sets.zip!strokes.npz#key     files in a zip work the same way
     synthetic:...                made on the fly (see `cdim.data.synthetic.dataset`)
     shoe.jpg#xywh=8,16,64,32     a box of an image: left, top, width and height in pixels of the
@@ -27,8 +28,8 @@ import os
 import re
 import threading
 import zipfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,7 @@ from numpy.typing import NDArray
 
 from cdim.data import files, strokes
 from cdim.data.decoding import decoded
+from cdim.data.drawings import DrawingLines
 from cdim.data.formats import decode
 from cdim.data.manifest import Manifest, Source
 from cdim.data.preprocess import Preprocess
@@ -47,7 +49,7 @@ MAX_BYTES = 64 * 2**20
 _STEP = 64  # images between two reports of progress
 
 _IN_ARRAY = re.compile(
-    r"^(.+?\.(?:mat|npz))#(.+?)(?:@(frame|[0-9.]+))?$", re.IGNORECASE | re.DOTALL
+    r"^(.+?\.(?:mat|npz|ndjson|json))#(.+?)(?:@(frame|[0-9.]+))?$", re.IGNORECASE | re.DOTALL
 )
 _IN_ZIP = re.compile(r"^(.+?\.zip)!(.+)$", re.IGNORECASE | re.DOTALL)
 _BOX = re.compile(r"^(.+)#xywh=(\d{1,9}),(\d{1,9}),(\d{1,9}),(\d{1,9})$", re.DOTALL)
@@ -69,6 +71,11 @@ class Place(NamedTuple):
     key: str
     extra: str
     box: tuple[int, ...] = ()
+
+    @property
+    def in_mat(self) -> bool:
+        """Whether it is a row of an array of a MATLAB file."""
+        return (self.member or self.path.name).lower().endswith(".mat")
 
 
 def place(source: str, root: Path) -> Place:
@@ -147,20 +154,23 @@ class Files:
         pixels = self._pixels(where, source)
         return _cropped(pixels, where.box, source) if where.box else pixels
 
+    def drawing(self, source: str, root: Path) -> strokes.Strokes | None:
+        """The strokes that a locator names; None for an image of pixels."""
+        where = place(source, root)
+        if not where.key or where.box or where.in_mat:
+            return None
+        with _of_image(source):
+            return _drawing(where)
+
     def _pixels(self, where: Place, source: str) -> NDArray[np.uint8]:
-        path, member, key, extra, _ = where
-        if not key:
-            return decode(self._bytes(path, member), source)
-        try:
+        if not where.key:
+            return decode(self._bytes(where.path, where.member), source)
+        with _of_image(source):
+            if not where.in_mat:
+                return strokes.draw(_drawing(where))
             with _CACHE_LOCK:
-                if (member or path.name).lower().endswith(".mat"):
-                    return _row(_mat(path, member, _stamp(path)), key, extra, source)
-                drawings = _strokes(path, member, _stamp(path))
-            return strokes.draw(drawings[key].upto(_share(extra)))
-        except ImageError:
-            raise
-        except DataError as error:
-            raise ImageError(f"{source}: {error.given}", error.allowed, error.todo) from None
+                data = _mat(where.path, where.member, _stamp(where.path))
+            return _row(data, where.key, where.extra, source)
 
     def _bytes(self, path: Path, member: str) -> bytes:
         if not member:
@@ -182,9 +192,28 @@ def _mat(path: Path, member: str, stamp: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 @functools.lru_cache(maxsize=4)
-def _strokes(path: Path, member: str, stamp: tuple[int, int]) -> strokes.StrokeFile:
+def _strokes(path: Path, member: str, stamp: tuple[int, int]) -> strokes.StrokeFile | DrawingLines:
     del stamp
-    return strokes.open_file(files.read_bytes(path, member), files.named(path, member))
+    data, name = files.read_bytes(path, member), files.named(path, member)
+    opened = strokes.open_file if name.lower().endswith(".npz") else DrawingLines
+    return opened(data, name)
+
+
+def _drawing(where: Place) -> strokes.Strokes:
+    with _CACHE_LOCK:
+        file = _strokes(where.path, where.member, _stamp(where.path))
+    return file[where.key].upto(_share(where.extra))
+
+
+@contextmanager
+def _of_image(source: str) -> Iterator[None]:
+    """Turns what is wrong with a file of several images into an error of one of them."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except DataError as error:
+        raise ImageError(f"{source}: {error.given}", error.allowed, error.todo) from None
 
 
 def _stamp(path: Path) -> tuple[int, int]:

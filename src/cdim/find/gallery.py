@@ -275,7 +275,7 @@ class Gallery:
             opened = Files(closing)
             views = [
                 view if isinstance(view, Like) else read_query(view, domain, self.bundle, opened)
-                for _, view in listed(query)
+                for _, view in listed([query] if isinstance(query, str | Path) else query)
             ]
         return answer.VectorSearch(
             self.store,
