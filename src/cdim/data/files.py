@@ -1,9 +1,8 @@
-"""Bytes of files and of members of zips, and arrays of MATLAB files, within limits."""
+"""Bytes of files and of members of zips, within limits."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import os
 import stat
@@ -12,22 +11,18 @@ import zipfile
 import zlib
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cdim.errors import DataError, ImageError, nearest
+from cdim.errors import ImageError, nearest
 
 MAX_BYTES = 2 * 2**30
 """Largest file of arrays that is opened."""
 MOST_NAMES = 10_000
 """Most names of a folder among which the nearest is looked for."""
 
-# What zipfile, zlib and SciPy raise on files that cannot be read, are damaged or of another format.
-_DAMAGE = (OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error)
-_NOT_MATLAB = (*_DAMAGE, TypeError, LookupError, OverflowError, MemoryError)
-_UNREADABLE: tuple[type[Exception], ...] = (*_DAMAGE, zipfile.BadZipFile)
+# What zipfile and zlib raise on files that cannot be read, are damaged or of another format.
+_UNREADABLE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error, zipfile.BadZipFile),
+)
 with contextlib.suppress(ImportError):  # some Pythons are built without it
     import lzma
 
@@ -142,38 +137,3 @@ def open_zip(path: Path) -> zipfile.ZipFile:
             info.filename = info.filename.replace("\\", "/")
             archive.NameToInfo[info.filename] = info
     return archive
-
-
-def mat_variables(content: bytes, name: str, key: str | None = None) -> dict[str, Any]:
-    """The variables of a MATLAB v5 file, or `key` alone; a DataError where it is none."""
-    # Imported here: it takes longer to start than a search.
-    import scipy.io
-    from scipy.io.matlab import MatReadError
-
-    try:
-        # SciPy's stubs know of paths only.
-        stream: Any = io.BytesIO(content)
-        found: dict[str, Any] = scipy.io.loadmat(stream, variable_names=[key] if key else None)
-    except (*_NOT_MATLAB, MatReadError) as error:
-        raise DataError(
-            f"cannot read {name} ({error})", "a MATLAB v5 file is needed", "fetch the file again"
-        ) from None
-    return {key: value for key, value in found.items() if not key.startswith("__")}
-
-
-def mat_array(content: bytes, key: str, name: str) -> NDArray[np.uint8]:
-    """The uint8 array `key` of the MATLAB v5 file that error messages call `name`.
-
-    Raises:
-        DataError: no MATLAB v5 file, no such variable, or not of uint8.
-    """
-    array = mat_variables(content, name, key).get(key)
-    if isinstance(array, np.ndarray) and array.dtype == np.uint8:
-        return array
-    raise DataError(
-        f"{name} has the keys {', '.join(mat_variables(content, name)) or '(none)'}"
-        if array is None
-        else f"{key!r} of {name} holds {getattr(array, 'dtype', type(array))}",
-        f"the key {key!r} is needed, of uint8",
-        "this is not the file with the images",
-    )

@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import files, strokes
+from cdim.data.arrays import mat_array
 from cdim.data.decoding import decoded
 from cdim.data.drawings import DrawingLines
 from cdim.data.formats import decode
@@ -188,7 +189,7 @@ _CACHE_LOCK = threading.Lock()
 def _mat(path: Path, member: str, stamp: tuple[int, int]) -> NDArray[np.uint8]:
     """The array `data` of a MATLAB file; `stamp` tells a changed file from a known one."""
     del stamp
-    return files.mat_array(files.read_bytes(path, member), "data", files.named(path, member))
+    return mat_array(files.read_bytes(path, member), "data", files.named(path, member))
 
 
 @functools.lru_cache(maxsize=4)

@@ -8,19 +8,17 @@ that QMUL sketches have).
 
 from __future__ import annotations
 
-import io
 import math
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from cdim.data.arrays import read_npz
 from cdim.errors import DataError
 
 CANVAS = 256
@@ -150,20 +148,13 @@ def open_file(file: str | os.PathLike[str] | bytes, name: str) -> StrokeFile:
     Raises:
         DataError: no such file, no `.npz`, or not the layout of ChairV2 or Quick, Draw!.
     """
-    content = io.BytesIO(file) if isinstance(file, bytes) else Path(file)
-    try:
-        with np.load(content, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"cannot read {name} ({error})", "an .npz file of strokes is needed", "check the file"
-        ) from None
+    arrays = read_npz(file, name)
     try:
         if arrays.keys() >= QUICKDRAW_KEYS:
             return _quickdraw(arrays)
         if arrays.keys() >= CHAIR_KEYS:
             return _chair(arrays)
-    except (IndexError, ValueError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise DataError(
             f"the arrays of {name} do not fit together ({error})",
             "offsets point into the points",
@@ -179,9 +170,9 @@ def open_file(file: str | os.PathLike[str] | bytes, name: str) -> StrokeFile:
 def _quickdraw(arrays: Mapping[str, NDArray[Any]]) -> StrokeFile:
     first = arrays["drawing_first_stroke"].astype(np.int64)
     ends = np.concatenate([[0], np.cumsum(arrays["stroke_len"], dtype=np.int64)])
-    _inside(ends, first, len(arrays["points"]), len(arrays["key_id"]))
+    _inside(ends, first, arrays["points"], len(arrays["key_id"]))
     rows = {str(key): row for row, key in enumerate(arrays["key_id"].tolist())}
-    categories = arrays["categories"][arrays["label"]]
+    categories = arrays["categories"].astype(str)[arrays["label"]]
     return StrokeFile(rows, arrays["points"], ends, first, True, categories)
 
 
@@ -191,13 +182,16 @@ def _chair(arrays: Mapping[str, NDArray[Any]]) -> StrokeFile:
     # lack it, so that the drawings' own ends count too.
     ends = np.union1d(np.flatnonzero(points[:, 2] > 0.5) + 1, offsets)
     first = np.searchsorted(ends, offsets)
-    _inside(ends, first, len(points), len(arrays["keys"]))
+    _inside(ends, first, points[:, :2], len(arrays["keys"]))
     rows = {str(key): row for row, key in enumerate(arrays["keys"].tolist())}
     return StrokeFile(rows, points[:, :2], ends, first, False, np.full(len(arrays["keys"]), ""))
 
 
-def _inside(ends: NDArray[np.int64], first: NDArray[np.int64], points: int, drawings: int) -> None:
+def _inside(
+    ends: NDArray[np.int64], first: NDArray[np.int64], points: NDArray[Any], drawings: int
+) -> None:
     whole = len(first) == drawings + 1 and first[0] == 0 and first[-1] == len(ends) - 1
-    whole = whole and bool((np.diff(first) > 0).all())
-    if not whole or ends[0] != 0 or ends[-1] != points or not bool((np.diff(ends) > 0).all()):
-        raise ValueError(f"{drawings} drawings, {len(ends) - 1} strokes, {points} points")
+    whole = whole and bool((np.diff(first) > 0).all()) and points.shape == (ends[-1], 2)
+    whole = whole and points.dtype.kind in "biuf" and bool(np.isfinite(points).all())
+    if not whole or ends[0] != 0 or not bool((np.diff(ends) > 0).all()):
+        raise ValueError(f"{drawings} drawings, {len(ends) - 1} strokes, points {points.shape}")

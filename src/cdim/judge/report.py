@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.data.arrays import read_npz
 from cdim.disk import write_whole
 from cdim.errors import DataError, UsageError
 from cdim.metrics.ranking import per_query
@@ -210,9 +210,8 @@ class Report:
         """
         try:
             said = json.loads(Path(f"{os.fspath(stem)}.json").read_text(encoding="utf-8"))
-            packed = io.BytesIO(Path(f"{os.fspath(stem)}.npz").read_bytes())
-            with np.load(packed, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in _ARRAYS}
+            found = read_npz(f"{os.fspath(stem)}.npz", f"{os.fspath(stem)}.npz")
+            arrays: dict[str, Any] = {name: found[name] for name in _ARRAYS}
             return cls(
                 metrics=MappingProxyType({k: Estimate(**v) for k, v in said["metrics"].items()}),
                 left_out=tuple(said["left_out"]),
@@ -220,7 +219,7 @@ class Report:
                 **{name: said[name] for name in _SAID},
                 **arrays,
             )
-        except (*_DAMAGE, zipfile.BadZipFile) as error:
+        except (*_DAMAGE, DataError) as error:
             raise DataError(
                 f"cannot read the report {os.fspath(stem)} ({error})",
                 "a report is a .json and a .npz file written by save()",

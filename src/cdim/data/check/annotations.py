@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from cdim.data.arrays import read_mat
 from cdim.data.check.findings import Problem, plural
 from cdim.data.check.pixels import container
-from cdim.data.files import mat_variables, read_bytes
+from cdim.data.files import read_bytes
 from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import Dataset
 from cdim.data.triplets import Counts
@@ -130,11 +131,10 @@ def _foreign_annotation(file: Path, manifest: Manifest) -> Iterator[Problem]:
 
 def _triplet_file(file: Path, manifest: Manifest) -> Iterator[Problem]:
     try:
-        variables = mat_variables(read_bytes(file), file.name)
+        tables = list(read_mat(read_bytes(file), file.name).values())
     except DataError as error:
         yield _unreadable(file, error)
         return
-    tables = [table for table in variables.values() if isinstance(table, np.ndarray)]
     train, test = (len(set(manifest.where(split=s).instance.tolist())) for s in ("train", "test"))
     rows = max((len(table) for table in tables), default=0)
     if test and rows == train + test:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.data import files, triplets
+from cdim.data import arrays, files, triplets
 from cdim.data.manifest import Manifest
 from cdim.data.tree import Tree, located
 from cdim.data.triplets import Triplets
@@ -164,7 +164,7 @@ def _mat_folder(root: Path, category: str) -> Path:
 
 
 def _rows(file: Path) -> int:
-    data = files.mat_array(files.read_bytes(file), "data", str(file))
+    data = arrays.mat_array(files.read_bytes(file), "data", str(file))
     if data.ndim != 3:
         raise DataError(
             f"`data` of {file} has the shape {data.shape}", "(n, h, w) is needed", "check the file"
@@ -199,6 +199,6 @@ def _attributes(tree: Tree, name: str) -> list[str]:
     """Binary attributes, one text of 0 and 1 a file number (from 1)."""
     content = tree.read(name)
     # The shoes' variable is called "label", the chairs' "labels".
-    key = "label" if "label" in files.mat_variables(content, name) else "labels"
-    table: NDArray[np.uint8] = files.mat_array(content, key, name)
+    key = "label" if "label" in arrays.read_mat(content, name) else "labels"
+    table: NDArray[np.uint8] = arrays.mat_array(content, key, name)
     return ["".join(str(int(v)) for v in row) for row in table]
