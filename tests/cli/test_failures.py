@@ -25,7 +25,8 @@ def one_line(done, *words):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["trian"], ["trian", "cdim --help"]),
+        (["trian"], ["trian", "did you mean 'train'?", "cdim --help"]),
+        (["data", "chek"], ["chek", "did you mean 'check'?", "cdim data --help"]),
         (["--verbose"], ["--verbose"]),
         (["train"], ["RECIPE"]),
         (["train", "missing.toml"], ["missing.toml", "recipes/"]),
@@ -41,13 +42,20 @@ def one_line(done, *words):
         (["index", ".", "-o", "missing"], ["missing", "--model"]),
         (["serve", "missing"], ["missing", "index a folder"]),
         (["export", "missing", "-o", "out"], ["missing", "training"]),
-        (["data", "check", "missing.csv"], ["missing.csv"]),
+        (["data", "check", "missing.csv"], ["there is no missing.csv", "check the path"]),
+        (["data", "check", "qmul-sheo"], ["did you mean 'qmul-shoe'?"]),
+        (["data", "check", "photo"], ["there is no photo", "did you mean 'photos'?"]),
+        (["data", "check", "notes.txt"], ["neither a folder nor a .csv or zip"]),
         (["data", "check", "."], ["images"]),
     ],
 )
 def test_bad_input(call, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
-    one_line(call(*arguments), *words)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "notes.txt").touch()
+    done = call(*arguments)
+    one_line(done, *words)
+    assert "market1501" not in done.stderr
 
 
 @pytest.mark.parametrize(

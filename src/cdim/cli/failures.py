@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cdim.errors import CdimError
+from cdim.errors import CdimError, nearest
 
 STOPPED = "stopped"
 
@@ -36,6 +36,15 @@ class VerbGroup(click.Group):
     """A group of such commands."""
 
     command_class = Verb
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb of a command line; an unknown one names the nearest."""
+        verbs = self.list_commands(ctx)
+        if args[0] not in verbs and not args[0].startswith("-"):
+            raise click.UsageError(f"there is no verb {args[0]!r}; {nearest(args[0], verbs)}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cdim.data.files import nearest_path
 from cdim.data.manifest import Manifest
 from cdim.data.sets import chairv2, folder, market1501, msmt17, qmul, quickdraw
 from cdim.data.tree import Tree
@@ -227,10 +228,20 @@ def open_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Da
         return Dataset(name_or_path, folder.manifest(path))
     if ending == ".csv":
         return Dataset(name_or_path, Manifest.from_csv(path))
-    raise DataError(
-        f"dataset {name_or_path!r}: no known name, and no such folder, .csv or zip",
-        "a dataset is a known name, a .csv file, a folder of images, or a zip like Market-1501's",
-        nearest(name_or_path, KNOWN),
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> DataError:
+    """The error of what is neither a path nor a known name."""
+    there = path.exists()
+    beside = "list its images in a .csv" if there else nearest_path(path, "check the path")
+    # What has no folder and no suffix may be meant as a name.
+    name = str(path)
+    meant = path.name == name and not path.suffix and not there
+    return DataError(
+        f"{name} is neither a folder nor a .csv or zip" if there else f"there is no {name}",
+        "a dataset is a folder of images, a .csv, a zip, or a known name",
+        nearest(name, KNOWN, beside) if meant else beside,
     )
 
 
