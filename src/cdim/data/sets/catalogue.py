@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from cdim.data.files import nearest_path
+from cdim.data.listing import NO_PLACE, Omission
 from cdim.data.manifest import Manifest
 from cdim.data.sets import chairv2, folder, market1501, msmt17, qmul, quickdraw
 from cdim.data.tree import Tree
 from cdim.data.triplets import Triplets
-from cdim.errors import DataError, nearest
+from cdim.errors import DataError, UsageError, nearest
 from cdim.strict import checked
 
 
@@ -29,6 +30,7 @@ class Dataset:
         triplets: human triplets by split; empty where there are none.
         terms: what may be done with it.
         copies: instances of its train split that a test image is a copy of.
+        left_out: files of its folder or zip that are none of its images.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Dataset:
     triplets: Mapping[str, Triplets] = field(default_factory=dict)
     terms: str = "your own"
     copies: frozenset[str] = frozenset()
+    left_out: tuple[Omission, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Dataset {self.name!r}: {self.manifest}>"
@@ -206,26 +209,45 @@ KNOWN: dict[str, Card] = {
 
 
 @checked
-def open_dataset(name_or_path: str | Path, data: str | Path | None = None) -> Dataset:
+def open_dataset(
+    name_or_path: str | Path,
+    data: str | Path | None = None,
+    *,
+    layout: str | None = None,
+    exclude: Sequence[str] = (),
+) -> Dataset:
     """Opens a known dataset, a CSV file or a folder of images.
 
     Args:
         name_or_path: a name of `KNOWN`, "synthetic:<instances>[:<seed>]", a `.csv`
             (see `Manifest.from_csv`), or a folder or zip (see `cdim.data.sets.folder`).
         data: the data root; without it, the environment variable CDIM_DATA.
+        layout: what the folders of a folder or zip are, such as "{split}/{instance}/{domain}"
+            (see `cdim.data.sets.layout`); None to recognise it.
+        exclude: globs of files and folders of a folder or zip to leave out, such as "*.bak.jpg".
 
     Raises:
         DataError: no such name or path, no data root, or files missing or wrong.
+        UsageError: a layout, or files to leave out, for what is no folder or zip.
     """
     name_or_path = str(name_or_path)
+    path = Path(name_or_path)
+    ending = path.suffix.lower() if path.is_file() else ""
+    if name_or_path not in KNOWN and (path.is_dir() or ending == ".zip"):
+        tree = Tree.open(path, exclude)
+        manifest = folder.manifest(tree, layout)
+        return Dataset(name_or_path, manifest, left_out=_left_out(tree, manifest))
+    if layout is not None or exclude:
+        raise UsageError(
+            f"{'files to leave out' if layout is None else 'a layout'} for {name_or_path!r}",
+            "that is for a folder or a zip",
+            "leave it out",
+            argument="exclude" if layout is None else "layout",
+        )
     if name_or_path == "synthetic" or name_or_path.startswith("synthetic:"):
         return Dataset(name_or_path, _synthetic(*_numbers(name_or_path)), terms=_MADE)
     if name_or_path in KNOWN:
         return KNOWN[name_or_path].open(_root(name_or_path, data))
-    path = Path(name_or_path)
-    ending = path.suffix.lower() if path.is_file() else ""
-    if path.is_dir() or ending == ".zip":
-        return Dataset(name_or_path, folder.manifest(path))
     if ending == ".csv":
         return Dataset(name_or_path, Manifest.from_csv(path))
     raise _unknown(path)
@@ -243,6 +265,13 @@ def _unknown(path: Path) -> DataError:
         "a dataset is a folder of images, a .csv, a zip, or a known name",
         nearest(name, KNOWN, beside) if meant else beside,
     )
+
+
+def _left_out(tree: Tree, manifest: Manifest) -> tuple[Omission, ...]:
+    """What is no image, was passed over, or has no place in the layout of Market-1501 or MSMT17."""
+    used = set(manifest.source)
+    others = [Omission(n, NO_PLACE) for n in tree.images if tree.locator(n) not in used]
+    return tuple(sorted((*tree.left_out, *others)))
 
 
 def _numbers(name: str) -> list[int]:

@@ -1,120 +1,151 @@
-"""A folder of images.
+"""A folder of images, or a zip of one.
 
-The layouts of Market-1501 and MSMT17 (modules beside this one) are read from a zip, too.
-Else understood, with any of `formats.SUFFIXES`, hidden files and folders left out:
+The layouts of Market-1501 and MSMT17 have modules beside this one. Else the folders on the way to
+an image say what it is (`cdim.data.sets.layout`); images have any of `formats.SUFFIXES`, hidden
+files and system folders are left out. Where no folder is the instance, names of files are:
 
-    <image>                          every image is an instance of its own
-    <instance>/<image>               domain "photo"
-    <instance>/<domain>/<image>      for example shoe17/sketch/a.png, shoe17/photo/b.jpg
-
-each also below `train/`, `val/` and `test/`, and the layout that ShoeV2 and ChairV2
-are published in:
-
-    trainA/<photo>_<k>.png           sketches     trainB/<photo>.png     their photos
-    testA/, testB/                   the same for the test split
-
-Where there are sketches (domain "sketch") and other images, sketches are queries and
-the others the gallery; else roles stay "".
+    train/0001_c002_1.jpg                     people and vehicles: identity 0001, camera 2
+    sketch/17_1.png, photo/17.jpg             domains or roles: <name>, <name>_<k> or <name>-<k>
+    a.jpg                                     else: every image is an instance of its own
 """
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
 
-from cdim.data.manifest import Manifest
+from cdim.data.manifest import NO_CAMERA, Manifest
 from cdim.data.sets import market1501, msmt17
+from cdim.data.sets.layout import Word, labels, parsed
+from cdim.data.sets.matching import match
+from cdim.data.sets.recognition import recognised, word_levels
 from cdim.data.tree import Tree, no_images
 from cdim.errors import DataError
 
-_PUBLISHED = {
-    "trainA": ("sketch", "train"),
-    "trainB": ("photo", "train"),
-    "testA": ("sketch", "test"),
-    "testB": ("photo", "test"),
-}
-_SPLITS = ("train", "val", "test")
 
-
-def manifest(path: Path) -> Manifest:
-    """Reads a folder; its sub-folders decide the layout.
+def manifest(tree: Tree, layout: str | None = None) -> Manifest:
+    """Reads the images of a folder or a zip.
 
     Args:
-        path: the folder, or a zip in the layout of Market-1501 or MSMT17.
+        tree: its files.
+        layout: what its folders are, see `cdim.data.sets.layout`; None to recognise it.
 
     Raises:
-        DataError: no folder, no images, images at different depths, sketches of the
-            published layout whose photo is missing, a zip in another layout, or what
-            `market1501.manifest` and `msmt17.manifest` refuse.
+        DataError: no images, folders that do not fit the layout or can be read in two ways,
+            sketches whose photo is missing, or what `market1501.manifest` and `msmt17.manifest`
+            refuse.
     """
-    if not path.exists():
-        raise DataError(f"there is no folder {path}", "a folder is needed", "check the path")
-    tree = Tree.open(path)
-    name = path.resolve().name if tree.is_folder else path.stem
+    released = None if layout is not None else _released(tree)
+    if released is not None:
+        return released
+    if not tree.images:
+        raise no_images(tree)
+    if layout is None:
+        return _built(tree, recognised(tree.images, tree.path))
+    levels = parsed(layout)
+    _check_depth(tree, levels, layout)
+    return _built(tree, levels)
+
+
+def searchable(tree: Tree, layout: str | None = None) -> dict[str, str]:
+    """The images that a gallery holds, and the domain of each; "" where nothing tells.
+
+    Those are the gallery where folders tell queries and gallery apart, else all.
+
+    Raises:
+        DataError: as `manifest`, except that all folders can be read.
+    """
+    released = None if layout is not None else _released(tree)
+    if released is not None:
+        part = released.where(role="gallery") if any(released.role != "") else released
+        first = len(tree.locator(""))
+        return {str(r.source)[first:]: r.domain for r in part}
+    if not tree.images:
+        raise no_images(tree)
+    levels = word_levels(tree.images) if layout is None else parsed(layout)
+    words = labels(tree.images, levels)
+    if not {"query", "gallery"} <= {word.role for word in words}:
+        return dict.fromkeys(tree.images, "")
+    both = zip(tree.images, words, strict=True)
+    return {name: word.domain for name, word in both if word.role == "gallery"}
+
+
+def _released(tree: Tree) -> Manifest | None:
+    """The images of a set in the layout of Market-1501 or MSMT17; None for another."""
+    name = tree.path.resolve().name if tree.is_folder else tree.path.stem
     if bases := market1501.find(tree):
         return market1501.manifest(tree, name, tree.only(bases))
     if bases := msmt17.find(tree):
         return msmt17.manifest(tree, name, tree.only(bases))
-    if not tree.is_folder:
+    return None
+
+
+def _check_depth(tree: Tree, levels: Sequence[str], layout: str) -> None:
+    fixed = len(levels) - (levels[-1] == "**")
+    for name in tree.images:
+        depth = name.count("/")
+        if depth < fixed or (depth > fixed and levels[-1] != "**"):
+            raise DataError(
+                f"{name} of {tree.path} lies in {depth} folders, the layout {layout!r} has {fixed}",
+                "a layout names every folder on the way to an image; ** stands for any further",
+                "correct the layout, or move the image",
+                argument="layout",
+            )
+
+
+def _built(tree: Tree, levels: Sequence[str]) -> Manifest:
+    names = tree.images
+    words = labels(names, levels)
+    kinds = _folders(names, levels, "{category}")
+    people = [market1501.NAME.match(name.rpartition("/")[2]) for name in names]
+    told = any(word.split or word.role for word in words) and "{domain}" not in levels
+    cameras: list[int] | int = NO_CAMERA
+    if "{instance}" in levels:
+        instances = _folders(names, levels, "{instance}")
+    elif told and all(people):
+        found = [person.groups("") for person in people if person]
+        instances = [identity for identity, _, _ in found]
+        cameras = [int(camera) for _, camera, _ in found]
+        words = [
+            word._replace(role="junk") if (who, word.role) == (market1501.JUNK, "gallery") else word
+            for who, word in zip(instances, words, strict=True)
+        ]
+    elif any(word.role for word in words):
+        instances = _by_file(tree, words, kinds)
+    else:
+        instances = list(names)
+    return Manifest.build(
+        [tree.locator(name) for name in names],
+        instances,
+        domain=[word.domain for word in words],
+        split=[word.split for word in words],
+        role=[word.role for word in words],
+        camera=cameras,
+        category=kinds,
+        root=tree.root,
+    )
+
+
+def _folders(names: Sequence[str], levels: Sequence[str], field: str) -> list[str]:
+    """The folders of one level; "" where the layout does not have it."""
+    if field not in levels:
+        return [""] * len(names)
+    return [name.split("/")[levels.index(field)] for name in names]
+
+
+def _by_file(tree: Tree, words: Sequence[Word], kinds: Sequence[str]) -> list[str]:
+    """Instances by the names of files, which are of one thing within a split and a category."""
+    groups = [f"{w.split}/{kind}".strip("/") for w, kind in zip(words, kinds, strict=True)]
+    found = match(tree.images, words, groups)
+    others = sum(word.role in ("query", "multi-query") for word in words)
+    by_domain = len({word.domain for word in words}) > 1
+    if found.lost and (by_domain or len(found.lost) == others):
+        name = tree.images[found.lost[0]]
+        what = f"{words[found.lost[0]].domain if by_domain else 'query'}"
         raise DataError(
-            f"{path} is not in the layout of Market-1501 or MSMT17",
-            "other images are read from a folder, or as a.zip!b.jpg of a CSV",
-            "unpack it and give the folder",
+            f"{tree.path} has no match for the {what} {name} ({len(found.lost)} such in all)",
+            "a file <name>, <name>_<k> or <name>-<k> belongs to the photo, edge map or gallery "
+            "image <name>, unless folders are instances",
+            "add or rename files, or name the layout",
+            argument="layout",
         )
-    names = list(tree.images)
-    if not names:
-        raise no_images(tree)
-    if all("/" in n and n.split("/")[0] in _PUBLISHED for n in names):
-        return _published(path, names)
-    return _by_instance(path, names)
-
-
-def _published(path: Path, names: list[str]) -> Manifest:
-    rows = []
-    for name in names:
-        domain, split = _PUBLISHED[name.split("/")[0]]
-        photo = PurePosixPath(name).stem
-        if domain == "sketch":
-            photo, _, number = photo.rpartition("_")
-            if not photo or not number.isdecimal():
-                raise DataError(
-                    f"the sketch {name} in {path}",
-                    "sketches are called <photo>_<k>.png",
-                    "rename it or move it",
-                )
-        rows.append((f"{split}/{photo}", domain, split))
-    photos = {instance for instance, domain, _ in rows if domain == "photo"}
-    lost = [n for n, (i, domain, _) in zip(names, rows, strict=True) if i not in photos]
-    if lost:
-        raise DataError(
-            f"{path} has no photo for {lost[0]} ({len(lost)} sketches in all)",
-            "a sketch <photo>_<k> in trainA or testA has <photo> in trainB or testB",
-            "add the photos or remove the sketches",
-        )
-    return _built(path, names, *map(list, zip(*rows, strict=True)))
-
-
-def _by_instance(path: Path, names: list[str]) -> Manifest:
-    has_split = all(n.split("/")[0] in _SPLITS and "/" in n for n in names)
-    parts = [n.split("/") for n in names]
-    splits = [p.pop(0) if has_split else "" for p in parts]
-    depths = sorted({len(p) for p in parts})
-    if len(depths) > 1 or depths[0] > 3:
-        example = next(n for n, p in zip(names, parts, strict=True) if len(p) == depths[-1])
-        raise DataError(
-            f"images of {path} lie at the depths {depths}, such as {example}",
-            "all are <image>, <instance>/<image> or <instance>/<domain>/<image>, "
-            "below train, val and test if there are splits",
-            "move the images, or list them in a CSV",
-        )
-    domains = [p[1] if len(p) == 3 else "photo" for p in parts]
-    instances = [p[0] for p in parts]
-    return _built(path, names, instances, domains, splits)
-
-
-def _built(
-    path: Path, names: list[str], instances: list[str], domains: list[str], splits: list[str]
-) -> Manifest:
-    roles = [""] * len(names)
-    if "sketch" in domains and set(domains) != {"sketch"}:
-        roles = ["query" if domain == "sketch" else "gallery" for domain in domains]
-    return Manifest.build(names, instances, domain=domains, split=splits, role=roles, root=path)
+    return [f"{group}/{stem}".strip("/") for group, stem in zip(groups, found.stems, strict=True)]

@@ -29,7 +29,8 @@ _FOLDERS = {
     GALLERY: ("test", "gallery"),
     VIEWS: ("test", "multi-query"),
 }
-_NAME = re.compile(r"(-1|[0-9]+)_c([0-9]+)(?:s([0-9]+))?")
+NAME = re.compile(r"(-1|[0-9]+)_c([0-9]+)(?:s([0-9]+))?")
+"""How a file's name begins: identity, camera, and maybe the sequence."""
 
 
 class _Image(NamedTuple):
@@ -105,7 +106,7 @@ def _images(tree: Tree, base: str) -> list[_Image]:
             if not file.startswith(below):
                 continue
             inside = file[len(below) :]
-            parsed = _NAME.match(inside)
+            parsed = NAME.match(inside)
             if parsed is None or "/" in inside or (parsed[1] == JUNK and folder != GALLERY):
                 wrong.append(file)
                 continue
