@@ -234,6 +234,7 @@ def adapt(
     seed: int = 0,
     tests: Sequence[str] = (),
     data: str | Path | None = None,
+    layout: str | None = None,
 ) -> Bundle:
     """Fits a bundle to pairs: writes a new bundle with a head solved for in closed form.
 
@@ -250,6 +251,7 @@ def adapt(
         seed: of that draw and of the folds.
         tests: datasets whose test split is measured with the new bundle.
         data: the folder of the known datasets; None reads CDIM_DATA.
+        layout: of the folders, as for `open_dataset`.
 
     Returns:
         The new bundle. Its `metrics` hold the searches of held-out pairs, before and after.
@@ -270,6 +272,7 @@ def adapt(
         seed=seed,
         tests=tests,
         data=None if data is None else Path(data),
+        layout=layout,
     ).bundle
 
 

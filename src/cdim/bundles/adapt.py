@@ -65,6 +65,7 @@ def adapt(
     seed: int = 0,
     tests: Sequence[str] = (),
     data: Path | None = None,
+    layout: str | None = None,
 ) -> Adapted:
     """Fits a head to pairs and writes the bundle that has it.
 
@@ -78,6 +79,7 @@ def adapt(
         seed: of that draw and of the folds.
         tests: datasets whose test split is measured with the finished bundle.
         data: where datasets are; None reads CDIM_DATA.
+        layout: of the folders that are pairs, as for `open_dataset`.
 
     Raises:
         UsageError: a folder that holds something, too few pairs, or more dimensions than they
@@ -89,7 +91,7 @@ def adapt(
     folder = free_folder(folder)
     opened = {name: open_test(name, data=data) for name in tests}
     base = place if isinstance(place, Bundle) else load_bundle(place)
-    sets = [open_dataset(name, data) for name in pairs]
+    sets = [open_dataset(name, data, layout=layout) for name in pairs]
     manifest = paired(Manifest.concat([s.training() for s in sets]), most, seed)
     query, gallery = _sides(base, manifest)
     strange = sorted(set(manifest.domain.tolist()) - set(base.domains))

@@ -21,6 +21,7 @@ from cdim.cli.failures import Verb
 @options.seed("Seed of that draw and of the folds.", default=0)
 @options.tests
 @options.data_root
+@options.layout
 def adapt(bundle: str, pairs: tuple[str, ...], out: Path, **how: Any) -> None:
     """Fit BUNDLE to PAIRS: write a new bundle with a head solved for in closed form.
 

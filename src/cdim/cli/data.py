@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,22 +45,31 @@ def list_(as_json: bool) -> None:
     metavar="HxW",
     help="Height and width of the network's input, such as 256x128: name images that do not fit.",
 )
+@options.layout
+@options.exclude
+@click.option("--verbose", is_flag=True, help="Name every file that is left out.")
 @options.as_json
 @click.pass_context
 def check(
-    ctx: click.Context, dataset: str, data: Path | None, size: str | None, as_json: bool
+    ctx: click.Context,
+    dataset: str,
+    size: str | None,
+    verbose: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """Explain what is wrong with a dataset and what to do; exit code 1 on errors.
+    """Explain what is wrong with a dataset and what to do.
 
-    NAME is one of `cdim data list`; PATH a CSV file, a folder, or a zip in the layout of
-    Market-1501 (see docs/data.md).
+    NAME is one of `cdim data list`; PATH a CSV file, a folder or a zip (see docs/data.md). The exit
+    code is 0 without errors, 1 with errors, and 2 if the dataset cannot be checked.
     """
     from cdim.data.check.table import check_known
 
     wanted = None if size is None else _size(size)
     with progress_bars() as progress:
-        findings = check_known(dataset, data, partial(progress, "images"), wanted)
-    click.echo(json.dumps(findings.to_json(), indent=2) if as_json else findings.text())
+        findings = check_known(dataset, partial(progress, "images"), wanted, **given)
+    text = json.dumps(findings.to_json(), indent=2) if as_json else findings.text(verbose)
+    click.echo(text)
     if findings.failed:
         ctx.exit(1)
 

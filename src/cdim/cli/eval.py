@@ -20,6 +20,7 @@ from cdim.judge.options import Device, EvalOptions
 @click.argument("model", type=options.PATH)
 @click.argument("dataset")
 @options.data_root
+@options.layout
 @options.split
 @options.device
 @options.judging
@@ -33,6 +34,7 @@ def evaluate(
     model: Path,
     dataset: str,
     data: Path | None,
+    layout: str | None,
     split: str,
     device: Device,
     how: EvalOptions,
@@ -54,7 +56,7 @@ def evaluate(
     from cdim.judge.conditions import by_camera
     from cdim.judge.split import judge, open_test
 
-    opened = open_dataset(dataset, data)
+    opened = open_dataset(dataset, data, layout=layout)
     test = open_test(opened, split, how)
     if cameras and not by_camera(test.protocol, test.query, test.gallery):
         raise UsageError(

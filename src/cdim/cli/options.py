@@ -56,6 +56,16 @@ data_root = path(
     "Folder of the benchmark files as released [default: $CDIM_DATA].",
     envvar="CDIM_DATA",
 )
+layout = click.option(
+    "--layout",
+    metavar="LAYOUT",
+    help='Levels of a folder or zip, such as "{split}/{instance}/{domain}"; see docs/data.md '
+    "[default: known names of folders tell].",
+)
+exclude = several(
+    *("--exclude", "exclude", "GLOB"),
+    'Leave out files and folders, such as "old/*" or "*.bak.jpg". Repeatable.',
+)
 device = choice("--device", "Where the network runs.", *get_args(Device), default="auto")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 tests = several(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cdim.data.listing import Omission, summary
 from cdim.data.manifest import ROLES, SPLITS, Manifest
 
 Level = Literal["error", "warning", "info"]
@@ -61,11 +62,13 @@ class Findings:
         problems: errors first, then warnings, then the rest.
         counts: split -> domain or role -> {"images", "instances"}; rows without a
             split are under "all".
+        left_out: files of its folder or zip that are none of its images.
     """
 
     name: str
     problems: tuple[Problem, ...]
     counts: Counts
+    left_out: tuple[Omission, ...] = ()
 
     def __post_init__(self) -> None:
         ordered = sorted(self.problems, key=lambda problem: LEVELS.index(problem.level))
@@ -77,14 +80,26 @@ class Findings:
         return any(problem.level == "error" for problem in self.problems)
 
     def to_json(self) -> dict[str, Any]:
-        """{"dataset", "counts", "problems"}, plain values."""
+        """{"dataset", "counts", "problems", "left_out"}, plain values."""
         counts = {s: {k: dict(v) for k, v in group.items()} for s, group in self.counts.items()}
         problems = [problem.to_json() for problem in self.problems]
-        return {"dataset": self.name, "counts": counts, "problems": problems}
+        left_out = [omission._asdict() for omission in self.left_out]
+        return {
+            **{"dataset": self.name, "counts": counts},
+            **{"problems": problems, "left_out": left_out},
+        }
 
-    def text(self) -> str:
-        """For a terminal: counts, then each problem with reason, remedy and examples."""
-        parts = [self.name, self._table(), self._verdict()]
+    def text(self, verbose: bool = False) -> str:
+        """For a terminal: counts, then each problem with reason, remedy and examples.
+
+        Args:
+            verbose: whether every file that is left out is named.
+        """
+        parts = [self.name, self._table()]
+        if self.left_out:
+            files = [f"    {name}: {reason}" for name, reason in self.left_out if verbose]
+            parts.append("\n".join([summary(self.left_out), *files]))
+        parts.append(self._verdict())
         return "\n\n".join([*parts, *(_paragraph(problem) for problem in self.problems)])
 
     def _table(self) -> str:

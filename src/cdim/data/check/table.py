@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cdim.data.check.annotations import annotation_problems
@@ -41,10 +42,20 @@ def check(
             common with it are reported.
         progress: called with (images read, images) now and then.
         size: (height, width) in pixels of the network's input, if images are to fit one.
+
+    Raises:
+        DataError: none of the images can be read.
     """
     manifest = dataset.manifest
     problems = [*table_problems(manifest), *identity_problems(dataset)]
     looks = look_at(manifest, progress)
+    if looks and all(look.print is None for look in looks):
+        raise DataError(
+            f"none of the {plural(len(looks), 'image')} of {dataset.name} can be read "
+            f"({looks[0].fault})",
+            "a set has images",
+            "check the paths and the folder they start at, or fetch the files again",
+        )
     problems += pixel_problems(manifest, looks)
     if size is not None:
         problems += input_problems(manifest, looks, size)
@@ -52,32 +63,35 @@ def check(
     for other in others:
         problems += shared_problems(manifest, looks, other.name, other.manifest)
     problems += annotation_problems(dataset)
-    return Findings(dataset.name, tuple(problems), counted(manifest))
+    return Findings(dataset.name, tuple(problems), counted(manifest), dataset.left_out)
 
 
 def check_known(
     name_or_path: str,
-    data: Path | None = None,
     progress: Progress | None = None,
     size: tuple[int, int] | None = None,
+    *,
+    data: Path | None = None,
+    layout: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> Findings:
     """Opens a dataset and checks it, against known sets with common photos too.
 
     Args:
         name_or_path: as `cdim.data.sets.catalogue.open_dataset`.
-        data: the data root; without it, the environment variable CDIM_DATA.
         progress: called with (images read, images) now and then.
         size: (height, width) in pixels of the network's input, if images are to fit one.
+        data, layout, exclude: as for `open_dataset`.
 
     Raises:
-        DataError: the dataset cannot be opened.
+        DataError: the dataset cannot be opened, or none of its images can be read.
     """
-    dataset = open_dataset(name_or_path, data)
+    dataset = open_dataset(name_or_path, data, layout=layout, exclude=exclude)
     opened = [_companion(name, data) for name in COMPANIONS.get(name_or_path, ())]
     others = [other for other in opened if isinstance(other, Dataset)]
     absent = [problem for problem in opened if isinstance(problem, Problem)]
     found = check(dataset, others, progress, size)
-    return Findings(found.name, (*found.problems, *absent), found.counts)
+    return replace(found, problems=(*found.problems, *absent))
 
 
 def table_problems(manifest: Manifest) -> Iterator[Problem]:

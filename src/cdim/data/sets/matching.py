@@ -14,7 +14,7 @@ _BASES = ("photo", "edge")
 _COPY = re.compile(r"[_-]\d+$")
 
 
-class Match(NamedTuple):
+class NameMatch(NamedTuple):
     """Images matched by the names of their files.
 
     Args:
@@ -30,7 +30,7 @@ class Match(NamedTuple):
     copies: bool
 
 
-def match(names: Sequence[str], words: Sequence[Word], groups: Sequence[str]) -> Match:
+def match(names: Sequence[str], words: Sequence[Word], groups: Sequence[str]) -> NameMatch:
     """Matches images to photos, else to edge maps; where domains do not differ, to the gallery.
 
     Args:
@@ -55,4 +55,4 @@ def match(names: Sequence[str], words: Sequence[Word], groups: Sequence[str]) ->
     if copies:
         stems = [short.get(i, stem) for i, stem in enumerate(stems)]
     lost = [i for i in others if stems[i] not in bases[groups[i]]]
-    return Match(stems, lost, dict(bases), copies)
+    return NameMatch(stems, lost, dict(bases), copies)

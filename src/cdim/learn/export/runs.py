@@ -11,12 +11,11 @@ from typing import Any
 from cdim.bundles.bundle import TrainingSet
 from cdim.bundles.heads.choice import Pairs
 from cdim.data.manifest import Manifest
-from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import HeldOut
 from cdim.learn.networks.embedder import Embedder, load_run
 from cdim.learn.recipes.recipe import Recipe, read_recipe
-from cdim.learn.training.data import held_out, load_parts
+from cdim.learn.training.data import held_out, load_parts, open_sets
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +65,8 @@ def open_run(run: Path, data: Path | None) -> TrainedRun:
 def _own(recipe: Recipe, data: Path | None) -> tuple[TrainingSet, ...]:
     """The datasets that a recipe names."""
     # A bundle travels: it names a file, not where it lay.
-    return tuple(
-        TrainingSet(Path(name).name, open_dataset(name, data).terms) for name in recipe.data.train
-    )
+    sets = open_sets(recipe.data, data)
+    return tuple(TrainingSet(Path(opened.name).name, opened.terms) for opened in sets)
 
 
 def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:

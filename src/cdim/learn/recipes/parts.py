@@ -28,6 +28,8 @@ class DataPart:
         fold: which part of the shuffled instances is held out: with validation = 0.2, the folds 0
             to 4 together hold out every instance once.
         target: what the loss tells apart: instances, or whole categories.
+        layout: what the folders of folders and zips are, as for `cdim.open_dataset`; "" to
+            recognise it.
     """
 
     train: tuple[str, ...]
@@ -35,6 +37,7 @@ class DataPart:
     validation_seed: int = 0
     fold: int = 0
     target: Literal["instance", "category"] = "instance"
+    layout: str = ""
 
 
 @dataclass(frozen=True)

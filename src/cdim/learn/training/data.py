@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cdim.data.manifest import Manifest
-from cdim.data.sets.catalogue import open_dataset
+from cdim.data.sets.catalogue import Dataset, open_dataset
 from cdim.data.triplets import Triplets
 from cdim.errors import DataError
 from cdim.judge.held_out import HeldOut, groups_of, has_cameras, with_roles
@@ -31,6 +31,11 @@ class Parts:
     triplets: list[Triplets]
 
 
+def open_sets(part: DataPart, data: Path | None) -> list[Dataset]:
+    """A recipe's datasets; a DataError where one cannot be opened."""
+    return [open_dataset(name, data, layout=part.layout or None) for name in part.train]
+
+
 def load_parts(part: DataPart, data: Path | None) -> Parts:
     """Opens a recipe's datasets and carves the validation part from train, by instance.
 
@@ -40,7 +45,7 @@ def load_parts(part: DataPart, data: Path | None) -> Parts:
     Raises:
         DataError: a dataset cannot be opened or has no train split.
     """
-    sets = [open_dataset(name, data) for name in part.train]
+    sets = open_sets(part, data)
     manifest = Manifest.concat([s.training() for s in sets])
     if not len(manifest):
         raise DataError(
