@@ -49,15 +49,7 @@ def list_(as_json: bool) -> None:
 @options.exclude
 @click.option("--verbose", is_flag=True, help="Name every file that is left out.")
 @options.as_json
-@click.pass_context
-def check(
-    ctx: click.Context,
-    dataset: str,
-    size: str | None,
-    verbose: bool,
-    as_json: bool,
-    **given: Any,
-) -> None:
+def check(dataset: str, size: str | None, verbose: bool, as_json: bool, **given: Any) -> None:
     """Explain what is wrong with a dataset and what to do.
 
     NAME is one of `cdim data list`; PATH a CSV file, a folder or a zip (see docs/data.md). The exit
@@ -71,7 +63,7 @@ def check(
     text = json.dumps(findings.to_json(), indent=2) if as_json else findings.text(verbose)
     click.echo(text)
     if findings.failed:
-        ctx.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _size(given: str) -> tuple[int, int]:

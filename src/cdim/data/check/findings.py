@@ -85,8 +85,10 @@ class Findings:
         problems = [problem.to_json() for problem in self.problems]
         left_out = [omission._asdict() for omission in self.left_out]
         return {
-            **{"dataset": self.name, "counts": counts},
-            **{"problems": problems, "left_out": left_out},
+            "dataset": self.name,
+            "counts": counts,
+            "problems": problems,
+            "left_out": left_out,
         }
 
     def text(self, verbose: bool = False) -> str:

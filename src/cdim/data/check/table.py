@@ -51,9 +51,8 @@ def check(
     looks = look_at(manifest, progress)
     if looks and all(look.print is None for look in looks):
         raise DataError(
-            f"none of the {plural(len(looks), 'image')} of {dataset.name} can be read "
-            f"({looks[0].fault})",
-            "a set has images",
+            f"0 of {plural(len(looks), 'image')} of {dataset.name} can be read ({looks[0].fault})",
+            "a set has images that can be",
             "check the paths and the folder they start at, or fetch the files again",
         )
     problems += pixel_problems(manifest, looks)
