@@ -116,7 +116,7 @@ def test_what_it_refuses(columns: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (["a", "a"], "rows 0 and 1"),
+        (["a", "a"], "row 0 and row 1"),
         (["a", ""], "no source in row 1"),
         ([np.zeros((2, 2)), "a"], "float64"),
         ([np.zeros((2, 2, 4), np.uint8), "a"], r"\(2, 2, 4\)"),
@@ -131,18 +131,48 @@ def test_sources_it_refuses(source: list[Any], message: str) -> None:
 def test_other_libraries_columns(tmp_path: Path) -> None:
     oml = (
         "label,path,split,is_query,is_gallery\n"
-        "1,a.png,validation,True,False\n1,b.png,validation,False,True\n2,c.png,train,,"
+        "1,a.png,validation,True,False\n1,b.png,validation,False,True\n2,c.png,train,,\n"
+        "3,d.png,validation,1,1"
     )
     (tmp_path / "oml.csv").write_text(oml, "utf-8")
     one = Manifest.from_csv(tmp_path / "oml.csv")
-    assert one.split.tolist() == ["test", "test", "train"]
-    assert one.role.tolist() == ["query", "gallery", ""]
-    assert one.instance.tolist() == ["1", "1", "2"]
+    assert one.split.tolist() == ["test", "test", "train", "test"]
+    assert one.role.tolist() == ["query", "gallery", "", "both"]
+    assert one.instance.tolist() == ["1", "1", "2", "3"]
     wildlife = "image_id,identity,path,date\n7,lynx,x.jpg,2020"
     (tmp_path / "wildlife.csv").write_text(wildlife, "utf-8")
     two = Manifest.from_csv(tmp_path / "wildlife.csv")
     assert two.instance.tolist() == ["lynx"]
     assert two.metadata["date"].tolist() == ["2020"]
+
+
+def test_equal_rows_count_once(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    rows = f"a.png,1\n./a.png,1\n{tmp_path}/a.png,1\nb.png,2\nb.png,2\n"
+    (tmp_path / "m.csv").write_text("source,instance\n" + rows)
+    assert Manifest.from_csv(tmp_path / "m.csv").source == ("a.png", "b.png")
+
+
+def test_boxes_are_a_part_of_the_source(tmp_path: Path) -> None:
+    oml = "path,label,x_1,y_1,x_2,y_2\na.png,1,0,0,20,10\na.png,2,20.4,-3,40,10\nb.png,3,,,,\n"
+    (tmp_path / "oml.csv").write_text(oml)
+    one = Manifest.from_csv(tmp_path / "oml.csv")
+    assert one.source == ("a.png#xywh=0,0,20,10", "a.png#xywh=20,0,20,10", "b.png")
+    assert not one.metadata
+    boxes = ["[2, 3, 4.0, 5]", [2.0, 3, 4, 5], np.array([2, 3, 4, 5]), None]
+    frame = pd.DataFrame({"path": list("abcd"), "identity": [1, 2, 3, 4], "bbox": boxes})
+    two = Manifest.from_frame(frame)
+    assert two.source == (*(f"{name}#xywh=2,3,4,5" for name in "abc"), "d")
+    pixels = pd.DataFrame({"path": [np.zeros((4, 4), np.uint8)], "label": [1], "bbox": ["1 1 2 2"]})
+    with pytest.raises(DataError, match="row 0 of the DataFrame has pixels and a box"):
+        Manifest.from_frame(pixels)
+
+
+def test_an_unknown_animal_is_junk(tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text("path,identity\na,lynx\nb,unknown\n")
+    (tmp_path / "o.csv").write_text("path,instance\na,lynx\nb,unknown\n")
+    assert Manifest.from_csv(tmp_path / "w.csv").role.tolist() == ["", "junk"]
+    assert Manifest.from_csv(tmp_path / "o.csv").role.tolist() == ["", ""]
 
 
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +188,14 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("path,label,is_query,is_gallery\na.png,1,True,True", "both a query and in the gallery"),
+        ("source,instance,split\n\na.png,1,train\nb.png,2,tset", "split 'tset' in line 4 of"),
+        ('source,instance,camera\na.png,"1\n",1\nb.png,2,x', "camera 'x' in line 4 of"),
+        ("source,instance\na.png,1\na.png,1\nb.png,", "no instance in line 4 of"),
+        ("source,instance\na.png,1\n./a.png,2", "line 2 of .* and line 3 of .* differ"),
+        ("source,instance,x_1\na.png,1,1", "has the columns x_1"),
+        ("source,instance,bbox\n\na.png,1,'0 0 1'", "line 3 of .* has the box"),
+        ("source,instance,bbox\na.png,1,3 3 0 9", "line 2 of .* has the box"),
+        ("source,instance,bbox\na.png,1,.1 .1 .2 .2", "in pixels"),
         ("path,label,is_query\na.png,1,perhaps", "'perhaps'"),
         ("source,instance,instance\na.png,1,2", "two columns for 'instance'"),
         ("source,instance,camera\na.png,1,1e30", "1e30"),

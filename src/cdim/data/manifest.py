@@ -6,11 +6,9 @@ everything behind it may trust it.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.data import foreign
+from cdim.data import foreign, tables
 from cdim.disk import write_whole
 from cdim.errors import DataError, MissingExtra, nearest
 from cdim.strict import checked
@@ -27,8 +25,9 @@ Source = str | NDArray[np.uint8]
 """Where an image is: a locator (see `cdim.data.images`), or pixels, uint8 (h, w) or (h, w, 3)."""
 
 SPLITS = ("", "train", "val", "test")
-ROLES = ("", "query", "gallery", "junk", "multi-query")
-"""junk: searched but neither right nor wrong; multi-query: more views of a query, not searched."""
+ROLES = ("", "query", "gallery", "both", "junk", "multi-query")
+"""both: query and gallery at once; junk: searched but neither right nor wrong; multi-query: more
+views of a query, not searched."""
 COLUMNS = ("source", "instance", "domain", "split", "role", "camera", "category")
 NO_CAMERA = -1
 
@@ -58,12 +57,12 @@ def _text_column(name: str, values: Iterable[object], length: int) -> NDArray[np
     return column
 
 
-def _one_of(name: str, column: NDArray[np.str_], allowed: Sequence[str]) -> None:
+def _one_of(name: str, column: NDArray[np.str_], allowed: Sequence[str], at: tables.At) -> None:
     for value in np.unique(column):
         if value not in allowed:
             row = int(np.flatnonzero(column == value)[0])
             raise DataError(
-                f"{name} {str(value)!r} in row {row}",
+                f"{name} {str(value)!r} in {at(row)}",
                 f"a {name} is one of {', '.join(repr(a) for a in allowed)}",
                 nearest(str(value), [a for a in allowed if a]),
             )
@@ -83,6 +82,7 @@ class Manifest:
         category: n names such as "shoe"; "" where unknown.
         metadata: more text columns by name, n values each.
         root: folder that relative locators start at.
+        at: how messages call a row; by its number from 0 if not given.
 
     Raises:
         DataError: columns of unequal length, an unknown split or role, an empty
@@ -98,15 +98,16 @@ class Manifest:
     category: NDArray[np.str_]
     metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     root: Path = field(default_factory=Path)
+    at: InitVar[tables.At] = "row {}".format
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, at: tables.At) -> None:
         source = tuple(s if isinstance(s, np.ndarray) else str(s) for s in self.source)
         n = len(source)
         put: Callable[[str, object], None] = lambda k, v: object.__setattr__(self, k, v)  # noqa: E731
         put("source", source)
         for name in ("instance", "domain", "split", "role", "category"):
             put(name, _text_column(name, getattr(self, name), n))
-        put("camera", _camera_column(self.camera, n))
+        put("camera", _camera_column(self.camera, n, at))
         extra = {k: _text_column(k, v, n) for k, v in self.metadata.items()}
         for name in extra:
             if name in COLUMNS:
@@ -117,16 +118,16 @@ class Manifest:
                 )
         put("metadata", MappingProxyType(extra))
         put("root", Path(self.root))
-        self._check()
+        self._check(at)
 
-    def _check(self) -> None:
-        _one_of("split", self.split, SPLITS)
-        _one_of("role", self.role, ROLES)
+    def _check(self, at: tables.At) -> None:
+        _one_of("split", self.split, SPLITS, at)
+        _one_of("role", self.role, ROLES, at)
         for name in ("instance", "domain"):
             empty = np.flatnonzero(getattr(self, name) == "")
             if len(empty):
                 raise DataError(
-                    f"no {name} in row {int(empty[0])}",
+                    f"no {name} in {at(int(empty[0]))}",
                     f"every image names its {name}",
                     f"fill the column {name!r}",
                 )
@@ -135,15 +136,15 @@ class Manifest:
             if isinstance(item, np.ndarray):
                 if not holds_image(item):
                     raise DataError(
-                        f"row {row} is an array of {item.dtype} {item.shape}",
+                        f"{at(row)} is an array of {item.dtype} {item.shape}",
                         "pixels are uint8 of shape (h, w) or (h, w, 3), 0 to 255",
                         "convert the array",
                     )
             elif not item:
-                raise DataError(f"no source in row {row}", "every image has a source", "fill it in")
+                raise DataError(f"no source in {at(row)}", "every image has a source", "fill it in")
             elif seen.setdefault(item, row) != row:
                 raise DataError(
-                    f"{item!r} in rows {seen[item]} and {row}",
+                    f"{item!r} in {at(seen[item])} and {at(row)}",
                     "an image is listed once",
                     "remove one of the rows",
                 )
@@ -161,6 +162,7 @@ class Manifest:
         category: str | Iterable[str] = "",
         metadata: Mapping[str, Iterable[object]] | None = None,
         root: str | os.PathLike[str] = ".",
+        at: tables.At = "row {}".format,
     ) -> Manifest:
         """Builds a manifest from columns; one plain value fills a whole column.
 
@@ -172,7 +174,7 @@ class Manifest:
         columns: list[Any] = [
             [v] * len(source) if isinstance(v, str | int) else list(v) for v in given
         ]
-        columns += [{k: list(v) for k, v in (metadata or {}).items()}, Path(root)]
+        columns += [{k: list(v) for k, v in (metadata or {}).items()}, Path(root), at]
         return cls(source, *columns)
 
     def __repr__(self) -> str:
@@ -201,12 +203,10 @@ class Manifest:
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> Manifest:
         """The rows named by a mask (n,) or by indices, in that order."""
         index = np.arange(len(self))[np.asarray(rows, dtype=None if len(rows) else np.intp)]
-        return Manifest(
-            source=[self.source[i] for i in index],
-            metadata={k: v[index] for k, v in self.metadata.items()},
-            root=self.root,
-            **{k: getattr(self, k)[index] for k in COLUMNS[1:]},
-        )
+        columns: dict[str, Any] = {k: getattr(self, k)[index] for k in COLUMNS[1:]}
+        metadata = {k: v[index] for k, v in self.metadata.items()}
+        source = [self.source[i] for i in index]
+        return Manifest(source, **columns, metadata=metadata, root=self.root)
 
     def where(self, **wanted: str | int | Iterable[str]) -> Manifest:
         """The rows whose columns have the wanted value, or one of the wanted values.
@@ -250,15 +250,16 @@ class Manifest:
             raise DataError("no manifests to join", "at least one is needed", "name a dataset")
         same_root = all(p.root == parts[0].root for p in parts)
         names = list(dict.fromkeys(name for p in parts for name in p.metadata))
-        return Manifest(
-            source=[s if same_root else absolute(s, p.root) for p in parts for s in p.source],
-            metadata={
-                k: np.concatenate([p.metadata.get(k, np.full(len(p), "")) for p in parts])
-                for k in names
-            },
-            root=parts[0].root if same_root else Path(),
-            **{k: np.concatenate([getattr(p, k) for p in parts]) for k in COLUMNS[1:]},
-        )
+        columns: dict[str, Any] = {
+            k: np.concatenate([getattr(p, k) for p in parts]) for k in COLUMNS[1:]
+        }
+        metadata = {
+            k: np.concatenate([p.metadata.get(k, np.full(len(p), "")) for p in parts])
+            for k in names
+        }
+        source = [s if same_root else absolute(s, p.root) for p in parts for s in p.source]
+        root = parts[0].root if same_root else Path()
+        return Manifest(source, **columns, metadata=metadata, root=root)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as UTF-8 CSV, sources relative to the file where they can be.
@@ -269,9 +270,7 @@ class Manifest:
         """
         target = Path(path)
         here = target.resolve().parent
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*COLUMNS, *self.metadata])
+        lines = [tables.line([*COLUMNS, *self.metadata])]
         for number, row in enumerate(self):
             if isinstance(row.source, np.ndarray):
                 raise DataError(
@@ -280,50 +279,22 @@ class Manifest:
                     "save the image to a file and name that",
                 )
             source = str(absolute(row.source, self.root)).removeprefix(f"{here}{os.sep}")
-            writer.writerow([source, *row[1:7], *row.metadata.values()])
-        write_whole(target, text.getvalue().encode())
+            lines.append(tables.line([source, *row[1:7], *row.metadata.values()]))
+        write_whole(target, "".join(lines).encode())
 
     @classmethod
     @checked
     def from_csv(cls, path: str | Path) -> Manifest:
         """Reads a CSV with a header; OML's and wildlife-datasets' column names are understood.
 
+        Equal rows count once. Messages name the lines of the file.
+
         Raises:
-            DataError: no such file, no header, rows of unequal length, no source or
-                instance column, or a value a manifest refuses.
+            DataError: no such file, no table (see `cdim.data.tables`), no source or instance
+                column, an image in rows that differ, or a value a manifest refuses.
         """
-        target = Path(path)
-        try:
-            text = target.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"cannot read {target} ({error})", "a UTF-8 CSV file is needed", "check the path"
-            ) from None
-        try:
-            lines = [line for line in csv.reader(io.StringIO(text)) if line]
-        except csv.Error as error:
-            raise DataError(
-                f"{target} is no CSV ({error})", "quotes come in pairs", "correct the file"
-            ) from None
-        if len(lines) < 2:
-            raise DataError(
-                f"{target} has {len(lines)} lines",
-                "a CSV has a header and at least one image",
-                "see docs/data.md for the columns",
-            )
-        header, rows = lines[0], lines[1:]
-        for number, line in enumerate(rows, start=2):
-            if len(line) != len(header):
-                raise DataError(
-                    f"line {number} of {target} has {len(line)} values",
-                    f"the header names {len(header)} columns",
-                    "quote values that contain commas",
-                )
-        for name in header:
-            if header.count(name) > 1:
-                raise foreign.two_columns(name, str(target))
-        columns = {name: [line[i] for line in rows] for i, name in enumerate(header)}
-        return cls._from_columns(columns, root=target.parent, origin=str(target))
+        table = tables.read(Path(path), {*COLUMNS, *foreign.NAMES})
+        return cls._from_columns(table.columns, Path(path).parent, str(path), table.at)
 
     @classmethod
     def from_frame(cls, frame: Any, root: str | os.PathLike[str] = ".") -> Manifest:
@@ -335,7 +306,9 @@ class Manifest:
         columns = {
             str(k): list(frame[k].astype(object).where(frame[k].notna(), "")) for k in frame.columns
         }
-        return cls._from_columns(columns, root=Path(root), origin="the DataFrame")
+        return cls._from_columns(
+            columns, Path(root), "the DataFrame", "row {} of the DataFrame".format
+        )
 
     def to_frame(self) -> Any:
         """The table as a pandas DataFrame (`pip install pandas`).
@@ -353,22 +326,16 @@ class Manifest:
         return pandas.DataFrame({"source": list(self.source), **columns, **self.metadata})
 
     @classmethod
-    def _from_columns(cls, given: dict[str, list[Any]], root: Path, origin: str) -> Manifest:
-        columns = foreign.understood(given, origin)
-        for need in ("source", "instance"):
-            if need not in columns:
-                aliases = [k for k, v in foreign.ALIASES.items() if v == need]
-                raise DataError(
-                    f"{origin} has the columns {', '.join(given)}",
-                    f"a column {need!r} (or {', '.join(aliases)}) is needed",
-                    "rename the column",
-                )
+    def _from_columns(
+        cls, given: dict[str, list[Any]], root: Path, origin: str, at: tables.At
+    ) -> Manifest:
+        columns, at = foreign.understood(given, root, origin, at)
         table: dict[str, Any] = {k: v for k, v in columns.items() if k in COLUMNS}
         metadata = {k: v for k, v in columns.items() if k not in COLUMNS}
-        return cls.build(**table, metadata=metadata, root=root)
+        return cls.build(**table, metadata=metadata, root=root, at=at)
 
 
-def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:
+def _camera_column(values: Iterable[Any], n: int, at: tables.At) -> NDArray[np.int64]:
     cameras = []
     for row, value in enumerate(values):
         try:
@@ -377,7 +344,7 @@ def _camera_column(values: Iterable[Any], n: int) -> NDArray[np.int64]:
             number = np.nan
         if number != np.floor(number) or not abs(number) < 2**53:
             raise DataError(
-                f"camera {value!r} in row {row}",
+                f"camera {value!r} in {at(row)}",
                 "a camera is a whole number, or -1 for none",
                 "number the cameras",
             )

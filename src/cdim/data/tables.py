@@ -1,0 +1,223 @@
+"""Tables as people save them: a header, a row a line, values parted by commas, semicolons or tabs.
+
+They are read strictly: a quote out of place is an error, for it may swallow the rows after it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from cdim.errors import DataError
+
+At = Callable[[int], str]
+"""How messages call a row, by its number from 0: such as "line 7 of pairs.csv"."""
+Record = tuple[int, list[str]]
+"""A row's first line in the file, and its values."""
+_SIGNS = ",;\t"
+_SPECIAL = re.compile(r'[",;\t\r\n]|^ | $')
+
+
+class Table(NamedTuple):
+    """A table: n values a column by the column's name, as texts, and how messages call a row."""
+
+    columns: dict[str, list[str]]
+    at: At
+
+
+def read(path: Path, known: Collection[str]) -> Table:
+    """Reads a table: UTF-8, or UTF-16 with its mark; a first line may say `sep=;`.
+
+    Spaces around a value without quotes are no part of it. Rows without a value are left out, and
+    so is a first column of numbers without a name, which pandas writes.
+
+    Args:
+        path: the file.
+        known: names of columns, in small letters, that the file may write in capitals.
+
+    Raises:
+        DataError: no such file, no text, no rows, a quote out of place, a row longer or shorter
+            than the header, or a column without a name of its own.
+    """
+    (_, header), *rows = _records(path) or [(1, [])]
+    if not rows:
+        raise DataError(
+            f"{path} has no rows below a header",
+            "a table has a header and at least one row",
+            "see docs/data.md for the columns",
+        )
+    for number, values in rows:
+        if len(values) != len(header):
+            raise DataError(
+                f"line {number} of {path} has {len(values)} values",
+                f"the header names {len(header)} columns",
+                "quote values that contain commas",
+            )
+    columns: dict[str, list[str]] = {}
+    for place, said in enumerate(header):
+        name = said.lower() if said.lower() in known else said
+        column = [values[place] for _, values in rows]
+        if name in columns:
+            raise two_columns(name, path)
+        if name:
+            columns[name] = column
+        elif any(column) and (place or not all(map(str.isdecimal, column))):
+            raise DataError(
+                f"column {place + 1} of {path} has no name",
+                "the first line names every column",
+                "name the column",
+            )
+    return Table(columns, lambda row: f"line {rows[row][0]} of {path}")
+
+
+def two_columns(name: str, origin: object) -> DataError:
+    """The error of a table with more than one column of one meaning."""
+    return DataError(
+        f"{origin} has two columns for {name!r}", "one is allowed", "remove or rename one"
+    )
+
+
+def line(values: Iterable[object]) -> str:
+    """A row as a line of a table, from which `read` gives every value back."""
+
+    def written(text: str) -> str:
+        return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+    return ",".join(written(str(value)) for value in values) + "\n"
+
+
+def once(keys: Sequence[Hashable], rows: Sequence[object], at: At) -> list[int]:
+    """The numbers of the rows to keep: each key's first.
+
+    Raises:
+        DataError: two rows of a key that differ.
+    """
+    first: dict[Hashable, int] = {}
+    for number, key in enumerate(keys):
+        other = first.setdefault(key, number)
+        if rows[other] != rows[number]:
+            raise DataError(
+                f"{at(other)} and {at(number)} are about the same image, and differ",
+                "an image has one row; equal rows count once",
+                "remove one of the rows",
+            )
+    return list(first.values())
+
+
+def spellings(name: str) -> list[str]:
+    r"""The paths that a table may mean: as it is, with / for \, and in both normal forms.
+
+    >>> spellings(r".\in\a.jpg")
+    ['.\\in\\a.jpg', 'in/a.jpg']
+    """
+    ways = (name, name.replace("\\", "/"))
+    forms = [unicodedata.normalize(form, way) for way in ways for form in ("NFC", "NFD")]
+    return list(dict.fromkeys(PurePath(way).as_posix() for way in (*ways, *forms)))
+
+
+def file_named(name: str, root: Path) -> str | None:
+    """The path of the file, below `root` or absolute, that a table calls `name`.
+
+    Returns:
+        it, as the disk spells it; `name` where there is no such file; None where it may be one
+        of several.
+    """
+    found = [way for way in spellings(name) if os.path.isfile(root / way)]
+    if not found or found[0] == spellings(name)[0]:
+        return found[0] if found else name
+    alike = all(os.path.samefile(root / found[0], root / way) for way in found[1:])
+    return found[0] if alike else None
+
+
+def _records(path: Path) -> list[Record]:
+    """All rows that have a value, the header first."""
+    lines = io.StringIO(_text(path), newline="").readlines()
+    start = next((n for n, text in enumerate(lines) if text.strip(f"{_SIGNS} \r\n")), len(lines))
+    head = "".join(lines[start : start + 1]).rstrip("\r\n")
+    said = re.fullmatch(r'"?sep=([^"])"?', head, re.IGNORECASE)
+    if said:
+        return list(_parsed(path, lines, start + 1, said[1]))
+    outside = re.sub('"[^"]*"', "", head)
+    counts = {sign: outside.count(sign) for sign in _SIGNS}
+    likely = [sign for sign in _SIGNS if counts[sign] == max(counts.values())]
+    if outside.count(likely[0]) and len(likely) > 1:
+        raise DataError(
+            f"the header of {path} has {' and '.join(map(repr, likely))}",
+            "one sign parts the values of a table",
+            "say which in a first line such as sep=;",
+        )
+    return list(_parsed(path, lines, start, likely[0]))
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path} ({error.strerror})", "a table is a CSV file", "check the path"
+        ) from None
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    wrong = f"{path} is no text"
+    try:
+        text = data.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        text, wrong = "\0", f"line {data.count(10, 0, error.start) + 1} of {path} is not UTF-8"
+    if "\0" in text:
+        raise DataError(wrong, "a table is a CSV file in UTF-8", "save it as CSV UTF-8")
+    return text
+
+
+def _parsed(path: Path, lines: Sequence[str], start: int, sign: str) -> Iterator[Record]:
+    """The rows that have a value, from line `start`, counted from 0."""
+    columns = 0
+    while start < len(lines):
+        end, quotes = start + 1, lines[start].count('"')
+        while quotes % 2 and end < len(lines):  # a value in quotes goes on in the next line
+            quotes += lines[end].count('"')
+            end += 1
+        values = _values(path, "".join(lines[start:end]).rstrip("\r\n"), start + 1, sign)
+        columns = columns or len(values)
+        if any(_swallows(value, place, columns, sign) for place, value in enumerate(values)):
+            raise _stray(path, start + 1, f"goes on to line {end}, over what look like rows")
+        if any(values):
+            yield start + 1, values
+        start = end
+
+
+def _values(path: Path, text: str, number: int, sign: str) -> list[str]:
+    """The values of a row, which begins in line `number`."""
+    if '"' not in text:
+        return [value.strip(" ") for value in text.split(sign)]
+    mark = re.escape(sign)
+    value = re.compile(rf' *(?:"([^"]*(?:""[^"]*)*)" *|([^"{mark}\r\n]*))({mark}|\Z)')
+    values: list[str] = []
+    place, more = 0, sign
+    while more:
+        found = value.match(text, place)
+        if found is None:
+            raise _stray(path, number + text.count("\n", 0, place), "is out of place")
+        quoted, bare, more = found.groups()
+        values.append(bare.strip(" ") if quoted is None else quoted.replace('""', '"'))
+        place = found.end()
+    return values
+
+
+def _swallows(value: str, place: int, columns: int, sign: str) -> bool:
+    """Whether a value looks like the end of a row, whole rows, and the beginning of one."""
+    first, *more = [line.count(sign) for line in value.splitlines()] or [0]
+    rows = [columns - 1] * (len(more) - 1)
+    return columns > 1 and more != [] and [first, *more] == [columns - 1 - place, *rows, place]
+
+
+def _stray(path: Path, number: int, what: str) -> DataError:
+    return DataError(
+        f"a quote in line {number} of {path} {what}",
+        "quotes stand around a whole value; inside it they are doubled",
+        "correct the line",
+    )
