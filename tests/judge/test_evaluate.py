@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdim.data.manifest import Manifest
+from cdim.data.manifest import GALLERY, QUERY, Manifest
 from cdim.data.triplets import from_json, from_pairs
 from cdim.disk import write_whole
 from cdim.errors import DataError, ModelError, UsageError
@@ -64,6 +64,43 @@ def test_lists_hold_the_true_item_where_its_rank_says() -> None:
     assert (
         report.first_distance[inside] == report.distances[inside, report.ranks[inside] - 1]
     ).all()
+
+
+def test_every_image_searches_the_others_as_in_a_naive_loop() -> None:
+    rng = np.random.default_rng(5)
+    n = 60
+    role = rng.choice(["both", "query", "gallery", "junk"], n, p=[0.6, 0.15, 0.15, 0.1])
+    images = Manifest.build([f"{i}.jpg" for i in range(n)], rng.integers(0, 22, n), role=role)
+    vectors = rng.integers(0, 3, (n, 3)).astype("f4")
+    asked, searched = (
+        np.flatnonzero(np.isin(role, names)) for names in (QUERY, (*GALLERY, "junk"))
+    )
+    sides = images.take(asked), images.take(searched)
+    report = evaluate(vectors[asked], vectors[searched], *sides, dataset="x")
+    ranks, precision, lost = [], [], []
+    for i in asked:
+        others = [
+            (
+                float(np.square(vectors[i] - vectors[j]).sum()),
+                images.instance[j] == images.instance[i],
+            )
+            for j in searched
+            if j != i and role[j] != "junk"
+        ]
+        right = [place for place, (_, yes) in enumerate(sorted(others), start=1) if yes]
+        if right:
+            ranks.append(right[0])
+            precision.append(np.mean([k / place for k, place in enumerate(right, start=1)]))
+        else:
+            lost.append(f"{i}.jpg")
+    assert report.protocol == "leave-one-out"
+    assert report.ranks.tolist() == ranks
+    assert report.left_out == tuple(lost) != ()
+    assert report.metrics["rank-1"].value == np.mean(np.array(ranks) == 1)
+    assert report.metrics["mAP_step"].value == pytest.approx(np.mean(precision))
+    for protocol in ("instance", "any-camera"):
+        with pytest.raises(UsageError, match="query and gallery at once"):
+            evaluate(vectors[asked], vectors[searched], *sides, dataset="x", protocol=protocol)
 
 
 def test_several_correct_items_and_a_small_gallery() -> None:

@@ -26,7 +26,7 @@ ITEMS = {
     "right again": (7, 3, False),
 }
 IDS, CAMERAS, JUNK = (np.array(column) for column in zip(*ITEMS.values(), strict=True))
-LABELS = Labels(np.array([7]), IDS, np.array([1]), CAMERAS, JUNK)
+LABELS = Labels(np.array([7]), IDS, np.array([1]), CAMERAS, JUNK, np.array([len(ITEMS) - 1]))
 OWN = {"right", "same camera", "right again"}
 ALL_JUNK = {name for name, (_, _, junk) in ITEMS.items() if junk}
 
@@ -40,6 +40,7 @@ def named(mask: Any) -> set[str]:
     [
         ("cross-camera", {"right", "right again"}, ALL_JUNK | {"same camera"}),
         ("any-camera", OWN, ALL_JUNK),
+        ("leave-one-out", OWN - {"right again"}, ALL_JUNK | {"right again"}),
         ("instance", OWN | {"junk that is the person"}, set()),
     ],
 )
@@ -72,6 +73,7 @@ def test_slices_and_single_items_agree(protocol: str, queries: Any, gallery: Any
         *(np.array([person for person, *_ in side]) for side in (queries, gallery)),
         *(np.array([camera for _, camera, *_ in side]) for side in (queries, gallery)),
         np.array([junk for *_, junk in gallery]),
+        np.arange(len(queries)) - 1,
     )
     correct, ignored = relevance(protocol, labels)
     assert not (correct & ignored).any()
@@ -82,6 +84,7 @@ def test_slices_and_single_items_agree(protocol: str, queries: Any, gallery: Any
             out = {
                 "instance": False,
                 "any-camera": junk,
+                "leave-one-out": junk or column == row - 1,
                 "cross-camera": junk or (other == person and place == camera),
             }[protocol]
             assert ignored[row, column] == out

@@ -24,7 +24,7 @@ from cdim.data.sets.catalogue import open_dataset
 from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import HeldOut, folds_of, paired, searched_fold
-from cdim.judge.split import open_test
+from cdim.judge.split import open_tests
 from cdim.metrics.significance import Paired, paired_test
 
 DIM = 512
@@ -89,7 +89,7 @@ def adapt(
         ModelError: no bundle there, or a graph that no head can be put on.
     """
     folder = free_folder(folder)
-    opened = {name: open_test(name, data=data) for name in tests}
+    opened = open_tests(tests, pairs, data)
     base = place if isinstance(place, Bundle) else load_bundle(place)
     sets = [open_dataset(name, data, layout=layout) for name in pairs]
     manifest = paired(Manifest.concat([s.training() for s in sets]), most, seed)

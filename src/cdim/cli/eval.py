@@ -66,7 +66,7 @@ def evaluate(
         )
     with progress_bars() as progress:
         report = judge(load(model, device, how), test, progress)
-    printed: dict[str, Any] = {**report.to_json(), "split": split}
+    printed: dict[str, Any] = {**report.to_json(), "split": test.split}
     lines = [str(report)]
     if cameras:
         lines += ["", report.camera_table()]

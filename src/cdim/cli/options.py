@@ -106,9 +106,9 @@ _JUDGING = (
     ),
     choice(
         "--protocol",
-        "Who may match whom [default: cross-camera if all images have a camera, "
-        "instance if none has].",
-        *("instance", "cross-camera", "any-camera"),
+        "Who may match whom [default: cross-camera if all images have a camera; if none has, "
+        "leave-one-out if images are query and gallery at once, else instance].",
+        *("instance", "cross-camera", "any-camera", "leave-one-out"),
     ),
 )
 

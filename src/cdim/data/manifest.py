@@ -28,6 +28,8 @@ SPLITS = ("", "train", "val", "test")
 ROLES = ("", "query", "gallery", "both", "junk", "multi-query")
 """both: query and gallery at once; junk: searched but neither right nor wrong; multi-query: more
 views of a query, not searched."""
+QUERY, GALLERY = ("query", "both"), ("gallery", "both")
+"""The roles of what is searched with, and of what is searched for."""
 COLUMNS = ("source", "instance", "domain", "split", "role", "camera", "category")
 NO_CAMERA = -1
 
@@ -98,9 +100,10 @@ class Manifest:
     category: NDArray[np.str_]
     metadata: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     root: Path = field(default_factory=Path)
-    at: InitVar[tables.At] = "row {}".format
+    at: InitVar[tables.At | None] = None
 
-    def __post_init__(self, at: tables.At) -> None:
+    def __post_init__(self, at: tables.At | None) -> None:
+        at = at or "row {}".format
         source = tuple(s if isinstance(s, np.ndarray) else str(s) for s in self.source)
         n = len(source)
         put: Callable[[str, object], None] = lambda k, v: object.__setattr__(self, k, v)  # noqa: E731
@@ -162,7 +165,7 @@ class Manifest:
         category: str | Iterable[str] = "",
         metadata: Mapping[str, Iterable[object]] | None = None,
         root: str | os.PathLike[str] = ".",
-        at: tables.At = "row {}".format,
+        at: tables.At | None = None,
     ) -> Manifest:
         """Builds a manifest from columns; one plain value fills a whole column.
 

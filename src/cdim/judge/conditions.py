@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cdim.data.manifest import NO_CAMERA, Manifest
+from cdim.data.manifest import NO_CAMERA, Manifest, Source
 from cdim.errors import DataError, UsageError, unknown
-from cdim.metrics.protocol import PROTOCOLS, Labels
+from cdim.metrics.protocol import PROTOCOLS, Labels, relevance
+
+_ROWS = 256  # queries that are looked at together
+_WITHOUT = {
+    "cross-camera": ", once those of the query's own camera are ignored",
+    "leave-one-out": ", once its own image is ignored",
+}
 
 
 def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) -> str:
     """The protocol to judge by, checked against what the manifests hold.
 
     Args:
-        protocol: a name, or None for "cross-camera" where the images have cameras and for
-            "instance" where none has.
+        protocol: a name, or None for "cross-camera" where the images have cameras; where none
+            has, for "leave-one-out" if images are query and gallery at once, else "instance".
         query, gallery: the images, junk among the gallery.
 
     Raises:
         UsageError: an unknown protocol, none named where only some images have cameras, cameras
-            missing under "cross-camera", or junk under "instance".
+            missing under "cross-camera", junk under "instance", or images that are query and
+            gallery at once where the protocol lets them find themselves.
         DataError: a query whose instance the gallery lacks, under "instance"; under the others
             no query at all that has a match.
     """
@@ -35,7 +43,8 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
                 "fill the column camera, or name a protocol",
                 argument="protocol",
             )
-        protocol = "instance" if any(lacking) else "cross-camera"
+        alone = "leave-one-out" if "both" in query.role else "instance"
+        protocol = alone if any(lacking) else "cross-camera"
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     if protocol == "cross-camera" and any(lacking):
@@ -45,13 +54,20 @@ def choose_protocol(protocol: str | None, query: Manifest, gallery: Manifest) ->
             "it ignores what the query's own camera took, so each has one",
             "fill the column camera, or use the protocol any-camera",
         )
+    both = int((query.role == "both").sum())
+    if both and protocol in ("instance", "any-camera"):
+        raise UsageError(
+            f"protocol {protocol}, and {both} images are query and gallery at once",
+            "each would find itself; leave-one-out ignores the query's own image",
+            "use another protocol",
+            argument="protocol",
+        )
     if protocol == "instance":
         _check_instances(query, gallery)
     elif not _answerable(protocol, query, gallery):
-        own = ", once those of the query's own camera are ignored" * (protocol == "cross-camera")
         raise DataError(
             f"none of the {len(query)} queries has a correct gallery item under the protocol "
-            f"{protocol}{own}",
+            f"{protocol}{_WITHOUT.get(protocol, '')}",
             "at least one query can be judged",
             "check instance names and cameras, or use another protocol",
             argument="protocol",
@@ -90,7 +106,14 @@ def labels_of(query: Manifest, gallery: Manifest) -> Labels:
         query_cameras=query.camera,
         gallery_cameras=gallery.camera,
         junk=gallery.role == "junk",
+        own=_own(query, gallery) if "both" in query.role else None,
     )
+
+
+def image_name(side: Manifest, row: int) -> str:
+    """How reports and messages call an image."""
+    source = side.source[row]
+    return source if isinstance(source, str) else f"row {row} ({side.instance[row]})"
 
 
 def _without_camera(side: Manifest) -> int:
@@ -100,15 +123,21 @@ def _without_camera(side: Manifest) -> int:
 
 def _answerable(protocol: str, query: Manifest, gallery: Manifest) -> bool:
     """Whether any query has a correct item that counts."""
-    offered = gallery.take(gallery.role != "junk")
-    cameras: dict[str, set[int]] = {}
-    for name, camera in _people(offered):
-        cameras.setdefault(name, set()).add(camera)
-    across = protocol == "cross-camera"
-    return any(
-        cameras.get(name, set()) - ({camera} if across else set())
-        for name, camera in _people(query)
-    )
+    labels = labels_of(query, gallery)
+    rows = (slice(start, start + _ROWS) for start in range(0, len(query), _ROWS))
+    return any(relevance(protocol, labels, some)[0].any() for some in rows)
+
+
+def _own(query: Manifest, gallery: Manifest) -> NDArray[np.int64]:
+    """The gallery rows (q,) of the queries' own images, -1 for none; sides of one manifest."""
+    both = gallery.role == "both"
+    places = {_key(gallery.source[row]): row for row in np.flatnonzero(both).tolist()}
+    roles = zip(query.source, query.role == "both", strict=True)
+    return np.array([places.get(_key(s), -1) if also else -1 for s, also in roles], dtype=np.int64)
+
+
+def _key(source: Source) -> Hashable:
+    return source if isinstance(source, str) else id(source)
 
 
 def _people(side: Manifest) -> Iterator[tuple[str, int]]:
@@ -129,7 +158,8 @@ def _check_instances(query: Manifest, gallery: Manifest) -> None:
     if len(missing):
         raise DataError(
             f"{len(missing)} of {len(query)} queries have no correct item in the gallery, "
-            f"the first is {str(query.instance[missing[0]])!r} (row {missing[0]})",
+            f"the first is {image_name(query, int(missing[0]))} of instance "
+            f"{str(query.instance[missing[0]])!r}",
             "every query's instance is in the gallery",
             "add the gallery image or remove the query",
         )

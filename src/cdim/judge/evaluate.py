@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cdim.data.manifest import Manifest
 from cdim.errors import DataError, ModelError, UsageError
-from cdim.judge.conditions import by_camera, choose_protocol, labels_of
+from cdim.judge.conditions import by_camera, choose_protocol, image_name, labels_of
 from cdim.judge.report import Report
 from cdim.metrics.distances import distances
 from cdim.metrics.lists import Lists
@@ -69,8 +69,9 @@ def evaluate(
         query_manifest, gallery_manifest: q and g rows, in the order of the embeddings; the role
             "junk" marks gallery items that show nobody.
         dataset: name for the report.
-        protocol: "instance", "cross-camera" or "any-camera", see `cdim.metrics.protocol`; by
-            default "cross-camera" where the images have cameras, "instance" where none has.
+        protocol: "instance", "cross-camera", "any-camera" or "leave-one-out", see
+            `cdim.metrics.protocol`; by default "cross-camera" where the images have cameras; where
+            none has, "leave-one-out" if images are query and gallery at once, else "instance".
         views: for multi query; each query's embedding becomes that of its views.
         expand: nearest gallery items that are averaged into each query, 0 for none.
         rerank: whether to re-rank by k-reciprocal encoding.
@@ -188,7 +189,7 @@ def _report(
         metrics=MappingProxyType(_estimates(protocol, lists, hits, counts)),
         gallery=len(gallery),
         junk=int(labels.junk.sum()),
-        left_out=tuple(_name(query, row) for row in left_out),
+        left_out=tuple(image_name(query, row) for row in left_out),
         cameras=cameras,
         rows=rows,
         instances=query.instance[rows],
@@ -213,11 +214,6 @@ def _check_lengths(name: str, embeddings: ArrayLike, manifest: Manifest) -> None
             "there is one embedding a row",
             "embed the same manifest",
         )
-
-
-def _name(query: Manifest, row: int) -> str:
-    source = query.source[row]
-    return source if isinstance(source, str) else f"row {row} ({query.instance[row]})"
 
 
 def _estimates(

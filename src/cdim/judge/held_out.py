@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.data.manifest import NO_CAMERA, Manifest
+from cdim.data.manifest import GALLERY, NO_CAMERA, QUERY, Manifest
 from cdim.errors import DataError, UsageError
 from cdim.judge.conditions import choose_protocol, labels_of
 from cdim.metrics.calibration.fit import LabelledSearch
@@ -167,8 +167,8 @@ class HeldOut:
 
 def groups_of(manifest: Manifest, protocol: str) -> tuple[Group, ...]:
     """Who searches what in the benchmark's way: across cameras all in all, else by category."""
-    query = manifest.role == "query"
-    gallery = np.isin(manifest.role, ("gallery", "junk"))
+    query = np.isin(manifest.role, QUERY)
+    gallery = np.isin(manifest.role, (*GALLERY, "junk"))
     alike = (
         [np.full(len(manifest), True)]
         if protocol == "cross-camera"

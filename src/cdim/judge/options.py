@@ -28,7 +28,7 @@ class EvalOptions:
         UsageError: a negative `expand`, or `join_pool` or `join_l2` without `join`.
     """
 
-    protocol: Literal["instance", "cross-camera", "any-camera"] | None = None
+    protocol: Literal["instance", "cross-camera", "any-camera", "leave-one-out"] | None = None
     multi_query: Literal["average", "maximum"] | None = None
     expand: int = 0
     rerank: bool = False

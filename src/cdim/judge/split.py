@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.data.manifest import Manifest
+from cdim.data.manifest import GALLERY, QUERY, Manifest
 from cdim.data.sets.catalogue import Dataset, open_dataset
 from cdim.data.triplets import Triplets
 from cdim.errors import DataError, UsageError
@@ -31,6 +31,7 @@ class EvalSplit:
 
     Args:
         dataset: its name.
+        split: the split; "" for the whole of a set in which no image names one.
         query, gallery: the images.
         views: further views of the queries' people, None for single query.
         protocol: who may match whom.
@@ -39,6 +40,7 @@ class EvalSplit:
     """
 
     dataset: str
+    split: str
     query: Manifest
     gallery: Manifest
     views: Manifest | None
@@ -55,6 +57,9 @@ def open_test(
 ) -> EvalSplit:
     """Queries and gallery of a split, checked before anything is embedded.
 
+    A set in which no image names a split is judged as a whole. Under leave-one-out, images without
+    roles are queries and gallery at once.
+
     Args:
         dataset: its name or path, or the dataset.
         split: "test", "val" or "train".
@@ -68,15 +73,26 @@ def open_test(
     """
     if not isinstance(dataset, Dataset):
         dataset = open_dataset(os.fspath(dataset), data)
-    rows = dataset.manifest.where(split=split)
-    query, gallery = rows.where(role="query"), rows.where(role=("gallery", "junk"))
-    count = int((gallery.role == "gallery").sum())
+    rows = dataset.part(split)
+    if not len(rows):
+        splits = sorted(set(dataset.manifest.split.tolist()) - {""})
+        raise DataError(
+            f"{dataset.name} has no image of split {split!r}",
+            f"its splits are {', '.join(splits) or '(none)'}",
+            "choose one of them, or fill the column split (docs/data.md)",
+            argument="split",
+        )
+    if how.protocol == "leave-one-out" and not np.isin(rows.role, (*QUERY, *GALLERY)).any():
+        rows = replace(rows, role=np.where(rows.role == "", "both", rows.role))
+    query, gallery = rows.where(role=QUERY), rows.where(role=(*GALLERY, "junk"))
+    count = int(np.isin(gallery.role, GALLERY).sum())
     if not len(query) or not count:
         raise DataError(
             f"{dataset.name}, split {split!r}: {len(query)} queries, {count} in the gallery",
-            "judging needs both",
-            "fill the columns split and role (docs/data.md), or choose another split",
-            argument="split",
+            "judging needs both, or images without roles and the protocol leave-one-out, under "
+            "which each searches the others",
+            "fill the column role (docs/data.md), or name the protocol",
+            argument="protocol",
         )
     views = rows.where(role="multi-query") if how.multi_query else None
     if views is not None and not len(views):
@@ -91,7 +107,34 @@ def open_test(
     if views is not None:
         check_views(query, views)
     triplets = dataset.triplets.get(split)
-    return EvalSplit(dataset.name, query, gallery, views, protocol, how, triplets)
+    named = split if (rows.split != "").any() else ""
+    return EvalSplit(dataset.name, named, query, gallery, views, protocol, how, triplets)
+
+
+def open_tests(
+    names: Sequence[str], trained: Sequence[str], data: Path | None
+) -> dict[str, EvalSplit]:
+    """The test splits that judge a new model, by the names of their datasets.
+
+    Args:
+        names: of the datasets.
+        trained: datasets that the model learns from.
+        data: where datasets are; None asks the environment (CDIM_DATA).
+
+    Raises:
+        DataError: as `open_test`.
+        UsageError: a set without splits, all of which the model learns from.
+    """
+    opened = {name: open_test(name, data=data) for name in names}
+    for name, test in opened.items():
+        if name in trained and not test.split:
+            raise UsageError(
+                f"{name} as test, whose images name no split, and all of them are learned from",
+                "a test shows what the model has not seen",
+                "give its images the splits train and test, or test on another set",
+                argument="tests",
+            )
+    return opened
 
 
 class TrainedModel(Protocol):

@@ -4,6 +4,7 @@
     "cross-camera"  junk is ignored, and so are the items of the query's identity that its own
                     camera took: the rule of Market-1501, DukeMTMC-reID, CUHK03-NP and MSMT17.
     "any-camera"    junk is ignored, nothing else: for people without cameras.
+    "leave-one-out" junk is ignored, and so is the query's own image: each searches the others.
 
 Under each of them an item that counts is correct if its identity is the query's; a distractor is
 an item of an identity nobody asks for, so it counts and is wrong.
@@ -21,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cdim.errors import DataError, UsageError, unknown
 
-PROTOCOLS = ("instance", "cross-camera", "any-camera")
+PROTOCOLS = ("instance", "cross-camera", "any-camera", "leave-one-out")
 POOLS = ("average", "maximum")
 
 
@@ -33,6 +34,8 @@ class Labels:
         query_ids, gallery_ids: (q,) and (g,) numbers or names; equal ones mean the same thing.
         query_cameras, gallery_cameras: (q,) and (g,) whole numbers.
         junk: (g,) booleans: detections so bad that nobody says whom they show.
+        own: (q,) the gallery item that is the query's own image, -1 for none; None if no query
+            has one.
 
     Raises:
         UsageError: columns of one side that differ in length.
@@ -43,6 +46,7 @@ class Labels:
     query_cameras: NDArray[np.int64]
     gallery_cameras: NDArray[np.int64]
     junk: NDArray[np.bool_]
+    own: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         q, g = self.query_ids.shape, self.gallery_ids.shape
@@ -83,6 +87,8 @@ def relevance(
         ignored |= labels.junk
     if protocol == "cross-camera":
         ignored |= same & (labels.query_cameras[rows, None] == labels.gallery_cameras)
+    if protocol == "leave-one-out" and labels.own is not None:
+        ignored |= labels.own[rows, None] == np.arange(len(labels.gallery_ids))
     return same & ~ignored, ignored
 
 

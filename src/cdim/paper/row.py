@@ -31,7 +31,7 @@ class ResultRow:
 
     Args:
         dataset: as `cdim eval` calls it.
-        protocol: "instance", "cross-camera" or "any-camera", see `cdim.metrics.protocol`.
+        protocol: a name of `cdim.metrics.protocol.PROTOCOLS`.
         metrics: value, low and high by metric; shares, 0 to 1; low and high are None where
             nobody published them. Values are means over seeds.
         queries, gallery: their numbers.

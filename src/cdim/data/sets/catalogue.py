@@ -43,14 +43,18 @@ class Dataset:
     def __repr__(self) -> str:
         return f"<Dataset {self.name!r}: {self.manifest}>"
 
+    def part(self, split: str) -> Manifest:
+        """The images of a split, or all where no image names a split."""
+        given = self.manifest
+        return given.where(split=split) if np.any(given.split != "") else given
+
     def training(self) -> Manifest:
         """What may be learned from: the train split, or all where no image names a split.
 
-        Copies of test images are left out.
+        Copies of test images are left out, and so is junk, which shows nobody.
         """
-        given = self.manifest
-        mine = given.where(split="train") if np.any(given.split != "") else given
-        return mine.take(~np.isin(mine.instance, sorted(self.copies)))
+        mine = self.part("train")
+        return mine.take(~np.isin(mine.instance, sorted(self.copies)) & (mine.role != "junk"))
 
 
 @dataclass(frozen=True)

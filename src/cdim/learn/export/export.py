@@ -25,7 +25,7 @@ from cdim.bundles.heads.kinds import HEADS, Head
 from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import HeldOut
-from cdim.judge.split import open_test
+from cdim.judge.split import open_tests
 from cdim.learn.export import graph, parity
 from cdim.learn.export.quantise import halve, quantise, sample
 from cdim.learn.export.runs import TrainedRun, check_folds, open_run
@@ -105,8 +105,8 @@ def export(
         raise UsageError(
             f"{dim} dimensions", "an embedding has at least one", "give more", argument="dim"
         )
-    opened = {name: open_test(name, data=data) for name in tests}
     own = open_run(run, data)
+    opened = open_tests(tests, own.embedder.recipe.data.train, data)
     others = [open_run(fold, data) for fold in folds] or [own]
     judges = [(other, other.held) for other in others if other.held is not None]
     check_folds(own, others, bool(folds))

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from numpy.typing import ArrayLike, NDArray
 
-from cdim.data.manifest import Manifest
+from cdim.data.manifest import GALLERY, QUERY, Manifest
 from cdim.errors import DataError, UsageError, nearest
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.taps import Maps
@@ -69,11 +69,11 @@ def pairs(manifest: Manifest) -> NDArray[np.intp]:
         by_instance.setdefault(str(name), []).append(row)
     found = []
     for rows in by_instance.values():
-        first = next((r for r in rows if manifest.role[r] in ("query", "")), None)
+        first = next((r for r in rows if manifest.role[r] in ("", *QUERY)), None)
         if first is None:
             continue
-        wanted = "gallery" if manifest.role[first] else ""
-        others = [r for r in rows if r != first and manifest.role[r] == wanted]
+        wanted = GALLERY if manifest.role[first] else ("",)
+        others = [r for r in rows if r != first and manifest.role[r] in wanted]
         others.sort(key=lambda r: bool(manifest.camera[r] == manifest.camera[first]))
         found += [(first, other) for other in others[:1]]
     if not found:

@@ -80,8 +80,8 @@ class ImageCache:
 class Targets:
     """The training rows by target: what the samplers draw from.
 
-    An image without a role stands on both sides: paired with itself, it is told apart from others
-    under two random changes (instance discrimination).
+    An image without a role, or of role "both", stands on both sides: paired with itself, it is
+    told apart from others under two random changes (instance discrimination).
 
     Raises:
         DataError: the target is "category", and images have none.
@@ -99,7 +99,7 @@ class Targets:
         self.labels: Index = labels.astype(np.intp)
         self.query = manifest.role == "query"
         self.category: Index = np.unique(manifest.category, return_inverse=True)[1]
-        alone = manifest.role == ""
+        alone = np.isin(manifest.role, ("", "both"))
         self.query_rows = self._by_label(self.query | alone)
         self.gallery_rows = self._by_label((manifest.role == "gallery") | alone)
         sides = zip(self.query_rows, self.gallery_rows, strict=True)
