@@ -31,15 +31,11 @@ def picture(thumbnail: bytes, environment: Mapping[str, str] = os.environ) -> st
     terminal = environment.get("TERM_PROGRAM", "")
     if not environment.get("TMUX"):  # it would swallow pictures
         if terminal in ("iTerm.app", "WezTerm"):
-            return _iterm2(thumbnail)
+            data = base64.b64encode(thumbnail).decode("ascii")
+            return f"\x1b]1337;File=inline=1;height={ROWS};size={len(thumbnail)}:{data}\a"
         if terminal == "ghostty" or "KITTY_WINDOW_ID" in environment:
             return _kitty(image)
     return _half_blocks(image, environment.get("COLORTERM") in ("truecolor", "24bit"))
-
-
-def _iterm2(thumbnail: bytes) -> str:
-    data = base64.b64encode(thumbnail).decode("ascii")
-    return f"\x1b]1337;File=inline=1;height={ROWS};size={len(thumbnail)}:{data}\a"
 
 
 def _kitty(image: Image.Image) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,31 +156,22 @@ def _about(one: Agreement) -> tuple[object, ...]:
 def notes(
     rows: Sequence[ResultRow], plan: Plan, found: Sequence[Agreement]
 ) -> Mapping[str, list[str]]:
-    """What `cdim.paper.results.render` writes below each table's heading.
-
-    Args:
-        rows: all rows of results.
-        plan: the list of rows.
-        found: all agreements.
-    """
-    return {table: _notes(table, rows, plan, found) for table in plan.tables}
-
-
-def _notes(
-    table: str, rows: Sequence[ResultRow], plan: Plan, found: Sequence[Agreement]
-) -> list[str]:
-    mine = [one for one in found if one.table == table]
-    parts = []  # a list in Markdown begins after an empty line
-    if mine:
-        parts += [[_summary(mine)], [f"- {one.sentence}" for one in mine]]
-    if levels := _levels([row for row in rows if row.table == table]):
-        parts.append([levels])
-    if waiting := _waiting(table, rows, plan):
-        parts += [["Not measured yet:"], waiting]
-    for one in plan.left_out:
-        if one.table == table:
-            parts.append([f"Published only: {', '.join(one.rows)} ({one.why})."])
-    return [line for part in parts for line in ("", *part)][1:]
+    """What `cdim.paper.results.render` writes below each table's heading, of all rows."""
+    told = {}
+    for table in plan.tables:
+        mine = [one for one in found if one.table == table]
+        parts = []  # a list in Markdown begins after an empty line
+        if mine:
+            parts += [[_summary(mine)], [f"- {one.sentence}" for one in mine]]
+        if levels := _levels([row for row in rows if row.table == table]):
+            parts.append([levels])
+        if waiting := _waiting(table, rows, plan):
+            parts += [["Not measured yet:"], waiting]
+        for one in plan.left_out:
+            if one.table == table:
+                parts.append([f"Published only: {', '.join(one.rows)} ({one.why})."])
+        told[table] = [line for part in parts for line in ("", *part)][1:]
+    return told
 
 
 def _summary(mine: Sequence[Agreement]) -> str:
@@ -197,19 +189,14 @@ def _summary(mine: Sequence[Agreement]) -> str:
 def _levels(rows: Sequence[ResultRow]) -> str:
     """Whether published values lie within the intervals of rows of the same name."""
     sides: dict[str, list[str]] = {"within": [], "above": [], "below": []}
-    for paper in rows:
-        for ours in rows:
-            alike = all(
-                getattr(paper, key) == getattr(ours, key) for key in ("row", "dataset", "rerank")
-            ) and bool(paper.multi_query) == bool(ours.multi_query)
-            if not alike or (paper.source, ours.source) != ("published", "measured"):
-                continue
-            for metric, name in PAPER.items():
-                value = paper.metrics.get(name, {}).get("value")
-                bounds = ours.metrics.get(metric, {})
-                low, high = bounds.get("low"), bounds.get("high")
-                if value is None or low is None or high is None:
-                    continue
+    for paper, ours in itertools.product(rows, rows):
+        one, other = ((r.row, r.dataset, r.rerank, bool(r.multi_query)) for r in (paper, ours))
+        if one != other or (paper.source, ours.source) != ("published", "measured"):
+            continue
+        for metric, name in PAPER.items():
+            value = paper.metrics.get(name, {}).get("value")
+            low, high = (ours.metrics.get(metric, {}).get(bound) for bound in ("low", "high"))
+            if value is not None and low is not None and high is not None:
                 side = "below" if value < low else "above" if value > high else "within"
                 sides[side].append(f"{ours.row} ({ours.dataset}, {metric})")
     if not any(sides.values()):
@@ -225,10 +212,9 @@ def _waiting(table: str, rows: Sequence[ResultRow], plan: Plan) -> list[str]:
         for row in rows
         if row.source == "measured" and row.table == table
     }
-    lines: dict[str, None] = {}
+    lines = []
     for row in plan.of(table):
-        if all((row.row, name, row.multi_query or None) in measured for name in row.datasets):
-            continue
-        needs = plan.models[row.model].needs
-        lines[f"- {row.row}{f' (needs {needs})' if needs else ''}: `{row.command}`"] = None
-    return list(lines)
+        if not all((row.row, name, row.multi_query or None) in measured for name in row.datasets):
+            needs = plan.models[row.model].needs
+            lines.append(f"- {row.row}{f' (needs {needs})' if needs else ''}: `{row.command}`")
+    return list(dict.fromkeys(lines))

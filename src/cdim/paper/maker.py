@@ -155,19 +155,12 @@ class Maker:
         with training_extra():
             from cdim.learn.rivals import rivals
         rival = rivals.fit(name, test.dataset, self.data, seed, run)
-        report = evaluate_distances(
-            rival.distances(test.query, test.gallery),
-            test.query,
-            test.gallery,
-            dataset=test.dataset,
-            protocol=test.protocol,
-            triplets=test.triplets,
-            seed=seed,
-        )
+        sides = test.query, test.gallery
+        how: Any = {"dataset": test.dataset, "protocol": test.protocol, "triplets": test.triplets}
+        report = evaluate_distances(rival.distances(*sides), *sides, **how, seed=seed)
         self.told(f"  triplets of {rival.teacher}, C = {rival.cost:g}")
         backbone = rival.features.backbone
-        about = {"backbone": backbone, "dim": rival.dim, "fusion": None, "params": None}
-        return report, about
+        return report, {"backbone": backbone, "dim": rival.dim, "fusion": None, "params": None}
 
     def _make(self, row: Row, seed: int) -> Path:
         """The finished run, or its bundle; a rival that trains no network has an empty place."""
@@ -210,12 +203,8 @@ def about(model: TrainedModel, how: EvalOptions) -> dict[str, Any]:
         made, taps = model.bundle, list(model.bundle.taps)
         return {"backbone": made.backbone, "dim": made.dim, "fusion": taps, "params": None}
     run: Any = model
-    return {
-        "backbone": run.recipe.model.backbone,
-        "dim": run.dim,
-        "fusion": [*run.recipe.fusion.taps, *how.joined],
-        "params": sum(weights.numel() for weights in run.parameters()),
-    }
+    taps, count = [*run.recipe.fusion.taps, *how.joined], sum(w.numel() for w in run.parameters())
+    return {"backbone": run.recipe.model.backbone, "dim": run.dim, "fusion": taps, "params": count}
 
 
 def _note(stem: Path) -> Path:

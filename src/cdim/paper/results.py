@@ -64,14 +64,13 @@ def merge_results(rows: Sequence[ResultRow], new: ResultRow) -> list[ResultRow]:
 def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
     """One measured row from one report a training seed, all on the same queries.
 
+    Its values are means over seeds, with the interval of a bootstrap over queries of each
+    query's mean over seeds.
+
     Args:
         reports: at least one.
         **about: `row`, `split`, `backbone`, `dim`, `command` and, where they apply, `table`,
             `params`, `fusion`, `recipe`.
-
-    Returns:
-        A row whose values are means over seeds, with the interval of a bootstrap over queries
-        of each query's mean over seeds.
 
     Raises:
         UsageError: reports of different queries, or searched in different ways.
@@ -140,11 +139,8 @@ def render(rows: Sequence[ResultRow], notes: Mapping[str, Sequence[str]] | None 
     """`docs/results.md`: the rows by table and dataset, published beside measured.
 
     Args:
-        rows: what `read_results` returns.
+        rows: what `read_results` returns; shares are written in percent.
         notes: by table, lines of Markdown below its heading, such as `cdim.paper.agreement` writes.
-
-    Returns:
-        Markdown; shares in percent.
     """
     lines = [
         "# Results",
@@ -156,25 +152,21 @@ def render(rows: Sequence[ResultRow], notes: Mapping[str, Sequence[str]] | None 
         "queries (10,000 resamples of each query's mean over seeds). A dash: not reported.",
         "*mAP* alone: published without saying which convention (`docs/judging.md`).",
     ]
-    tables = sorted({row.table for row in rows}, key=_table_order)
-    for table in tables:
+    for table in sorted({row.table for row in rows}, key=_place):
         title = TITLES.get(table or "", "")
         heading = "Beyond the paper's tables" if table is None else f"Table {table}"
         lines += ["", f"## {heading}{': ' + title if title else ''}"]
         if notes and notes.get(table or ""):
             lines += ["", *notes[table or ""]]
-        groups: dict[tuple[str, str, str], list[ResultRow]] = {}
-        for row in rows:
-            if row.table == table:
-                groups.setdefault((row.dataset, row.split, row.protocol), []).append(row)
-        for group in groups.values():
+        mine = [row for row in rows if row.table == table]
+        for key in dict.fromkeys((row.dataset, row.split, row.protocol) for row in mine):
+            group = [row for row in mine if (row.dataset, row.split, row.protocol) == key]
             lines += ["", *_section(group)]
     return "\n".join(lines) + "\n"
 
 
-def _table_order(table: str | None) -> tuple[bool, int, str]:
-    number = int(table) if table and table.isdecimal() else 10**6
-    return table is None, number, table or ""
+def _place(table: str | None) -> tuple[bool, int, str]:
+    return table is None, int(table) if table and table.isdecimal() else 10**6, table or ""
 
 
 def _section(group: Sequence[ResultRow]) -> list[str]:

@@ -110,13 +110,7 @@ class Embedder(nn.Module):
     def encode(self, source: Any) -> Embeddings:
         """Embeddings (n, dim) of images, as they are: a run knows no domains.
 
-        Args:
-            source: what `cdim.bundles.encoder.Encoder.encode` takes.
-
-        Raises:
-            DataError: a folder without images.
-            ImageError: an image cannot be read.
-            UsageError: no image, or something that is none.
+        What it takes and raises is as for `cdim.bundles.encoder.Encoder.encode`.
         """
         given = listed(source)
         found = np.empty((len(given), self.dim), dtype=np.float32)

@@ -43,7 +43,9 @@ def augment(
     if part.rotate or part.scale or part.shift or part.elastic:
         cropped = _warp(stack, corner, flip, part, preprocess.crop, rng)
     else:
-        cropped = _crop(stack, corner, preprocess.crop)
+        windows = np.lib.stride_tricks.sliding_window_view(stack, preprocess.crop, axis=(1, 2))
+        picked = windows[np.arange(n), corner[:, 0], corner[:, 1]]
+        cropped = np.ascontiguousarray(picked.transpose(0, 2, 3, 1))
         cropped[flip] = cropped[flip, :, ::-1]
     if part.thicken:
         chosen = rng.random(n) < part.thicken
@@ -51,14 +53,6 @@ def augment(
     if part.erase:
         _erase(cropped, part, preprocess.mean, rng)
     return torch.from_numpy(preprocess.normalise(cropped))
-
-
-def _crop(
-    stack: NDArray[np.uint8], corner: NDArray[np.int64], size: tuple[int, int]
-) -> NDArray[np.uint8]:
-    windows = np.lib.stride_tricks.sliding_window_view(stack, size, axis=(1, 2))
-    picked = windows[np.arange(len(stack)), corner[:, 0], corner[:, 1]]
-    return np.ascontiguousarray(picked.transpose(0, 2, 3, 1))
 
 
 def _warp(

@@ -37,43 +37,33 @@ def train(
     seed: int | None = None,
     waiting: tuple[Path, ...] = (),
 ) -> Path:
-    """Trains a recipe.
+    """Trains a recipe: `cdim.train`, whose arguments and errors it has.
 
     Args:
-        recipe: a TOML file.
-        overrides: "part.key=value" each.
-        data: where datasets are; None reads CDIM_DATA.
-        out: the run's folder; by default `runs/<name>-<seed>`.
-        device: "auto", "cpu", "cuda" or "mps".
-        resume: continue the run in that folder; one that has saved nothing yet starts anew.
-        seed: replaces the recipe's.
         waiting: the runs that wait for this one as their earlier stage.
 
     Returns:
         The run's folder: `recipe.toml`, `best.safetensors`, `last.safetensors`,
-        `log.jsonl`, `tensorboard/`.
-
-    Raises:
-        CdimError: see `cdim.errors`; nothing that was saved before is lost.
+        `log.jsonl`, `tensorboard/`. Nothing that was saved there before is lost.
     """
     here = choose_device(device)
     plan = read_recipe(recipe, overrides, seed)
     folder = out or RUNS / f"{plan.name}-{plan.seed}"
-    if (folder / "last.safetensors").exists() and not resume:
+    saved = folder / "last.safetensors"
+    if saved.exists() and not resume:
         raise UsageError(
             f"{folder} already holds a run",
             "a run is not overwritten",
             "choose another folder, or resume the run",
             argument="resume",
         )
-    if resume and not (folder / "last.safetensors").exists():
+    if resume and not saved.exists():
         tqdm.write(f"{folder} has saved nothing yet: starting anew", file=sys.stderr)
         resume = False
     if plan.loop.precision == "auto":
         precision: TrainPrecision = "bf16" if has_bf16(here) else "fp32"
         if resume:  # as it began
-            _, meta = checkpoint.read(folder / "last.safetensors")
-            precision = parse_recipe(meta["recipe"]).loop.precision
+            precision = parse_recipe(checkpoint.read(saved)[1]["recipe"]).loop.precision
         tqdm.write(f"precision: {precision}", file=sys.stderr)
         plan = replace(plan, loop=replace(plan.loop, precision=precision))
     parts = load_parts(plan.data, data)
