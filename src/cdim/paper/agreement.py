@@ -29,33 +29,26 @@ WORDS: dict[Verdict, str] = {
 
 @dataclass(frozen=True)
 class Agreement:
-    """One difference between two rows.
+    """One difference between two rows."""
 
-    Args:
-        table, dataset, metric: the comparison.
-        row, against: which rows.
-        multi_query: how views were pooled, None for single query.
-        difference, low, high: mean of row minus against, shares, with its 95 % interval.
-        p: of the paired permutation test.
-        queries: their number.
-        seeds, against_seeds: training seeds that each query's values are means over, of either row.
-        published: the difference in the paper, None where it has none.
-    """
-
+    # the comparison
     table: str
     dataset: str
     metric: str
+    # which rows
     row: str
     against: str
-    multi_query: str | None
+    multi_query: str | None  # how views were pooled, None for single query
+    # mean of row minus against, shares, with its 95 % interval
     difference: float
     low: float
     high: float
-    p: float
-    queries: int
+    p: float  # of the paired permutation test
+    queries: int  # their number
+    # training seeds that each query's values are means over, of either row
     seeds: tuple[int, ...]
     against_seeds: tuple[int, ...]
-    published: float | None
+    published: float | None  # the difference in the paper, None where it has none
 
     @property
     def verdict(self) -> Verdict:

@@ -32,23 +32,14 @@ def silent(_line: str) -> None:
 
 @dataclass(frozen=True)
 class Maker:
-    """Where models lie and how they are made.
+    """Where models lie and how they are made."""
 
-    Args:
-        plan: what to make.
-        runs: the folder of runs; reports are kept in its folder `reports`.
-        data: where datasets are; None reads CDIM_DATA.
-        device: as for `cdim train`.
-        few: whether to judge on `FEW` instances alone.
-        told: called with a line for each model in the making.
-    """
-
-    plan: Plan
-    runs: Path
-    data: Path | None
-    device: Device
-    few: bool = False
-    told: Told = silent
+    plan: Plan  # what to make
+    runs: Path  # the folder of runs; reports are kept in its folder `reports`
+    data: Path | None  # where datasets are; None reads CDIM_DATA
+    device: Device  # as for `cdim train`
+    few: bool = False  # whether to judge on `FEW` instances alone
+    told: Told = silent  # called with a line for each model in the making
 
     def row(self, row: Row, dataset: str) -> ResultRow:
         """The row of results on a dataset: trained where it is missing, and judged.

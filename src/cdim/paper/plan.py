@@ -31,24 +31,17 @@ QUICK = ", quick"
 
 @dataclass(frozen=True)
 class Model:
-    """[models.NAME]: a recipe to train; a run of each seed is `<NAME>-<seed>`.
-
-    Args:
-        seeds: training seeds.
-        recipe: a recipe's file; with `rival`, of the network behind its features.
-        rival: a rival of Table 3 (`cdim.learn.rivals.rivals`) that is fitted to each dataset.
-        set: overrides of the recipe, as for `cdim train`; "{seed}" becomes the seed.
-        dim: shortens the embedding at export, and judges the bundle; 0 judges the run.
-        head: of `dim`, as for `cdim export`.
-        needs: what not every machine has. Rows of such a model are made when they are named.
-    """
+    """[models.NAME]: a recipe to train; a run of each seed is `<NAME>-<seed>`."""
 
     seeds: tuple[int, ...]
-    recipe: str = ""
+    recipe: str = ""  # a recipe's file; with `rival`, of the network behind its features
+    # a rival of Table 3 (`cdim.learn.rivals.rivals`) that is fitted to each dataset
     rival: Literal["", "hog-bow", "dense-hog", "isn"] = ""
+    # overrides of the recipe, as for `cdim train`; "{seed}" becomes the seed
     set: tuple[str, ...] = ()
-    dim: int = 0
-    head: str = ""
+    dim: int = 0  # shortens the embedding at export, and judges the bundle; 0 judges the run
+    head: str = ""  # of `dim`, as for `cdim export`
+    # what not every machine has. Rows of such a model are made when they are named.
     needs: str = ""
 
     def overrides(self, seed: int) -> tuple[str, ...]:
@@ -58,27 +51,17 @@ class Model:
 
 @dataclass(frozen=True)
 class Row:
-    """[[rows]]: a model on one or more datasets.
+    """[[rows]]: a model on one or more datasets."""
 
-    Args:
-        table: number of the paper's table.
-        row: its name there, or one of its own.
-        model: a name of `Plan.models`.
-        datasets: as for `cdim eval`.
-        paper: the published row it stands for; None for the one of its name, "" for none.
-        multi_query: as for `cdim eval`; "" for single query.
-        join: middle maps joined after training, as for `cdim eval`.
-        seeds: of the model's, these alone; () for all.
-    """
-
-    table: str
-    row: str
-    model: str
-    datasets: tuple[str, ...]
+    table: str  # number of the paper's table
+    row: str  # its name there, or one of its own
+    model: str  # a name of `Plan.models`
+    datasets: tuple[str, ...]  # as for `cdim eval`
+    # the published row it stands for; None for the one of its name, "" for none
     paper: str | None = None
-    multi_query: Literal["", "average", "maximum"] = ""
-    join: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = ()
+    multi_query: Literal["", "average", "maximum"] = ""  # as for `cdim eval`; "" for single query
+    join: tuple[str, ...] = ()  # middle maps joined after training, as for `cdim eval`
+    seeds: tuple[int, ...] = ()  # of the model's, these alone; () for all
 
     @property
     def published(self) -> str:

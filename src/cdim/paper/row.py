@@ -27,50 +27,33 @@ DOCUMENT = strict.Document("row of results", DataError)
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One row: one model on one test set.
+    """One row: one model on one test set."""
 
-    Args:
-        dataset: as `cdim eval` calls it.
-        protocol: a name of `cdim.metrics.protocol.PROTOCOLS`.
-        metrics: value, low and high by metric; shares, 0 to 1; low and high are None where
-            nobody published them. Values are means over seeds.
-        queries, gallery: their numbers.
-        seed: the training seed where there is exactly one, else None.
-        table: number of the paper's table, or None.
-        row: its name there, or a name of its own.
-        source: "measured" or "published".
-        split: the split judged on.
-        multi_query: how the views of a query were pooled, such as "average"; None for single
-            query.
-        rerank: the change at search time, such as "k-reciprocal"; None for nothing.
-        backbone: the network, or None.
-        params: its number of parameters.
-        dim: length of the embedding.
-        fusion: names of the fused taps, () for vanilla, None where the design is another.
-        recipe: the recipe's file.
-        seeds: training seeds the values are means of; () where unknown or nothing is trained.
-        command: what to type to get the row.
-    """
-
-    dataset: str
-    protocol: str
+    dataset: str  # as `cdim eval` calls it
+    protocol: str  # a name of `cdim.metrics.protocol.PROTOCOLS`
+    # value, low and high by metric; shares, 0 to 1; low and high are None where nobody published
+    # them. Values are means over seeds.
     metrics: Mapping[str, Mapping[str, float | None]]
+    # their numbers
     queries: int | None
     gallery: int | None
-    seed: int | None
-    table: str | None
-    row: str
+    seed: int | None  # the training seed where there is exactly one, else None
+    table: str | None  # number of the paper's table, or None
+    row: str  # its name there, or a name of its own
     source: Literal["measured", "published"]
-    split: str
+    split: str  # the split judged on
+    # how the views of a query were pooled, such as "average"; None for single query
     multi_query: str | None
-    rerank: str | None
-    backbone: str | None
-    params: int | None
-    dim: int | None
+    rerank: str | None  # the change at search time, such as "k-reciprocal"; None for nothing
+    backbone: str | None  # the network, or None
+    params: int | None  # its number of parameters
+    dim: int | None  # length of the embedding
+    # names of the fused taps, () for vanilla, None where the design is another
     fusion: tuple[str, ...] | None
-    recipe: str | None
+    recipe: str | None  # the recipe's file
+    # training seeds the values are means of; () where unknown or nothing is trained
     seeds: tuple[int, ...]
-    command: str | None
+    command: str | None  # what to type to get the row
 
     def __post_init__(self) -> None:
         for key, value in vars(self).items():

@@ -29,19 +29,13 @@ Vectors = Float[Tensor, "batch dim"]
 
 @dataclass(frozen=True)
 class Tap:
-    """One named intermediate, and how it becomes a map (batch, channels, height, width).
+    """One named intermediate, and how it becomes a map (batch, channels, height, width)."""
 
-    Args:
-        channels: number of channels.
-        size: (height, width) of the map in cells; (1, 1) for a vector.
-        axes: the output's axes in the order batch, channels, positions.
-        prefix: tokens before the first position, such as the class token.
-    """
-
-    channels: int
-    size: tuple[int, int]
+    channels: int  # number of channels
+    size: tuple[int, int]  # (height, width) of the map in cells; (1, 1) for a vector
+    # the output's axes in the order batch, channels, positions
     axes: tuple[int, ...] = (0, 1, 2, 3)
-    prefix: int = 0
+    prefix: int = 0  # tokens before the first position, such as the class token
 
     def as_map(self, output: Tensor) -> Maps:
         """The output as a map."""

@@ -27,21 +27,14 @@ MEMORY_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Batch:
-    """The images of one step.
+    """The images of one step."""
 
-    Args:
-        rows: (n,) rows of the training manifest.
-        labels: (n,) target of each image, from 0.
-        query: (n,) whether an image is on the query side; all are where images are compared
-            all with all.
-        group: (n,) images of one group are compared as a pair or triplet and flip together.
-        triplets: (t, 3) positions in the batch: anchor, positive, negative. May be empty.
-    """
-
-    rows: Index
-    labels: Index
+    rows: Index  # (n,) rows of the training manifest
+    labels: Index  # (n,) target of each image, from 0
+    # (n,) whether an image is on the query side; all are where images are compared all with all
     query: NDArray[np.bool_]
-    group: Index
+    group: Index  # (n,) images of one group are compared as a pair or triplet and flip together
+    # (t, 3) positions in the batch: anchor, positive, negative. May be empty.
     triplets: Index = field(default_factory=lambda: np.empty((0, 3), dtype=np.intp))
 
     @property

@@ -18,16 +18,11 @@ from cdim.learn.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Parts:
-    """The training data of a recipe, divided.
+    """The training data of a recipe, divided."""
 
-    Args:
-        train: the training rows.
-        validation: instances held out of the train split; may be empty.
-        triplets: human triplets over the train split, by majority, never against the pairing.
-    """
-
-    train: Manifest
-    validation: Manifest
+    train: Manifest  # the training rows
+    validation: Manifest  # instances held out of the train split; may be empty
+    # human triplets over the train split, by majority, never against the pairing
     triplets: list[Triplets]
 
 

@@ -40,19 +40,12 @@ NORM_BATCHES = 16
 
 @dataclass
 class Progress:
-    """Where a run is.
+    """Where a run is."""
 
-    Args:
-        step: steps done.
-        best: best validation score so far.
-        best_step: when that was.
-        waited: validations since then.
-    """
-
-    step: int = 0
-    best: float = -math.inf
-    best_step: int = 0
-    waited: int = 0
+    step: int = 0  # steps done
+    best: float = -math.inf  # best validation score so far
+    best_step: int = 0  # when that was
+    waited: int = 0  # validations since then
 
     def is_over(self, loop: LoopPart) -> bool:
         """Whether all steps are done, or patience is."""

@@ -18,41 +18,29 @@ RATES = (0.01, 0.05, 0.1)
 
 @dataclass(frozen=True)
 class Accepted:
-    """Effect of the threshold for a rate, on searches outside its fit.
+    """Effect of the threshold for a rate, on searches outside its fit."""
 
-    Args:
-        rate: the wanted false-match rate.
-        false: share of the searches without a target whose best hit was accepted.
-        right: share of those with a target whose best hit was accepted and right.
-    """
-
-    rate: float
-    false: float
-    right: float
+    rate: float  # the wanted false-match rate
+    false: float  # share of the searches without a target whose best hit was accepted
+    right: float  # share of those with a target whose best hit was accepted and right
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far a calibration can be trusted: its searches held out in turn, in whole galleries.
+    """How far a calibration can be trusted: its searches held out in turn, in whole galleries."""
 
-    Args:
-        hits: predicted and true, of the nearest `RIVALS` hits with the target there and without.
-        best, present: the same of the nearest hit alone, and of "it is in this gallery".
-        ece_hits, ece_best, ece_present: expected calibration errors, 0 to 1.
-        auroc: of `present`, 0 to 1.
-        accepted: what thresholds for some false-match rates did.
-        searches: how many there were, each with its target and without.
-    """
-
+    # predicted and true, of the nearest `RIVALS` hits with the target there and without
     hits: tuple[Bin, ...]
+    # the same of the nearest hit alone, and of "it is in this gallery"
     best: tuple[Bin, ...]
     present: tuple[Bin, ...]
+    # expected calibration errors, 0 to 1
     ece_hits: float
     ece_best: float
     ece_present: float
-    auroc: float
-    accepted: tuple[Accepted, ...]
-    searches: int
+    auroc: float  # of `present`, 0 to 1
+    accepted: tuple[Accepted, ...]  # what thresholds for some false-match rates did
+    searches: int  # how many there were, each with its target and without
 
 
 def cross_fit(parts: Sequence[Sequence[LabelledSearch]]) -> Reliability:

@@ -48,33 +48,20 @@ _LARGEST = 600.0  # exp of it, times any number of items, is still a float
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fitted numbers; distances are the model's own.
+    """The fitted numbers; distances are the model's own."""
 
-    Args:
-        slope: of a hit's weight with its distance, above 0.
-        other: logarithm of the weight of the items that are no hits.
-        rivals: weight of the other hits, 0 to 1.
-        bias: of "it is here".
-        near: how much the best hit's distance speaks against it, at least 0.
-        mean: how much the mean distance to the gallery speaks for it, 0 to `near`.
-        lead: how much the best hit's lead speaks for it, at least 0.
-        fade: how fast all of this loses weight as the gallery grows, at least 0.
-        size: of the logarithm of the number of items.
-        usual: distance of an item that is something else.
-        false_matches: probabilities of the best hit where the instance was not there, ascending:
-            what `threshold` reads.
-    """
-
-    slope: float
-    other: float
-    rivals: float
-    bias: float
-    near: float
-    mean: float
-    lead: float
-    fade: float
-    size: float
-    usual: float
+    slope: float  # of a hit's weight with its distance, above 0
+    other: float  # logarithm of the weight of the items that are no hits
+    rivals: float  # weight of the other hits, 0 to 1
+    bias: float  # of "it is here"
+    near: float  # how much the best hit's distance speaks against it, at least 0
+    mean: float  # how much the mean distance to the gallery speaks for it, 0 to `near`
+    lead: float  # how much the best hit's lead speaks for it, at least 0
+    fade: float  # how fast all of this loses weight as the gallery grows, at least 0
+    size: float  # of the logarithm of the number of items
+    usual: float  # distance of an item that is something else
+    # probabilities of the best hit where the instance was not there, ascending: what `threshold`
+    # reads
     false_matches: tuple[float, ...] = ()
 
 

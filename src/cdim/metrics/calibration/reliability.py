@@ -14,20 +14,14 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """Predicted and true shares between two probabilities.
+    """Predicted and true shares between two probabilities."""
 
-    Args:
-        low, high: where the bin begins and ends.
-        count: probabilities in it, at least 1.
-        said: their mean.
-        true: share of them that came true.
-    """
-
+    # where the bin begins and ends
     low: float
     high: float
-    count: int
-    said: float
-    true: float
+    count: int  # probabilities in it, at least 1
+    said: float  # their mean
+    true: float  # share of them that came true
 
 
 def reliability(probabilities: ArrayLike, outcomes: ArrayLike, bins: int = BINS) -> tuple[Bin, ...]:
