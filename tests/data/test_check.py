@@ -105,6 +105,14 @@ def transparent(folder: Path) -> Dataset:
     return data
 
 
+def saved(folder: Path, name: str, kind: str, pages: int = 1) -> Dataset:
+    data = with_file(folder, name=name)
+    first, *others = [Image.fromarray(drawing(seed)) for seed in range(pages)]
+    more = {"save_all": True, "append_images": others} if others else {}
+    first.save(folder / name, kind, **more)
+    return data
+
+
 def answered(split: str = "train", name: str = "broken") -> Dataset:
     pairs = [[[0, 1], [0, 1], [1, 0], [65535, 2]], [], []]
     return Dataset(
@@ -187,6 +195,8 @@ BROKEN: dict[str, Callable[[Path], Dataset]] = {
     "gallery-without-query": lambda _: without(6),
     "no-splits": lambda _: filled("split", ""),
     "one-domain": lambda _: one_domain(),
+    "misnamed-image": lambda folder: saved(folder, "a.JPG", "PNG"),
+    "further-frames": lambda folder: saved(folder, "a.tif", "TIFF", 3),
     "alpha-channel": transparent,
     "triplets-contradict-pairing": lambda _: answered(),
     "triplets-disagree": lambda _: answered(),
@@ -243,6 +253,19 @@ def test_each_problem_is_found_and_explained(code: str, tmp_path: Path) -> None:
         assert sentence.endswith((".", '"'))
     assert len(problem.examples) <= min(5, problem.count)
     assert code in found.text()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.jpe", "JPEG"), ("a.TIF", "TIFF"), ("a.pgm", "PPM"), ("a.webp", "WEBP"), ("a.bmp", "BMP")],
+)
+def test_a_file_of_its_suffix_has_no_problem(tmp_path: Path, name: str, kind: str) -> None:
+    assert check(saved(tmp_path, name, kind)).problems == ()
+
+
+def test_frames_of_an_animation_are_counted(tmp_path: Path) -> None:
+    problem = only(check(saved(tmp_path, "a.gif", "GIF", 4)), "further-frames")
+    assert problem.what == "1 file has further pages or frames, 3 in all."
 
 
 def test_every_code_is_documented_and_tested() -> None:

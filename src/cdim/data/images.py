@@ -173,6 +173,13 @@ class Files:
                 data = _mat(where.path, where.member, _stamp(where.path))
             return _row(data, where.key, where.extra, source)
 
+    def content(self, source: Source, root: Path) -> bytes:
+        """The image file that a locator names; b"" for arrays, drawings and what is made up."""
+        if isinstance(source, np.ndarray) or source.startswith("synthetic:"):
+            return b""
+        path, member, key, _, _ = place(source, root)
+        return b"" if key else self._bytes(path, member)
+
     def _bytes(self, path: Path, member: str) -> bytes:
         if not member:
             return files.content(path, "", None, MAX_BYTES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +35,10 @@ _STEP = 64  # images between two reports of progress
 
 
 class Look(NamedTuple):
-    """The content of one image; `print` is None if it could not be read."""
+    """The content of one image; `print` is None if it could not be read.
+
+    `format` is Pillow's name of the file's format, `frames` its number of frames or pages.
+    """
 
     print: Fingerprint | None = None
     shape: tuple[int, ...] = ()
@@ -43,6 +46,8 @@ class Look(NamedTuple):
     framed: bool = False
     missing: bool = False
     fault: str = ""
+    format: str = ""
+    frames: int = 1
 
 
 def look_at(manifest: Manifest, progress: Progress | None = None) -> list[Look]:
@@ -104,7 +109,18 @@ def _look(files: images.Files, root: Path, source: Source) -> Look:
         return Look(missing=file is not None and not file.exists(), fault=error.given)
     seen = fingerprint(image)
     blank = seen.ink < LEAST_INK and bool((image.std(axis=(0, 1)) < LEAST_DEVIATION).all())
-    return Look(seen, image.shape, blank, _has_frame(raw))
+    kind, frames = _kind(files.content(source, root))
+    return Look(seen, image.shape, blank, _has_frame(raw), format=kind, frames=frames)
+
+
+def _kind(data: bytes) -> tuple[str, int]:
+    """The format of an image file, and its number of frames or pages."""
+    damage = (OSError, ValueError, SyntaxError, TypeError, LookupError, EOFError)
+    with suppress(*damage), open_image(data) as image:
+        # The further pictures of an MPO are a photo's depth or preview.
+        several = image.format not in ("JPEG", "MPO")
+        return image.format or "", getattr(image, "n_frames", 1) if several else 1
+    return "", 1
 
 
 def _has_frame(image: NDArray[np.uint8]) -> bool:

@@ -18,6 +18,7 @@ from cdim.data.check.findings import Findings, Problem, counted, plural
 from cdim.data.check.identities import identity_problems, judged_by_camera
 from cdim.data.check.input import input_problems
 from cdim.data.check.pixels import Progress, look_at, names, pixel_problems
+from cdim.data.check.suffixes import suffix_problems
 from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import Dataset, open_dataset
 from cdim.errors import DataError
@@ -56,6 +57,7 @@ def check(
             "check the paths and the folder they start at, or fetch the files again",
         )
     problems += pixel_problems(manifest, looks)
+    problems += suffix_problems(manifest, looks)
     if size is not None:
         problems += input_problems(manifest, looks, size)
     problems += copy_problems(manifest, looks)

@@ -241,7 +241,8 @@ def open_dataset(
         tree = Tree.open(path, exclude)
         manifest = folder.manifest(tree, layout)
         return Dataset(name_or_path, manifest, left_out=_left_out(tree, manifest))
-    if layout is not None or exclude:
+    known = ending == ".csv" or name_or_path in KNOWN or name_or_path.startswith("synthetic")
+    if known and (layout is not None or exclude):
         raise UsageError(
             f"{'files to leave out' if layout is None else 'a layout'} for {name_or_path!r}",
             "that is for a folder or a zip",
