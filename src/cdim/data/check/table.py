@@ -265,7 +265,7 @@ def _few(part: Manifest, place: str) -> Iterator[Problem]:
         yield Problem(
             "warning",
             "one-instance",
-            f"All images of {place} show the same instance, {part.instance[0]!r}.",
+            f"All images of {place} show the same instance, {str(part.instance[0])!r}.",
             "Every answer is right, and there is nothing to learn from.",
             "Check the column 'instance' or the names of the folders.",
         )
