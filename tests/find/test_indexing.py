@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -11,10 +12,10 @@ from PIL import Image
 from tests.find.conftest import plain, save
 
 from cdim.data import content
-from cdim.errors import DataError, GalleryError, ModelError, UsageError
+from cdim.errors import DataError, GalleryError, ModelError
 from cdim.find.gallery import Gallery
 from cdim.find.index.indexing import index
-from cdim.find.index.sources import Source, read_table
+from cdim.find.index.sources import Source
 from cdim.find.items import Item
 
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
@@ -392,27 +393,49 @@ def test_a_dataset_speaks_for_its_own_columns(gallery, folder, tmp_path):
     assert "price" not in said
 
 
-def test_codes_stay_text(tmp_path):
-    texts = ["007", "-01", "00.5", "12E4", "1e5", "0", "0.5", "-3", ".5", "10", "2024-01-02"]
-    lines = "".join(f"{i},{text}\n" for i, text in enumerate(texts))
-    rows = read_table(table(tmp_path, "id,x\n" + lines))
-    values = [rows[str(i)]["x"] for i in range(len(texts))]
-    assert values == [*texts[:5], 0, 0.5, -3, 0.5, 10, "2024-01-02"]
+def test_a_table_that_is_wrong_changes_nothing(gallery, folder, tmp_path):
+    run(gallery, folder, table=table(tmp_path, "path,price\nred.png,10\n"))
+    for text in ("path,price\nRED.PNG,11\n", 'path,price\nred.png,"11\nin side/green.PNG,3\n'):
+        with pytest.raises(DataError):
+            run(gallery, folder, table=table(tmp_path, text))
+    rows = "source,instance\nphotos/red.png,7\nphotos/in side/green.PNG,8\n"
+    (tmp_path / "set.csv").write_text(rows)
+    run(gallery, tmp_path / "set.csv", prefix="set")
+    (tmp_path / "set.csv").write_text(rows.replace("7", '"7'))
+    with pytest.raises(DataError, match="a quote in line 2"):
+        run(gallery, tmp_path / "set.csv", prefix="set")
+    assert gallery.get("red.png").metadata["price"] == 10
+    assert gallery.get("set/photos/in side/green.PNG").metadata["instance"] == "8"
 
 
-@pytest.mark.parametrize(
-    "text", ["", "price\n1\n", "id,id\na,b\n", "id,price\na\n", 'id\n"a', "path,a,a\nx,1,2\n"]
-)
-def test_tables_that_are_none(tmp_path, text):
-    with pytest.raises(DataError):
-        read_table(table(tmp_path, text))
+def test_boxes_of_an_image_are_items(gallery, folder, tmp_path, encoder):
+    pixels = np.zeros((20, 40, 3), np.uint8)
+    pixels[:, 20:] = 255
+    Image.fromarray(pixels).save(folder / "wide.png")
+    rows = "photos/wide.png,1,0,0,20,20\nphotos/wide.png,2,20,0,40,20\n"
+    (tmp_path / "set.csv").write_text("path,label,x_1,y_1,x_2,y_2\n" + rows)
+    assert told(run(gallery, tmp_path / "set.csv")) == {"added": 2, "embedded": 2}
+    left, right = (gallery.get(f"photos/wide.png#xywh={x},0,20,20") for x in (0, 20))
+    assert [item.metadata["instance"] for item in (left, right)] == ["1", "2"]
+    shown = [np.asarray(Image.open(io.BytesIO(item.thumbnail))) for item in (left, right)]
+    assert [image.shape for image in shown] == [(20, 20, 3)] * 2
+    assert [int(image.mean()) for image in shown] == [0, 255]
+    assert told(run(gallery, tmp_path / "set.csv")) == {"unchanged": 2}
+    save(folder / "wide.png", RED)
+    assert run(gallery, tmp_path / "set.csv").unreadable
 
 
-def test_tables_with_names_that_metadata_may_not_have(tmp_path):
-    with pytest.raises(UsageError, match="digest"):
-        read_table(table(tmp_path, "id,digest\na,b\n"))
-    with pytest.raises(DataError, match="cannot read"):
-        read_table(tmp_path / "missing.csv")
+def test_the_id_of_a_dataset_names_its_items(gallery, folder, tmp_path):
+    (tmp_path / "set.csv").write_text(
+        "id,path,identity\n007,photos/red.png,unknown\n12,photos/in side/green.PNG,lynx\n"
+    )
+    run(gallery, tmp_path / "set.csv", table=table(tmp_path, "path,x\nphotos/red.png,5\n"))
+    assert names(gallery) == {"007", "12"}
+    known = gallery.get("007").metadata
+    assert (known["instance"], known["x"], "id" in known) == ("unknown", 5, False)
+    (tmp_path / "set.csv").write_text("id,path,label\n7,photos/red.png,1\n7,photos/blue.png,2\n")
+    with pytest.raises(DataError, match="the id '7' of photos/blue"):
+        run(gallery, tmp_path / "set.csv")
 
 
 def test_a_dataset_gives_its_gallery(gallery, encoder):

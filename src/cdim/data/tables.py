@@ -110,15 +110,13 @@ def once(keys: Sequence[Hashable], rows: Sequence[object], at: At) -> list[int]:
     return list(first.values())
 
 
-def spellings(name: str) -> list[str]:
-    r"""The paths that a table may mean: as it is, with / for \, and in both normal forms.
+def spelling(name: str) -> str:
+    r"""A path with slashes, without `./`, in the normal form C: equal for all that mean the same.
 
-    >>> spellings(r".\in\a.jpg")
-    ['.\\in\\a.jpg', 'in/a.jpg']
+    >>> spelling(r".\in\a.jpg")
+    'in/a.jpg'
     """
-    ways = (name, name.replace("\\", "/"))
-    forms = [unicodedata.normalize(form, way) for way in ways for form in ("NFC", "NFD")]
-    return list(dict.fromkeys(PurePath(way).as_posix() for way in (*ways, *forms)))
+    return unicodedata.normalize("NFC", PurePath(name.replace("\\", "/")).as_posix())
 
 
 def file_named(name: str, root: Path) -> str | None:
@@ -128,9 +126,13 @@ def file_named(name: str, root: Path) -> str | None:
         it, as the disk spells it; `name` where there is no such file; None where it may be one
         of several.
     """
-    found = [way for way in spellings(name) if os.path.isfile(root / way)]
-    if not found or found[0] == spellings(name)[0]:
-        return found[0] if found else name
+    if os.path.isfile(root / name):
+        return PurePath(name).as_posix()
+    slashes = PurePath(name.replace("\\", "/")).as_posix()
+    forms = (slashes, spelling(name), unicodedata.normalize("NFD", slashes))
+    found = [form for form in dict.fromkeys(forms) if os.path.isfile(root / form)]
+    if not found:
+        return name
     alike = all(os.path.samefile(root / found[0], root / way) for way in found[1:])
     return found[0] if alike else None
 
