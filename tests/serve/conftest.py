@@ -182,8 +182,10 @@ def writer(gallery, client_of):
 def live(closing):
     """Makes a server in a thread, with real sockets; gives its address."""
 
-    def start(gallery):
+    def start(gallery, below=""):
         app = build(gallery, Access.build("127.0.0.1", TOKEN, PUBLIC))
+        if below:
+            app = proxied(app, below)
         config = uvicorn.Config(app, log_level="error", ws="none")
         server = uvicorn.Server(config)
         listening = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -195,9 +197,21 @@ def live(closing):
             thread.join()
 
         closing.callback(stop)
-        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+        return f"http://127.0.0.1:{listening.getsockname()[1]}{below}"
 
     return start
+
+
+def proxied(app, below):
+    """The app as behind a proxy that hands on what lies below a path, without that path."""
+
+    async def strip(scope, receive, send):
+        if scope["type"] == "http":
+            inside = scope["path"].startswith(f"{below}/")
+            scope = {**scope, "path": scope["path"][len(below) :] if inside else "/nowhere"}
+        await app(scope, receive, send)
+
+    return strip
 
 
 @pytest.fixture
@@ -257,8 +271,8 @@ def visit(browser, live, token, closing):
     """Opens the page of a gallery; fails on errors in the console and on requests elsewhere."""
     complaints = []
 
-    def go(gallery, with_token=True, **options):
-        base = live(gallery)
+    def go(gallery, with_token=True, below="", **options):
+        base = live(gallery, below)
         context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options})
         closing.callback(context.close)
         page = context.new_page()

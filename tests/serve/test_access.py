@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.testclient import TestClient
 
 from cdim.errors import UsageError
 from cdim.serve.access import Access
-from cdim.serve.app import PUBLIC
+from cdim.serve.app import PUBLIC, build
 
 READS = [
     ("GET", "/v1/gallery"),
@@ -103,6 +104,49 @@ def test_foreign_names_of_this_machine_are_refused(client, host, status):
     assert answer.status_code == status
     page = client.get("/", headers={"Host": host})
     assert page.status_code == status
+
+
+def test_names_that_are_allowed_are_answered_with_the_token(shop, token):
+    access = Access.build("127.0.0.1", token, PUBLIC, ["Photos.example"])
+    stranger = TestClient(build(shop, access), base_url="http://photos.example")
+    assert stranger.get("/").status_code == 200
+    assert stranger.get("/v1/gallery").status_code == 401
+    headers = {"Authorization": f"Bearer {token}"}
+    assert stranger.get("/v1/gallery", headers=headers).json()["may_write"]
+    assert stranger.get("/v1/gallery", headers={"Host": "localhost:8000"}).status_code == 200
+    refused = stranger.get("/", headers={"Host": "evil.example"})
+    assert refused.status_code == 403
+    assert "photos.example" in refused.json()["error"]["allowed"]
+    wide = TestClient(build(shop, Access.build("0.0.0.0", token, PUBLIC, ["photos.example"])))
+    assert wide.get("/", headers={"Host": "photos.example:80"}).status_code == 200
+    assert wide.get("/", headers={"Host": "evil.example"}).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["", "a.org:80", "http://a.org", "a.org/shop", "*"])
+def test_what_is_no_name_of_a_host(name):
+    with pytest.raises(UsageError, match="a name alone"):
+        Access.build("127.0.0.1", None, PUBLIC, [name])
+
+
+def test_a_wrong_token_is_called_wrong(client):
+    for headers, said in (({}, "with no token"), ({"Authorization": "Bearer x"}, "a wrong token")):
+        given = client.delete("/v1/items/shoe/0.png", headers=headers).json()["error"]["given"]
+        assert given.endswith(said)
+
+
+def test_head_answers_as_get_does_without_a_body(client):
+    paths = [path for method, path in READS if method == "GET"] + OPEN
+    for path in paths:
+        head, full = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (200, b""), path
+        same = ("content-type", "content-security-policy", "etag")
+        assert [head.headers.get(name) for name in same] == [
+            full.headers.get(name) for name in same
+        ]
+        if path != "/metrics":
+            assert head.headers["content-length"] == str(len(full.content))
+    assert client.head("/v1/items/nobody").status_code == 404
+    assert client.head("/v1/search").status_code == client.get("/v1/search").status_code == 404
 
 
 def test_what_browsers_are_forbidden(client):

@@ -63,6 +63,31 @@ def test_an_image_as_base64_and_as_a_file_find_the_same(client, pictures):
     assert len(by_form["hits"]) == 5
 
 
+def test_files_of_strokes_and_data_urls_are_taken_where_images_are(client, drawings, pictures):
+    name, drawing = list(drawings.items())[3]
+    points = [line.tolist() for line in drawing.lines]
+    columns = [[x, y, [7] * len(x)] for x, y in (line.T.tolist() for line in drawing.lines)]
+    lines = json.dumps({"word": "shoe", "drawing": columns}).encode() + b"\n"
+    url = "data:image/png;base64," + base64.b64encode(pictures[name].read_bytes()).decode()
+    views = [
+        {"strokes": [[], *points]},
+        {"strokes": columns},
+        {"drawing": columns},
+        {"image": base64.b64encode(lines).decode()},
+        {"image": "data:application/json," + quote(json.dumps(points))},
+        {"image": url, "domain": "sketch"},
+    ]
+    found = [client.post("/v1/search", json={"query": [view], "k": 3}) for view in views]
+    found.append(
+        client.post("/v1/search", files={"image": ("x.ndjson", lines)}, data={"search": '{"k": 3}'})
+    )
+    for one in found:
+        assert one.status_code == 200, one.text
+        assert one.json()["taken"] == ["sketch"]
+        assert one.json()["hits"][0]["id"] == name
+    assert all(one.json() == found[0].json() for one in (*found[1:5], found[-1]))
+
+
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8], ids=["plain", "marked"])
 def test_an_svg_with_a_byte_order_mark(client, drawings, mark):
     name, drawing = list(drawings.items())[3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
 
@@ -17,6 +18,16 @@ GIVE = """([bytes, kind, name, place]) => {
         ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})
         : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
     document.querySelector(place).dispatchEvent(event);
+}"""
+
+
+GIVE_TEXT = """([text, kind]) => {
+    const transfer = new DataTransfer();
+    transfer.setData(kind === "paste" ? "text/plain" : "text/uri-list", text);
+    const event = kind === "paste"
+        ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true})
+        : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
+    document.querySelector("#ask").dispatchEvent(event);
 }"""
 
 
@@ -101,6 +112,19 @@ def test_an_image_pasted_or_dropped(visit, shop, pictures):
         expect(first(page)).to_have_attribute("aria-label", re.compile(f"^1: {re.escape(name)}, "))
         page.locator("#forget").click()
         expect(page.locator("#heading")).to_have_text("Everything")
+
+
+def test_an_image_in_an_address_is_pasted_or_dropped(visit, shop, pictures):
+    page = visit(shop)
+    name, file = list(pictures.items())[4]
+    url = "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()
+    for kind in ("paste", "drop"):
+        page.evaluate(GIVE_TEXT, [url, kind])
+        expect(first(page)).to_have_attribute("aria-label", re.compile(f"^1: {re.escape(name)}, "))
+        page.locator("#forget").click()
+        expect(page.locator("#heading")).to_have_text("Everything")
+    page.evaluate(GIVE_TEXT, ["https://elsewhere.example/a.png", "drop"])
+    expect(page.locator("#failure")).to_contain_text("loads nothing from other sites")
 
 
 def test_filters(visit, shop):
@@ -192,26 +216,102 @@ def test_an_upload_that_is_too_large_or_no_image_says_so(visit, gallery, tmp_pat
     large.write_bytes(b"x" * (33 * 2**20))
     page.locator("#add").click()
     page.locator("#add-files").set_input_files([large])
-    expect(page.locator("#add-list")).to_contain_text("larger than 32 MB")
+    expect(page.locator("#add-status")).to_have_text(
+        re.compile("^0 of 1 image done, 1 failed: large.png has 33 MB of at most 32 MB")
+    )
     text = tmp_path / "text.png"
     text.write_text("no image", encoding="utf-8")
     page.locator("#add-files").set_input_files([text])
     expect(page.locator("#add-list")).to_contain_text("is a text")
+    expect(page.locator("#add-status")).to_contain_text("0 of 2 images done, 2 failed: ")
     page.keyboard.press("Escape")
     page.locator("#file").set_input_files(large)
-    expect(page.locator("#failure")).to_contain_text("at most 33554432")
+    expect(page.locator("#failure")).to_contain_text("33 MB of at most 32 MB")
+    expect(page.locator("#results")).to_have_class("stale")
+    expect(page.locator("#heading")).to_have_text("Before the failure")
+    expect(page.locator("#hits")).to_have_css("opacity", "0.35")
     page.locator("#forget").click()
     expect(page.locator("#failure")).to_be_hidden()
+    expect(page.locator("#hits")).to_have_css("opacity", "1")
     assert gallery.count() == 36
 
 
-def test_without_the_token_nothing_is_changed(visit, shop):
+def test_without_the_token_nothing_is_changed(visit, shop, token):
     page = visit(shop, with_token=False)
     page.locator("#hits .card").first.click()
     expect(page.locator("#delete")).to_be_hidden()
     page.keyboard.press("Escape")
     page.locator("#add").click()
-    expect(page.locator("#token")).to_be_visible()
+    expect(page.locator("#token-title")).to_have_text("Token needed")
+    expect(page.locator("#token-wrong")).to_be_hidden()
+    page.locator("#token-value").fill("another")
+    page.keyboard.press("Enter")
+    expect(page.locator("#token-title")).to_have_text("Wrong token")
+    expect(page.locator("#token-wrong")).to_be_visible()
+    page.locator("#token-value").fill(token)
+    page.keyboard.press("Enter")
+    page.locator("#add").click()
+    expect(page.locator("#adding")).to_be_visible()
+
+
+def test_the_page_works_below_a_path_and_keeps_the_drawing(visit, draw, shop, drawings):
+    page = visit(shop, below="/tools/shop")
+    name, drawing = list(drawings.items())[5]
+    draw(page, drawing.lines)
+    found = re.compile(f"^1: {re.escape(name)}, ")
+    expect(first(page)).to_have_attribute("aria-label", found)
+    page.reload()
+    strokes_on(page, len(drawing.lines))
+    expect(first(page)).to_have_attribute("aria-label", found)
+    expect(first(page).locator("img")).to_have_js_property("naturalWidth", 160)
+    first(page).click()
+    expect(page.locator("#details-image")).to_have_js_property("naturalWidth", 256)
+    page.keyboard.press("Escape")
+    page.locator("#clear").click()
+    expect(page.locator("#heading")).to_have_text("Everything")
+    page.reload()
+    strokes_on(page, 0)
+
+
+POINT = """([type, pointerType, pointerId, x, y, extra]) => {
+    const canvas = document.querySelector("#canvas"), box = canvas.getBoundingClientRect();
+    canvas.setPointerCapture = () => {}; // knows real pointers only
+    canvas.dispatchEvent(new PointerEvent(type, {
+        pointerType, pointerId, clientX: box.left + x, clientY: box.top + y,
+        button: 0, buttons: 1, pressure: 0.5, bubbles: true, cancelable: true, ...extra,
+    }));
+}"""
+
+
+def test_a_pen_wins_over_the_hand_and_what_is_cancelled_leaves_nothing(visit, shop):
+    page = visit(shop)
+
+    def point(kind, who, number, x, y, **extra):
+        page.evaluate(POINT, [f"pointer{kind}", who, number, x, y, extra])
+
+    def line(who, number, y, end="up", **extra):
+        point("down", who, number, 20, y, **extra)
+        point("move", who, number, 200, y, **extra)
+        point(end, who, number, 200, y, **extra)
+
+    line("touch", 1, 50)
+    strokes_on(page, 1)
+    line("touch", 2, 80, end="cancel")
+    strokes_on(page, 1)
+    expect(page.locator("#undo")).to_be_enabled()
+    point("down", "touch", 3, 60, 90)  # the hand comes first, and stays
+    point("move", "touch", 3, 90, 120)
+    line("pen", 4, 150)
+    point("up", "touch", 3, 90, 120)
+    strokes_on(page, 2)
+    line("touch", 5, 180)  # the hand again, just after the pen
+    strokes_on(page, 2)
+    line("pen", 4, 150, button=5, buttons=32)
+    strokes_on(page, 1)
+    page.keyboard.press("Control+z")
+    strokes_on(page, 2)
+    line("mouse", 9, 220, button=2, buttons=2)
+    strokes_on(page, 2)
 
 
 def test_the_token_leaves_the_address_and_stays_for_the_visit(visit, shop, token):

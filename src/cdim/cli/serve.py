@@ -27,6 +27,13 @@ from cdim.cli.failures import Verb
     "reached from other machines. Prefer the variable CDIM_TOKEN: other users can see command "
     "lines. [default: a new one, on this machine only]",
 )
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="Answer to this name as well, such as that of a proxy in front; its requests need the "
+    "token. Repeatable.",
+)
 @options.url_model
 def serve(gallery: str, **how: Any) -> None:
     """Serve GALLERY to browsers, as a page to draw on, and to programs, as a REST API.

@@ -108,6 +108,8 @@ def from_value(value: Any, name: str) -> Strokes:
     # Where both forms fit: that whose strokes are alike, else that of the key.
     likely = len(columns) < len(points) or (len(columns) == len(points) and "drawing" in named)
     in_columns = columns <= _VALUES and (likely or not points <= _VALUES)
+    if sum(shape[in_columns] for shape in shapes) > MAX_POINTS:
+        _too_many(name)
     return centred([_points(stroke, in_columns, name) for stroke in strokes], name)
 
 

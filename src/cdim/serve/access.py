@@ -1,7 +1,7 @@
 """Who may do what: tokens, and the names the server is called by.
 
-On a loopback address everybody may read, and changes need the token. On any other address
-everything needs it, but the page's own files and the two health checks.
+By a name of this machine, on a loopback address, everybody may read, and changes need the token. By
+any other address or name everything needs it, but the page's own files and the two health checks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hmac
 import ipaddress
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
@@ -21,6 +21,7 @@ from cdim.serve.failures import Refused, answer
 
 _READS = {"GET", "HEAD", "OPTIONS"}
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]*))(?::\d*)?")
+_PLAIN = re.compile(r"[a-z0-9._-]+")
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -32,19 +33,33 @@ class Access:
         token: what may change the gallery.
         host: the address that is bound.
         public: paths that never need the token.
+        names: names that the server answers to as well, such as that of a proxy.
     """
 
     token: str = field(repr=False)
     host: str = "127.0.0.1"
     public: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
     @classmethod
-    def build(cls, host: str, token: str | None, public: frozenset[str]) -> Access:
+    def build(
+        cls, host: str, token: str | None, public: frozenset[str], names: Iterable[str] = ()
+    ) -> Access:
         """The rule for an address; on a loopback one, a missing token is made.
 
         Raises:
-            UsageError: no token for an address that others reach, or one that no header can hold.
+            UsageError: no token for an address that others reach, or one that no header can hold;
+                a name with a port, a path or a scheme.
         """
+        allowed = frozenset(name.lower() for name in names)
+        for name in allowed:
+            if not _PLAIN.fullmatch(name):
+                raise UsageError(
+                    f"the host {name!r}",
+                    "it is a name alone, without scheme, port and path",
+                    "name it as in photos.example",
+                    argument="allow_host",
+                )
         if token is None:
             if not is_loopback(host):
                 raise UsageError(
@@ -59,7 +74,7 @@ class Access:
                 "it is sent in a header",
                 "take the output of `openssl rand -hex 16`",
             )
-        return cls(token, host, public)
+        return cls(token, host, public, allowed)
 
     def knows(self, headers: Mapping[str, str]) -> bool:
         """Whether a request brings the token."""
@@ -74,20 +89,21 @@ class Access:
             Refused: 403 for a foreign name of this machine, 401 without the token it needs.
         """
         local = is_loopback(self.host)
+        name, own = _name(headers.get("host", "")), _LOOPBACK | {self.host.lower()}
         # A foreign site may point its own name at 127.0.0.1: its pages would then read ours.
-        if local and _name(headers.get("host", "")) not in _LOOPBACK | {self.host.lower()}:
+        if (local or self.names) and name not in own | self.names:
             raise Refused(
                 403,
                 "host",
                 f"the host {headers.get('host', '')[:80]!r}",
-                "this server answers to localhost and its own address",
-                "use the address that the server printed at its start",
+                f"this server answers to {', '.join(sorted(own | self.names))}",
+                "use the address that the server printed at its start, or allow the host there",
             )
         reads = method in _READS or (method, path) == ("POST", "/v1/search")
-        if reads and (local or path in self.public):
+        if reads and ((local and name in own) or path in self.public):
             return
         if not self.knows(headers):
-            given = "another token" if "authorization" in headers else "no token"
+            given = "a wrong token" if "authorization" in headers else "no token"
             raise Refused(
                 401,
                 "token",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cdim.data.files import in_words
 from cdim.serve.failures import Refused, answer
 
 MAX_BYTES = 32 * 2**20  # most bytes of a request's body
@@ -29,22 +30,23 @@ _SECURITY = {
 
 
 class Headed:
-    """Adds the headers that keep the page to itself."""
+    """Adds the headers that keep the page to itself, and answers HEAD like GET, without a body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hands on, and adds them to the answer."""
+        head = scope["type"] == "http" and scope["method"] == "HEAD"
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _SECURITY.items():
                     headers.setdefault(name, value)
-            await send(message)
+            await send({**message, "body": b""} if head and "body" in message else message)
 
-        await self._app(scope, receive, headed)
+        await self._app({**scope, "method": "GET"} if head else scope, receive, headed)
 
 
 class Limited:
@@ -91,8 +93,8 @@ class Limited:
         refusal = Refused(
             413,
             "too-large",
-            f"a request of more than {MAX_BYTES} bytes",
-            f"at most {MAX_BYTES} are taken",
+            f"a request of more than {in_words(MAX_BYTES)}",
+            f"at most {in_words(MAX_BYTES)} are taken",
             "make the image smaller, or send fewer at once",
         )
         await answer(refusal)(scope, receive, send)

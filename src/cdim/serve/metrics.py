@@ -8,7 +8,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_METHODS = {"GET", "HEAD", "POST", "PATCH", "DELETE"}
+_METHODS = {"GET", "POST", "PATCH", "DELETE"}
 
 
 class Timed:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
 
 from pydantic import (
     AfterValidator,
     Base64Bytes,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -18,7 +21,6 @@ from pydantic import (
     model_validator,
 )
 
-from cdim.data.drawings import MAX_POINTS
 from cdim.find.items import Like
 from cdim.serve.limits import MAX_HITS, MAX_ID, MAX_STROKES, MAX_VIEWS
 
@@ -35,8 +37,21 @@ FieldName = Annotated[str, Field(min_length=1, max_length=200)]
 Metadata = Annotated[
     dict[FieldName, Any], Field(description="Field to text, finite number, true or false.")
 ]
-Point = tuple[FiniteFloat, FiniteFloat]
-Stroke = Annotated[list[Point], Field(min_length=1)]
+
+
+def _without_head(given: Any) -> Any:
+    """The base64 of a data URL; anything else as it is."""
+    if not isinstance(given, str) or given[:5].lower() != "data:":
+        return given
+    head, comma, data = given.partition(",")
+    if not comma:
+        raise ValueError("a data URL has a comma before its content")
+    content = unquote_to_bytes(data)
+    return content if head.lower().endswith(";base64") else b64encode(content)
+
+
+ImageFile = Annotated[Base64Bytes, BeforeValidator(_without_head)]
+Lines = Annotated[list[Any], Field(min_length=1, max_length=MAX_STROKES)]
 
 
 class _Strict(BaseModel):
@@ -49,12 +64,19 @@ _CANVAS = "Of the canvas, as in files of drawings; drawings are centred, so it c
 class QueryView(_Strict):
     """One view of what is searched for: strokes, an image, or an item of the gallery."""
 
-    strokes: Annotated[list[Stroke], Field(min_length=1, max_length=MAX_STROKES)] | None = Field(
-        None, description="A drawing: strokes in order, each of points [x, y], y downwards."
+    strokes: Lines | None = Field(
+        None,
+        description="A drawing: strokes in order, each of points [x, y], y downwards, or of "
+        "columns [[x, ...], [y, ...]]. Pressure and time may follow.",
+    )
+    drawing: Lines | None = Field(
+        None, description="The same in Quick, Draw!'s form: columns where both would fit."
     )
     width: FiniteFloat | None = Field(None, description=_CANVAS)
     height: FiniteFloat | None = Field(None, description=_CANVAS)
-    image: Base64Bytes | None = Field(None, description="An image file in base64.")
+    image: ImageFile | None = Field(
+        None, description="An image file, or a file of a drawing, in base64 or as a data URL."
+    )
     domain: str | None = Field(
         None, description="Of the image, such as photo or sketch; without it, it is guessed."
     )
@@ -62,20 +84,20 @@ class QueryView(_Strict):
 
     @model_validator(mode="after")
     def _one_thing(self) -> QueryView:
-        given = [name for name in ("strokes", "image", "id") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError("a view has one of strokes, image and id")
+        names = ("strokes", "drawing", "image", "id")
+        if sum(getattr(self, name) is not None for name in names) != 1:
+            raise ValueError(f"a view has one of {', '.join(names)}")
         if self.domain is not None and self.image is None:
             raise ValueError("only images have a domain: strokes are sketches, items are known")
-        if sum(map(len, self.strokes or ())) > MAX_POINTS:
-            raise ValueError(f"a drawing has at most {MAX_POINTS} points")
         return self
 
     def source(self) -> Any:
         """What `Gallery.search` takes."""
         if self.id is not None:
             return Like(self.id)
-        return self.strokes if self.image is None else self.image
+        if self.image is not None:
+            return self.image
+        return self.strokes if self.drawing is None else {"drawing": self.drawing}
 
 
 class SearchRequest(_Strict):
@@ -133,7 +155,7 @@ class Upload(_Strict):
 class NewItem(Upload):
     """An item to add."""
 
-    image: Base64Bytes = Field(description="An image file in base64.")
+    image: ImageFile = Field(description="An image file in base64, or as a data URL.")
 
 
 class Change(_Strict):

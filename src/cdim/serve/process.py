@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +25,7 @@ def serve(
     port: int,
     token: str | None,
     model: str | Path | None,
+    allow_host: Sequence[str] = (),
     announce: Callable[[str, int], None],
 ) -> None:
     """Serves a gallery until SIGTERM or SIGINT; then running requests finish and it is closed.
@@ -34,13 +35,14 @@ def serve(
         host, port: the address to bind; the port 0 is any free one.
         token: what may change the gallery; None makes one on a loopback address.
         model: a bundle, where the gallery does not keep its own.
+        allow_host: names that it answers to as well, such as that of a proxy.
         announce: called with the page's address and the number of items once the server answers.
 
     Raises:
         UsageError: the address cannot be bound, or needs a token.
         CdimError: as `Gallery.open`.
     """
-    access = Access.build(host, token, PUBLIC)
+    access = Access.build(host, token, PUBLIC, allow_host)
     with _listen(host, port) as listening, Gallery.open(place, model) as gallery:
         config = uvicorn.Config(
             build(gallery, access),

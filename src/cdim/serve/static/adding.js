@@ -1,10 +1,10 @@
 // Images into the gallery, one request each, with what became of every file.
 
-import { forgetThumbnail, send } from "./api.js";
+import { checkSize, forgetThumbnail, send } from "./api.js";
 import { $, closable, element, explain, many } from "./elements.js";
 
 export class Adding {
-  #most = Infinity; #busy = Promise.resolve(); #added; #waiting = 0; #done = 0;
+  #most = Infinity; #busy = Promise.resolve(); #added; #waiting = 0; #done = 0; #failures = [];
 
   // added(ids) is called once the files of one choice are in
   constructor(added) {
@@ -25,6 +25,7 @@ export class Adding {
       $("add-list").replaceChildren();
       $("add-status").textContent = "";
       this.#waiting = this.#done = 0;
+      this.#failures = [];
     }
     $("adding").showModal();
   }
@@ -49,18 +50,15 @@ export class Adding {
       row.append(element("span", { class: "said" }, ...words));
       $("add-list").prepend(row);
       this.#done += 1;
+      if (kind === "bad") this.#failures.push(words[0]);
       this.#tell();
     };
-    // Room for the parts of the form around the file.
-    if (file.size > this.#most - 4096) {
-      say("bad", `larger than ${Math.floor(this.#most / 2 ** 20)} MB: make it smaller`);
-      return false;
-    }
     const form = new FormData();
     form.append("id", file.name);
     form.append("image", file, file.name);
     try {
-      await send(`/v1/items${replace ? "?replace=true" : ""}`, { method: "POST", body: form });
+      checkSize(file, this.#most);
+      await send(`v1/items${replace ? "?replace=true" : ""}`, { method: "POST", body: form });
     } catch (failure) {
       if (failure.code === "taken") say("soft", "exists already ", this.#replacing(file, row));
       else say("bad", explain(failure));
@@ -80,7 +78,9 @@ export class Adding {
   }
 
   #tell() {
-    $("add-status").textContent = this.#done < this.#waiting
-      ? `${this.#done} of ${many(this.#waiting, "image")}…` : `${many(this.#waiting, "image")} done`;
+    const failed = this.#failures.length, all = many(this.#waiting, "image");
+    const why = failed && [...new Set(this.#failures)].slice(0, 2).join(" ");
+    $("add-status").textContent = this.#done < this.#waiting ? `${this.#done} of ${all}…`
+      : failed ? `${this.#waiting - failed} of ${all} done, ${failed} failed: ${why}` : `${all} done`;
   }
 }

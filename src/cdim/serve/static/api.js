@@ -1,6 +1,9 @@
 // Requests to the server. The token comes in the address's fragment, which browsers never send.
+// Paths are relative to the page, which may lie below a path of a proxy.
 
-const KEY = "cdim-token";
+import { kept, size } from "./elements.js";
+
+const ROOM = 4096; // bytes of a form around its file
 
 export class Failure extends Error {
   constructor(status, error) {
@@ -12,13 +15,21 @@ export class Failure extends Error {
 export function takeToken() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!token) return false;
-  sessionStorage.setItem(KEY, token);
+  setToken(token);
   history.replaceState(null, "", location.pathname);
   return true;
 }
 
-export function setToken(token) {
-  sessionStorage.setItem(KEY, token);
+export const setToken = (token) => kept.set("token", token);
+export const hasToken = () => kept.get("token") !== null;
+
+export function checkSize(file, most) {
+  if (file.size > most - ROOM) throw new Failure(413, {
+    code: "too-large",
+    given: `${file.name || "the image"} has ${size(file.size)} of at most ${size(most)}`,
+    allowed: "that is what one request may bring",
+    todo: "make the image smaller",
+  });
 }
 
 // An id as one part of a path: encoded slashes keep "a/../b" from being taken for folders.
@@ -26,7 +37,7 @@ export const part = (id) => encodeURIComponent(id);
 
 async function request(path, { json, ...options } = {}) {
   const headers = {};
-  const token = sessionStorage.getItem(KEY);
+  const token = kept.get("token");
   if (token) headers.Authorization = `Bearer ${token}`;
   if (json !== undefined) {
     headers["Content-Type"] = "application/json";
@@ -71,7 +82,7 @@ export async function picture(path) {
 export function thumbnail(id) {
   if (!thumbnails.has(id)) {
     if (thumbnails.size >= MOST) thumbnails.delete(thumbnails.keys().next().value);
-    const made = picture(`/v1/thumbnails/${part(id)}`);
+    const made = picture(`v1/thumbnails/${part(id)}`);
     made.catch(() => thumbnails.delete(id));
     thumbnails.set(id, made);
   }

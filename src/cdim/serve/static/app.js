@@ -1,18 +1,18 @@
 // The page: sends the query to the server stroke by stroke and shows the answers.
 
-import { get, send, setToken, takeToken } from "./api.js";
+import { checkSize, Failure, get, hasToken, send, setToken, takeToken } from "./api.js";
 import { Adding } from "./adding.js";
 import { Details } from "./details.js";
 import { Drawing } from "./drawing.js";
 import { $, closable, element, explain, many, percent, quoted } from "./elements.js";
 import { Filters } from "./filters.js";
-import { Picture } from "./picture.js";
+import { imageIn, Picture } from "./picture.js";
 import { Results } from "./results.js";
 
 const HITS = 24, PAGE = 48, PAUSE = 90; // hits, items a page, milliseconds until a search is sent
 let gallery = null, following = null, running = null, timer = 0;
 
-takeToken();
+const given = takeToken();
 const drawing = new Drawing($("canvas"));
 const picture = new Picture(refresh);
 const filters = new Filters(refresh);
@@ -20,17 +20,19 @@ const results = new Results($("hits"), (id) => details.open(id, results.shown));
 const details = new Details({ like: (item) => picture.more(item), removed });
 const adding = new Adding(added);
 
-async function start() {
+// A token that was just given is said to be wrong at once; one that is kept, where it is needed.
+async function start(given) {
   try {
     await learn();
     refresh();
+    if (given && !gallery.may_write) askToken();
   } catch (failure) {
     failed(failure);
   }
 }
 
 async function learn() {
-  const [told, facets] = await Promise.all([get("/v1/gallery"), get("/v1/facets")]);
+  const [told, facets] = await Promise.all([get("v1/gallery"), get("v1/facets")]);
   gallery = told;
   document.title = `${gallery.name} · cdim`;
   $("name").textContent = gallery.name;
@@ -82,6 +84,7 @@ async function run(ask) {
     if (running !== mine) return;
     show();
     $("failure").hidden = true;
+    $("results").classList.remove("stale");
   } catch (failure) {
     if (failure.name !== "AbortError" && running === mine) failed(failure);
   } finally {
@@ -104,19 +107,20 @@ function question() {
 }
 
 function find(asked, signal) {
-  if (!picture.file) return send("/v1/search", { method: "POST", json: asked, signal });
+  if (!picture.file) return send("v1/search", { method: "POST", json: asked, signal });
+  checkSize(picture.file, gallery.max_bytes);
   const form = new FormData();
   form.append("search", JSON.stringify(asked));
   if (picture.domain) form.append("domain", picture.domain);
   form.append("image", picture.file, "query");
-  return send("/v1/search", { method: "POST", body: form, signal });
+  return send("v1/search", { method: "POST", body: form, signal });
 }
 
 function browse(signal, after = null) {
   const parts = new URLSearchParams({ limit: PAGE });
   if (filters.where) parts.set("where", JSON.stringify(filters.where));
   if (after) parts.set("after", after);
-  return get(`/v1/items?${parts}`, { signal });
+  return get(`v1/items?${parts}`, { signal });
 }
 
 function showFound(found) {
@@ -171,11 +175,19 @@ function blank(shown) {
 
 function failed(failure) {
   if (!failure.given) throw failure;
-  if (failure.status === 401) return askToken();
+  // The hits before are no answer to this question.
+  $("results").classList.add("stale");
+  $("heading").textContent = results.shown.length ? "Before the failure" : "No answer";
+  $("absent").hidden = $("more").hidden = true;
+  $("detail").textContent = $("status").textContent = "";
+  if (failure.status === 401) askToken();
+  else complain(failure);
+}
+
+function complain(failure) {
   const box = $("failure");
   box.replaceChildren(element("strong", {}, "The request failed."), ` ${explain(failure)}`);
   box.hidden = false;
-  $("detail").textContent = $("status").textContent = "";
 }
 
 function update() {
@@ -208,6 +220,9 @@ function openAdding() {
 }
 
 function askToken() {
+  const wrong = hasToken();
+  $("token-title").textContent = wrong ? "Wrong token" : "Token needed";
+  $("token-wrong").hidden = !wrong;
   if (!$("token").open) $("token").showModal();
 }
 
@@ -219,6 +234,7 @@ function use(tool) {
 
 function listen() {
   drawing.addEventListener("change", refresh);
+  $("canvas").addEventListener("pointercancel", update);
   $("canvas").addEventListener("pointerdown", () => $("hint").classList.add("gone"));
   for (const tool of ["pen", "eraser"]) $(tool).addEventListener("click", () => use(tool));
   for (const action of ["undo", "redo", "clear"]) $(action).addEventListener("click", () => drawing[action]());
@@ -238,12 +254,13 @@ function listen() {
   $("token-form").addEventListener("submit", () => {
     setToken($("token-value").value.trim());
     $("token-value").value = "";
-    start();
+    start(true);
   });
-  addEventListener("hashchange", () => takeToken() && start());
+  addEventListener("hashchange", () => takeToken() && start(true));
   addEventListener("keydown", shortcut);
   addEventListener("paste", (event) => {
-    const file = images(event.clipboardData)[0];
+    const typing = event.target.closest?.("input");
+    const file = images(event.clipboardData)[0] ?? (typing ? null : imageIn(event.clipboardData.getData("text")));
     if (file) picture.take(file);
   });
   listenDrops();
@@ -268,7 +285,7 @@ function listenDrops() {
   const over = (on) => { $("dropping").hidden = !on; };
   const adds = (event) => $("adding").open || event.target.closest?.("#drop-add");
   addEventListener("dragenter", (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
+    if (!["Files", "text/uri-list"].some((type) => event.dataTransfer?.types.includes(type))) return;
     depth += 1;
     over(!document.querySelector("dialog[open]"));
   });
@@ -278,7 +295,12 @@ function listenDrops() {
     event.preventDefault();
     depth = 0;
     over(false);
-    const files = images(event.dataTransfer);
+    const files = images(event.dataTransfer), link = event.dataTransfer.getData("text/uri-list");
+    const linked = files.length ? null : imageIn(link);
+    if (linked) files.push(linked);
+    if (!files.length && link) complain(new Failure(0, {
+      code: "link", given: "a link was dropped", allowed: "the page loads nothing from other sites", todo: "save the picture, then drop its file",
+    }));
     if (!files.length) return;
     if (!adds(event)) picture.take(files[0]);
     else if (gallery?.may_write) adding.take(files);
@@ -292,4 +314,4 @@ function images(transfer) {
 
 listen();
 update();
-start();
+start(given);

@@ -45,7 +45,7 @@ export class Details {
 
   async #refresh(id) {
     try {
-      const item = await get(`/v1/items/${part(id)}`);
+      const item = await get(`v1/items/${part(id)}`);
       if (this.#item.id === id) this.#tell(item.metadata);
     } catch (failure) {
       if (this.#item.id === id) $("details-failure").textContent = explain(failure);
@@ -61,7 +61,7 @@ export class Details {
     if (small) paint(image, small);
     if (!hit.source) return;
     try {
-      const large = await picture(`/v1/images/${part(hit.id)}`);
+      const large = await picture(`v1/images/${part(hit.id)}`);
       if (this.#item === hit) paint(image, large);
     } catch (failure) {
       if (this.#item !== hit) return;
@@ -95,7 +95,7 @@ export class Details {
   async #remove() {
     const id = this.#item.id;
     try {
-      await send(`/v1/items/${part(id)}`, { method: "DELETE" });
+      await send(`v1/items/${part(id)}`, { method: "DELETE" });
     } catch (failure) {
       this.#confirm(false);
       $("details-failure").textContent = explain(failure);

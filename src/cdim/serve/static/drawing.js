@@ -1,22 +1,29 @@
 // The canvas: strokes in drawing order, with undo and redo. What is searched is the strokes alone.
 
+import { kept } from "./elements.js";
+
 const SIZE = 512; // units of the canvas, whatever its size on screen
 const REACH = 9; // units around the eraser
 const LINE = 3.2; // units of a line drawn with middle pressure
+const PALM = 1000; // milliseconds after a pen was seen in which a touch is the hand that holds it
 const MOST_STROKES = 4000, MOST_POINTS = 100000; // what the server takes
 
 export class Drawing extends EventTarget {
   #canvas; #pen; #strokes = []; #past = []; #future = []; #now = null; #pointer = null; #erased = null; #rubber = null;
+  #touched = false; #penAt = -Infinity;
   tool = "pen";
 
   constructor(canvas) {
     super();
     this.#canvas = canvas;
     this.#pen = canvas.getContext("2d");
+    this.#strokes = JSON.parse(kept.get("drawing") ?? "[]");
     canvas.addEventListener("pointerdown", (event) => this.#start(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
-      canvas.addEventListener(end, (event) => this.#end(event));
+      canvas.addEventListener(end, (event) => {
+        if (event.pointerId === this.#pointer) this.#end(event.type !== "pointercancel");
+      });
     new ResizeObserver(() => this.redraw()).observe(canvas);
   }
 
@@ -48,6 +55,7 @@ export class Drawing extends EventTarget {
   }
 
   #changed() {
+    kept.set("drawing", JSON.stringify(this.#strokes));
     this.redraw();
     this.dispatchEvent(new Event("change"));
   }
@@ -62,13 +70,21 @@ export class Drawing extends EventTarget {
   }
 
   #start(event) {
-    // The first finger draws; a second one, or another mouse button, does not.
-    if (this.#pointer !== null || event.button !== 0) return;
+    const touch = event.pointerType === "touch";
+    if (event.pointerType === "pen") {
+      this.#penAt = event.timeStamp;
+      if (this.#touched) this.#end(false);
+    }
+    // The first finger draws; a second one, the hand beside a pen, or another mouse button, does not.
+    const palm = touch && event.timeStamp - this.#penAt < PALM;
+    // The other end of many pens is an eraser and says so.
+    const rubs = event.button === 5 || (event.buttons & 32) !== 0;
+    if (this.#pointer !== null || palm || (event.button !== 0 && !rubs)) return;
     event.preventDefault();
     this.#canvas.setPointerCapture(event.pointerId);
     this.#pointer = event.pointerId;
-    // The other end of many pens is an eraser and says so.
-    if (this.tool === "eraser" || event.buttons & 32) {
+    this.#touched = touch;
+    if (this.tool === "eraser" || rubs) {
       this.#erased = new Set();
       this.#erase(this.#point(event));
     } else if (this.#strokes.length < MOST_STROKES) this.#now = [this.#point(event)];
@@ -76,6 +92,7 @@ export class Drawing extends EventTarget {
   }
 
   #move(event) {
+    if (event.pointerType === "pen") this.#penAt = event.timeStamp;
     if (event.pointerId !== this.#pointer) return;
     const several = event.getCoalescedEvents?.() ?? [];
     for (const each of several.length ? several : [event]) {
@@ -95,13 +112,15 @@ export class Drawing extends EventTarget {
     return this.#strokes.reduce((sum, stroke) => sum + stroke.length, this.#now.length) < MOST_POINTS;
   }
 
-  #end(event) {
-    if (event.pointerId !== this.#pointer) return;
+  // What the system cancels, as at a swipe from the edge, leaves nothing.
+  #end(keep) {
     this.#pointer = null;
+    this.#touched = false;
     const now = this.#now, erased = this.#erased;
     this.#now = this.#erased = this.#rubber = null;
-    if (now) this.#change([...this.#strokes, now]);
-    else if (erased?.size) this.#change(this.#strokes.filter((stroke) => !erased.has(stroke)));
+    if (keep && now) this.#change([...this.#strokes, now]);
+    else if (keep && erased?.size) this.#change(this.#strokes.filter((stroke) => !erased.has(stroke)));
+    else this.redraw();
   }
 
   // Along the way from the last point too: a quick hand jumps over lines.

@@ -25,6 +25,24 @@ export const percent = (share) => share > 0.995 && share < 1 ? ">99 %" : share <
 
 export const many = (number, one) => `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
 
+export function size(bytes) {
+  const one = bytes >= 2 ** 20 ? 2 ** 20 : 2 ** 10;
+  return `${Math.ceil((10 * bytes) / one) / 10} ${one === 2 ** 20 ? "MB" : "kB"}`;
+}
+
+// What a reload keeps. Other galleries may share the page's origin, below other paths.
+const key = (name) => `cdim-${name} ${new URL(".", location).pathname}`;
+export const kept = {
+  get: (name) => sessionStorage.getItem(key(name)),
+  set(name, text) {
+    try {
+      sessionStorage.setItem(key(name), text);
+    } catch { // no room: nothing is better than something older
+      sessionStorage.removeItem(key(name));
+    }
+  },
+};
+
 // As one word of a shell's command line.
 export const quoted = (word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
