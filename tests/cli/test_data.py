@@ -81,6 +81,15 @@ def test_a_set_without_one_whole_image_cannot_be_checked(call, tmp_path, content
     assert call("data", "check", tmp_path, "--exclude", "*.png").exit_code == 2
 
 
+@pytest.mark.parametrize("verb", [("eval", "default"), ("adapt", "default"), ("data", "check")])
+def test_verbs_of_datasets_take_a_layout(call, tmp_path, verb):
+    put(tmp_path / "set", "shoes/s1/a.png")
+    out = ("-o", tmp_path / "new") if verb[0] == "adapt" else ()
+    done = call(*verb, tmp_path / "set", "--layout", "{instanc}", *out)
+    assert done.exit_code == 2
+    assert "did you mean '{instance}'? (--layout)" in done.stderr
+
+
 @pytest.mark.parametrize("option", ["--layout", "--exclude"])
 def test_only_folders_have_a_layout(call, option):
     done = call("data", "check", "synthetic:6", option, "*")

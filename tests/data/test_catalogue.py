@@ -7,7 +7,7 @@ from PIL import Image
 
 from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import KNOWN, Dataset, open_dataset
-from cdim.errors import DataError
+from cdim.errors import DataError, UsageError
 
 
 def test_cards_say_what_a_user_needs() -> None:
@@ -48,6 +48,30 @@ def test_csv_and_folder(tmp_path: Path) -> None:
         dataset = open_dataset(str(path))
         assert dataset.manifest.instance.tolist() == ["x"]
         assert dataset.triplets == {}
+
+
+def test_a_folder_by_its_layout_and_without_what_is_excluded(tmp_path: Path) -> None:
+    for name in ("shoes/s1/a.png", "bags/b1/b.png", "old/o1/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    dataset = open_dataset(tmp_path, layout="{category}/{instance}", exclude=["old"])
+    assert dataset.manifest.instance.tolist() == ["b1", "s1"]
+    assert dataset.manifest.category.tolist() == ["bags", "shoes"]
+    assert dataset.left_out == (("old/o1/c.png", "excluded"),)
+    with pytest.raises(UsageError, match="a layout for 'synthetic'; that is for a folder or a zip"):
+        open_dataset("synthetic", layout="**")
+    with pytest.raises(DataError, match="there is no"):
+        open_dataset(tmp_path / "nowhere", layout="**")
+
+
+def test_images_outside_of_a_released_layout_are_left_out(tmp_path: Path) -> None:
+    names = ["query/1_c1.jpg", "bounding_box_test/1_c2.jpg", "gt_bbox/2_c1.jpg", "more/x.jpg"]
+    for name in names:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    dataset = open_dataset(tmp_path)
+    assert len(dataset.manifest) == 2
+    assert dict(dataset.left_out) == dict.fromkeys(names[2:], "outside of the layout")
 
 
 @pytest.mark.parametrize("name", ["synthetic:", "synthetic:0", "synthetic:3:1:2", "synthetic:a"])

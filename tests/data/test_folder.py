@@ -131,9 +131,16 @@ SKETCHY = [
 ]
 
 
-@pytest.mark.parametrize("around", ["", "256x256/"])
-def test_sketches_of_photos_of_many_kinds(tmp_path: Path, around: str) -> None:
-    names = [around + name for name in SKETCHY]
+def sketchy(place: str) -> list[str]:
+    parts = [name.split("/") for name in SKETCHY]
+    return [f"{place.format(domain, kind)}/{file}" for domain, kind, file in parts]
+
+
+@pytest.mark.parametrize(
+    "place", ["{}/{}", "256x256/{}/{}", "{0}/tx_{0}/{1}", "256x256/{0}/tx_{0}/{1}"]
+)
+def test_sketches_of_photos_of_many_kinds(tmp_path: Path, place: str) -> None:
+    names = sketchy(place)
     found = columns(tmp_path, *names)
     instances = ["airplane/n02_1", "airplane/n02_2", "bear/n03_7"]
     assert [found[name][0] for name in names] == 2 * instances
@@ -141,6 +148,11 @@ def test_sketches_of_photos_of_many_kinds(tmp_path: Path, around: str) -> None:
         name: "gallery" if "photo/" in name else "query" for name in names
     }
     assert sorted(set(read(tmp_path).category.tolist())) == ["airplane", "bear"]
+
+
+def test_kinds_above_domains_may_be_things(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"layout {category}/{domain}, else {instance}/{domain}"):
+        columns(tmp_path, *sketchy("{1}/{0}"))
 
 
 def test_sketches_and_photos_of_things(tmp_path: Path) -> None:
@@ -156,6 +168,13 @@ def test_pairs_by_the_names_of_files(tmp_path: Path) -> None:
         "photos/18.png": ("18", "photo", "", "gallery"),
         "sketches/17.png": ("17", "sketch", "", "query"),
         "sketches/18.png": ("18", "sketch", "", "query"),
+    }
+
+
+def test_edge_maps_belong_to_photos_of_their_names(tmp_path: Path) -> None:
+    assert columns(tmp_path, "edges/17.png", "photos/17.jpg") == {
+        "edges/17.png": ("17", "edge", "", ""),
+        "photos/17.jpg": ("17", "photo", "", ""),
     }
 
 

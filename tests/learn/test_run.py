@@ -177,6 +177,14 @@ def test_rows_without_a_split_are_left_out_where_others_have_one(tmp_path):
     assert none.train.instance.tolist() == ["1", "2", "3"]
 
 
+def test_folders_are_read_by_the_layout_of_the_recipe(tmp_path):
+    for name in ("shoes/s1/a.png", "bags/b1/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    part = DataPart((str(tmp_path),), 0.0, layout="{category}/{instance}")
+    assert load_parts(part, None).train.instance.tolist() == ["b1", "s1"]
+
+
 def test_validation_is_carved_by_instance_and_the_same_for_every_seed():
     part = DataPart(("synthetic:60",), validation=0.25)
     parts = load_parts(part, None)

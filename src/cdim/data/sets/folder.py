@@ -109,7 +109,7 @@ def _built(tree: Tree, levels: Sequence[str]) -> Manifest:
             word._replace(role="junk") if (who, word.role) == (market1501.JUNK, "gallery") else word
             for who, word in zip(instances, words, strict=True)
         ]
-    elif any(word.role for word in words):
+    elif any(word.role for word in words) or len({word.domain for word in words}) > 1:
         instances = _by_file(tree, words, kinds)
     else:
         instances = list(names)

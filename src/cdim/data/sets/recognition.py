@@ -48,8 +48,8 @@ def recognised(names: Sequence[str], place: Path) -> tuple[str, ...]:
             raise _mixed(place, folders, levels, depths[0])
         levels.append(level)
     free = [i for i, level in enumerate(levels) if level == _FREE]
-    same = [i for i in free if len({path[i] for path in paths}) == 1]
-    for i in same[: len(free) - 1]:  # a folder around all says nothing
+    same = [i for i in free if _around_all(paths, levels, i)]
+    for i in same[: len(free) - 1]:
         levels[i] = "*"
         free.remove(i)
     if len(free) > 1:
@@ -68,6 +68,14 @@ def _level(folders: set[str], in_thing: bool) -> str:
     return next(
         (f"{{{k}}}" for k in ("domain", "role") if any(getattr(w, k) for w in said)), "{split}"
     )
+
+
+def _around_all(paths: list[list[str]], levels: list[str], free: int) -> bool:
+    """Whether a level has one folder, or one in each folder of known words: it says nothing."""
+    names = defaultdict(set)
+    for path in paths:
+        names[tuple(p for p, w in zip(path, levels, strict=True) if w != _FREE)].add(path[free])
+    return all(len(found) == 1 for found in names.values())
 
 
 def _thing(names: Sequence[str], levels: list[str], free: int, place: Path) -> str:
