@@ -41,12 +41,7 @@ from cdim.errors import training_extra
 @options.device
 @options.data_root
 def atlas(
-    model: Path,
-    datasets: tuple[str, ...],
-    out: Path,
-    device: str,
-    data: Path | None,
-    **how: Any,
+    model: Path, datasets: tuple[str, ...], out: Path, device: str, data: Path | None, **how: Any
 ) -> None:
     """Find out which layers of MODEL, a run or a recipe, tell instances apart.
 

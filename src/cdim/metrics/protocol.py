@@ -121,9 +121,7 @@ def pool_views(
     if how not in POOLS:
         raise unknown("pooling", how, POOLS)
     points, ids, cameras = np.asarray(views), np.asarray(view_ids), np.asarray(view_cameras)
-    wanted = list(
-        zip(np.asarray(query_ids).tolist(), np.asarray(query_cameras).tolist(), strict=True)
-    )
+    wanted = list(zip(*(np.asarray(x).tolist() for x in (query_ids, query_cameras)), strict=True))
     if points.ndim != 2 or not len(points) == len(ids) == len(cameras):
         raise UsageError(
             f"views {points.shape} with {len(ids)} identities and {len(cameras)} cameras",

@@ -31,16 +31,11 @@ def add_row(
 ) -> Path:
     """Judges runs or bundles, one a training seed, and writes them as one row of results.
 
-    Args:
-        file: the rows; one of the same name, table, dataset and model is replaced.
-        dataset: a name or a path.
-        models: runs or bundles.
-        row, table, recipe: the row's fields.
-        command: what to type to get the row; None for training and judging each run.
-        data, split, device, how: as for `cdim.judge.split.open_test` and `cdim.api.load`.
+    A row of the same name, table, dataset and model is replaced, and the page, which is returned,
+    is written anew. What judges is as for `cdim.judge.split.open_test` and `cdim.api.load`.
 
-    Returns:
-        The page, which is written anew.
+    Args:
+        command: what to type to get the row; None for training and judging each run.
 
     Raises:
         UsageError: bundles without `command`: they do not tell how they were made.

@@ -83,10 +83,7 @@ def between(
 ) -> list[Agreement]:
     """The paired differences of two rows on one dataset, beside the paper's.
 
-    Args:
-        row, against: which rows.
-        reports: theirs, one a seed.
-        published: all rows of results; those that are published count.
+    The reports are theirs, one a seed; of all rows of results, those that are published count.
 
     Raises:
         UsageError: reports of different queries.

@@ -34,11 +34,8 @@ def reproduce(
         names: these rows of the table alone; () for all but those with needs of their own.
         quick: two steps, one seed, few images, in a folder of their own: does all of it run?
         listed: the list of rows, see `cdim.paper.plan`.
-        file: the rows of results; agreements and the page are written beside it.
+        file: the rows of results; agreements and the page, which is returned, lie beside it.
         data, device, told: as for `Maker`.
-
-    Returns:
-        The page.
 
     Raises:
         CdimError: a wrong list or file of results, or what `Maker.row` raises.

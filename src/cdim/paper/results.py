@@ -113,14 +113,10 @@ def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
 
 
 def write_page(file: Path, plan: Plan | None = None) -> Path:
-    """Writes the page of a file of results beside it.
+    """Writes the page of a file of results beside it, and returns its path.
 
-    Args:
-        file: the rows; `agreement.json` beside them is read too, if there is one.
-        plan: the list of rows; None reads `reproduce.toml` beside the file, if there is one.
-
-    Returns:
-        The page's path.
+    `agreement.json` beside the file is read too, if there is one, and so is `reproduce.toml`,
+    where no list of rows, `plan`, is given.
 
     Raises:
         CdimError: one of the files is wrong, or the page cannot be written.

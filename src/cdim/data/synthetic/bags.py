@@ -152,14 +152,11 @@ class Satchel(Product):
     ) -> None:
         strap = mirrored((wide / 2, h + 3), (wide / 2, foot), (0, foot - 7))
         self.panel(shifted(strap, x, 0), 3, trim, gloss=0.3, lift=0.4)
-        for half, high, r, colour, look in (
-            (wide * 0.8, 9, 3, metal, {"puff": 0.4, "gloss": 0.9}),
-            (wide * 0.5, 5, 2, trim, {"puff": 0.3, "lift": 0, "detail": USUAL}),
-        ):
-            self.plate(x - half, y - high, x + half, y + high, r, colour, **look)
+        out, half = wide * 0.8, wide * 0.5
+        self.plate(x - out, y - 9, x + out, y + 9, 3, metal, puff=0.4, gloss=0.9)
+        self.plate(x - half, y - 5, x + half, y + 5, 2, trim, puff=0.3, lift=0, detail=USUAL)
         for hole in (16, 24):
-            look = {"puff": 0, "lift": 0, "detail": FINE}
-            self.oval((x, y + hole), 1.7, 1.7, shade(trim, 0.3), 10, **look)
+            self.oval((x, y + hole), 1.7, 1.7, shade(trim, 0.3), 10, puff=0, lift=0, detail=FINE)
 
 
 class Backpack(Product):

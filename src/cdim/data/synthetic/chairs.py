@@ -255,12 +255,8 @@ class Armchair(Solid):
             self.line(middle, shade(cloth, 0.5), width=1.5)
         rest(self.near)
         if wing:
-            front = [
-                (x, high, -d + 10),
-                (x + 4, high, -d + 38),
-                (x + 6, (high + back) / 2, -d + 40),
-            ]
-            ear = [*front, (x, back, -d + 8), (x, back, -d - 2)]
+            tip, rear = (x + 6, (high + back) / 2, -d + 40), (x, back, -d - 2)
+            ear = [(x, high, -d + 10), (x + 4, high, -d + 38), tip, (x, back, -d + 8), rear]
             for side in self.sides:
                 self.panel(np.multiply(ear, (side, 1, 1)), 10, shade(cloth, 0.86), **look)
 

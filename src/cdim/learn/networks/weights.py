@@ -124,15 +124,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def fit(given: dict[str, Tensor], own: dict[str, Tensor], origin: str) -> dict[str, Tensor]:
-    """A file's tensors under a network's names.
+    """A file's tensors `given` under the names of a network's `own`, both in their order.
 
-    Args:
-        given: the file's tensors, in its order; a classifier at its end is left out.
-        own: the network's, in its order.
-        origin: what error messages call the file.
-
-    Returns:
-        By the names they share where all of the network's are there, else by order.
+    Matched by the names they share where all of the network's are there, else by order. A
+    classifier at the file's end is left out. Messages call the file `origin`.
 
     Raises:
         ModelError: a tensor is missing or has another shape.

@@ -17,15 +17,7 @@ from typing import Any
 from cdim import strict
 from cdim.data.preprocess import Preprocess
 from cdim.errors import RecipeError
-from cdim.learn.recipes.parts import (
-    AugmentPart,
-    DataPart,
-    FusionPart,
-    LoopPart,
-    LossPart,
-    ModelPart,
-    OptimiserPart,
-)
+from cdim.learn.recipes import parts
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,15 +51,15 @@ class Recipe:
     """A whole recipe; see the parts for their keys."""
 
     name: str
-    data: DataPart
+    data: parts.DataPart
     seed: int = 0
     input: Preprocess = field(default_factory=Preprocess)
-    augment: AugmentPart = field(default_factory=AugmentPart)
-    model: ModelPart = field(default_factory=ModelPart)
-    fusion: FusionPart = field(default_factory=FusionPart)
-    loss: LossPart = field(default_factory=LossPart)
-    optimiser: OptimiserPart = field(default_factory=OptimiserPart)
-    loop: LoopPart = field(default_factory=LoopPart)
+    augment: parts.AugmentPart = field(default_factory=parts.AugmentPart)
+    model: parts.ModelPart = field(default_factory=parts.ModelPart)
+    fusion: parts.FusionPart = field(default_factory=parts.FusionPart)
+    loss: parts.LossPart = field(default_factory=parts.LossPart)
+    optimiser: parts.OptimiserPart = field(default_factory=parts.OptimiserPart)
+    loop: parts.LoopPart = field(default_factory=parts.LoopPart)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -118,15 +110,15 @@ def parse_recipe(table: Mapping[str, Any]) -> Recipe:
 
 def _override(table: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
-    parts = [p.strip() for p in key.split(".")]
-    if not equals or not all(parts):
+    keys = [p.strip() for p in key.split(".")]
+    if not equals or not all(keys):
         raise RecipeError(
             f"the override {text!r}",
             "an override is part.key=value",
             "write one such as loss.margin=0.2",
             argument="overrides",
         )
-    for part in parts[:-1]:
+    for part in keys[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise RecipeError(
@@ -136,9 +128,9 @@ def _override(table: dict[str, Any], text: str) -> None:
                 argument="overrides",
             )
     try:
-        table[parts[-1]] = tomllib.loads(f"v = {value}")["v"]
+        table[keys[-1]] = tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:
-        table[parts[-1]] = value.strip()
+        table[keys[-1]] = value.strip()
 
 
 def _check(recipe: Recipe) -> None:
@@ -148,7 +140,7 @@ def _check(recipe: Recipe) -> None:
             value = attrgetter(name)(recipe)
             if not holds(value):
                 raise RecipeError(f"{name} = {value}", f"it is {words}", "change its value")
-    _check_training(recipe.data, recipe.model, recipe.fusion, recipe.loop)
+    _check_training(recipe)
     _check_loss(recipe.loss, recipe.loop)
     augment = recipe.augment
     if augment.erase_chance < 1 and not augment.erase:
@@ -159,8 +151,9 @@ def _check(recipe: Recipe) -> None:
         )
 
 
-def _check_training(data: DataPart, model: ModelPart, fusion: FusionPart, loop: LoopPart) -> None:
+def _check_training(recipe: Recipe) -> None:
     """What is trained, on what."""
+    data, model, fusion, loop = recipe.data, recipe.model, recipe.fusion, recipe.loop
     if not data.train:
         raise RecipeError("data.train = []", "at least one dataset is needed", "name a dataset")
     if data.fold and not 0 < data.validation * (data.fold + 1) <= 1 + 1e-9:
@@ -189,7 +182,7 @@ def _check_training(data: DataPart, model: ModelPart, fusion: FusionPart, loop: 
         )
 
 
-def _check_loss(loss: LossPart, loop: LoopPart) -> None:
+def _check_loss(loss: parts.LossPart, loop: parts.LoopPart) -> None:
     """What is minimised, over which batches."""
     each = loop.images_per_label
     if each and (loop.batch % each or loop.batch < 2 * each):

@@ -22,17 +22,13 @@ def augment(
     preprocess: Preprocess,
     rng: np.random.Generator,
 ) -> Tensor:
-    """A training batch as network input.
+    """A training batch as network input: float32 (n, channels, *crop), normalised.
 
     Args:
         stack: images (n, *resize, channels), 0 to 255.
         group: (n,); images of one group flip together.
-        part: what to do.
-        preprocess: gives the crop's size and the normalisation.
+        part: what to do; the size of the crop and the normalisation are of `preprocess`.
         rng: the only source of chance.
-
-    Returns:
-        float32 (n, channels, *crop), normalised.
     """
     n = len(stack)
     room = np.subtract(preprocess.resize, preprocess.crop, dtype=np.int64)

@@ -65,23 +65,21 @@ def interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+@dataclass(eq=False)
 class Trainer:
     """A network, its loss on the same device, and its optimiser: all that a checkpoint holds."""
 
-    def __init__(
-        self, recipe: Recipe, embedder: Embedder, criterion: nn.Module, folder: Path
-    ) -> None:
-        self.recipe = recipe
-        self.embedder = embedder
-        self.criterion = criterion
-        self.folder = folder
-        self.optimiser = _optimiser(recipe.optimiser, [embedder, criterion])
-        decay = recipe.optimiser.ema
-        self.average = (
-            AveragedModel(embedder, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
-            if decay
-            else None
-        )
+    recipe: Recipe
+    embedder: Embedder
+    criterion: nn.Module
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.optimiser = _optimiser(self.recipe.optimiser, [self.embedder, self.criterion])
+        self.average: AveragedModel | None = None
+        if decay := self.recipe.optimiser.ema:
+            mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(self.embedder, multi_avg_fn=mean)
         self.progress = Progress()
 
     @property
@@ -92,12 +90,7 @@ class Trainer:
         return cast("Embedder", self.average.module)
 
     def fit(self, cache: ImageCache, sample: Sampler, evaluate: Evaluate | None) -> None:
-        """Trains until the recipe's steps are done or validation stops improving.
-
-        Args:
-            cache: the training images.
-            sample: draws a step's batch.
-            evaluate: judges on the validation part; None trains to the last step.
+        """Trains until the recipe's steps are done or, with `evaluate`, judging stops improving.
 
         Raises:
             TrainingError: the loss is not a number, or a checkpoint cannot be written.

@@ -79,11 +79,7 @@ class TripletLoss(nn.Module):
 class CrossEntropy(nn.Module):
     """Softmax cross-entropy over the targets through one linear layer (Eq. 3).
 
-    Args:
-        dim: dimensions of an embedding.
-        classes: number of targets.
-        smoothing: label smoothing, 0 to below 1.
-        neck: whether a batch norm, with scale and without shift, comes before that layer.
+    With a `neck` a batch norm, with scale and without shift, comes before that layer.
     """
 
     def __init__(self, dim: int, classes: int, smoothing: float = 0.0, neck: bool = False) -> None:

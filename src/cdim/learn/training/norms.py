@@ -18,11 +18,8 @@ def measure_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Sets what batch norms remember to what training images give, in float32.
 
     Norms that training leaves alone (in evaluation mode while the network trains) stay as they
-    are. The network is in training mode afterwards.
-
-    Args:
-        network: any; without batch norms nothing is run.
-        batches: network inputs, (n, channels, height, width) each; all count alike.
+    are. The network, which is not run without batch norms, is in training mode afterwards.
+    All batches (n, channels, height, width) count alike.
     """
     network.train()
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training]

@@ -106,7 +106,6 @@ def find_start(
     Args:
         plan, recipe: the recipe, and its file.
         waiting: the run that is to start, last, and those that wait for it.
-        data, device: as for `train`.
 
     Raises:
         ModelError: there is no such run and no recipe for it, or a run elsewhere is unfinished.

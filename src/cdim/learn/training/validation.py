@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -39,32 +40,32 @@ def make_judge(
     """
     if not len(validation):
         return None
-    if isinstance(objective.classify, CrossEntropy) and targets.target == "category":
-        return _accuracy(validation, preprocess, targets, objective.classify)
-    return _search(_searched(validation, targets), preprocess)
+    classifier = objective.classify if targets.target == "category" else None
+    if isinstance(classifier, CrossEntropy):
+        truth = np.searchsorted(targets.names, validation.column(targets.target))
+        count = partial(_accuracy, classifier, truth)
+    else:
+        held = _searched(validation, targets)
+        validation, count = held.manifest, partial(_found, held)
+    cache = ImageCache(validation, preprocess)
 
+    def judge(network: Embedder) -> Mapping[str, float]:
+        rows = np.arange(len(validation))
+        batches = [rows[i : i + BATCH] for i in range(0, len(rows), BATCH)]
+        return count(np.concatenate([network.embed_stack(cache[batch]) for batch in batches]))
 
-def _embed(network: Embedder, cache: ImageCache) -> NDArray[np.float32]:
-    rows = np.arange(len(cache.manifest))
-    parts = [cache[rows[i : i + BATCH]] for i in range(0, len(rows), BATCH)]
-    return np.concatenate([network.embed_stack(part) for part in parts])
+    return judge
 
 
 def _accuracy(
-    validation: Manifest, preprocess: Preprocess, targets: Targets, classifier: CrossEntropy
-) -> Evaluate:
-    cache = ImageCache(validation, preprocess)
-    truth = np.searchsorted(targets.names, validation.column(targets.target))
-
-    def judge(network: Embedder) -> Mapping[str, float]:
-        embeddings = torch.from_numpy(_embed(network, cache))
-        classifier.eval()
-        with torch.inference_mode():
-            guess = classifier.logits(embeddings.to(network.device)).argmax(1).cpu().numpy()
-        classifier.train()
-        return {"score": float((guess == truth).mean())}
-
-    return judge
+    classifier: CrossEntropy, truth: NDArray[np.intp], embeddings: NDArray[np.float32]
+) -> dict[str, float]:
+    vectors = torch.from_numpy(embeddings).to(classifier.classify.weight.device)
+    classifier.eval()
+    with torch.inference_mode():
+        guess = classifier.logits(vectors).argmax(1).cpu().numpy()
+    classifier.train()
+    return {"score": float((guess == truth).mean())}
 
 
 def _searched(validation: Manifest, targets: Targets) -> HeldOut:
@@ -95,14 +96,8 @@ def _searched(validation: Manifest, targets: Targets) -> HeldOut:
     return HeldOut(manifest, protocol, groups_of(manifest, protocol))
 
 
-def _search(held: HeldOut, preprocess: Preprocess) -> Evaluate:
-    cache = ImageCache(held.manifest, preprocess)
-
-    def judge(network: Embedder) -> Mapping[str, float]:
-        values = held.measure(_embed(network, cache))
-        found = {name: float(each.mean()) for name, each in values.items()}
-        if held.protocol == "cross-camera":
-            return {"score": found["mAP_step"], **{n: found[n] for n in ("mAP_step", "rank-1")}}
-        return {"score": found["MRR"], "acc@1": found["acc@1"]}
-
-    return judge
+def _found(held: HeldOut, embeddings: NDArray[np.float32]) -> dict[str, float]:
+    found = {name: float(each.mean()) for name, each in held.measure(embeddings).items()}
+    if held.protocol == "cross-camera":
+        return {"score": found["mAP_step"], **{n: found[n] for n in ("mAP_step", "rank-1")}}
+    return {"score": found["MRR"], "acc@1": found["acc@1"]}

@@ -59,28 +59,21 @@ def cross_fit(parts: Sequence[Sequence[LabelledSearch]]) -> Reliability:
             "one part judges what is fitted on the others",
             "hold out more instances",
         )
-    seen: list[tuple[View, Judged, int]] = []
-    limits = []
+    seen: list[tuple[View, Judged, list[float]]] = []
     for k, fold in enumerate(folds):
         fitted = fit([s for j, other in enumerate(folds) if j != k for s in other])
-        limits.append([threshold(fitted, rate) for rate in RATES])
+        limits = [threshold(fitted, rate) for rate in RATES]
         views = (view for search in spread(fold) for view in whole(search))
-        seen += [(view, view.judged(fitted), k) for view in views]
+        seen += [(view, view.judged(fitted), limits) for view in views]
     hits = np.concatenate([j.probabilities for _, j, _ in seen])
     hit_right = np.concatenate([v.correct for v, _, _ in seen])
     best = np.array([j.probabilities[0] for _, j, _ in seen])
     right = np.array([v.correct[0] for v, _, _ in seen])
     present = np.array([j.present for _, j, _ in seen])
     there = np.array([v.there for v, _, _ in seen])
-    bars = np.array([limits[k] for _, _, k in seen])
-    accepted = [
-        Accepted(
-            rate,
-            float((best >= bars[:, column])[~there].mean()),
-            float(((best >= bars[:, column]) & right)[there].mean()),
-        )
-        for column, rate in enumerate(RATES)
-    ]
+    taken = best[:, None] >= np.array([limits for _, _, limits in seen])
+    false, found = taken[~there].mean(axis=0), (taken & right[:, None])[there].mean(axis=0)
+    accepted = map(Accepted, RATES, false.tolist(), found.tolist())
     return Reliability(
         hits=reliability(hits, hit_right),
         best=reliability(best, right),
