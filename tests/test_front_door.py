@@ -16,6 +16,7 @@ from PIL import Image
 import cdim
 from cdim.data.images import read
 from cdim.data.synthetic import dataset
+from cdim.judge.options import EvalOptions
 from tests.made import mean_colours
 
 NAMES = [
@@ -370,3 +371,4 @@ def test_a_dataset_that_is_open_is_judged_and_everything_prints_in_a_line():
         == "<Dataset 'synthetic:20:1': <Manifest of 40 images: photo and sketch, 20 instances>>"
     )
     assert cdim.evaluate("default", opened).queries == 6
+    assert repr(EvalOptions(rerank=True)) == "EvalOptions(rerank=True)"

@@ -84,7 +84,8 @@ def load(
             (with `cdim[train]`).
         device: where a run's network computes: "auto", "cpu", "cuda" or "mps". A bundle computes on
             the CPU.
-        how: the middle maps to join to a run's embedding.
+        how: the middle maps to join to a run's embedding, as
+            `cdim.judge.options.EvalOptions(join=("conv2",))`.
 
     Returns:
         An `Encoder`, or a run's network, which encodes as well.
@@ -142,7 +143,8 @@ def evaluate(
         split: which part of the dataset.
         device: where a run's network computes.
         progress: called with what is embedded, and how many of how many images are done.
-        how: fields of `EvalOptions`, such as `protocol="cross-camera"` or `rerank=True`.
+        how: how to judge: `protocol`, `multi_query`, `expand`, `rerank`, `join`, `join_pool` and
+            `join_l2`, such as `protocol="cross-camera"`.
 
     Returns:
         The report. Printed, it is the table of its numbers with their intervals.

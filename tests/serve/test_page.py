@@ -223,7 +223,7 @@ def test_an_upload_that_is_too_large_or_no_image_says_so(visit, gallery, tmp_pat
     text.write_text("no image", encoding="utf-8")
     page.locator("#add-files").set_input_files([text])
     expect(page.locator("#add-list")).to_contain_text("is a text")
-    expect(page.locator("#add-status")).to_contain_text("0 of 2 images done, 2 failed: ")
+    expect(page.locator("#add-status")).to_contain_text("0 of 2 images done, 2 failed: see below")
     page.keyboard.press("Escape")
     page.locator("#file").set_input_files(large)
     expect(page.locator("#failure")).to_contain_text("33 MB of at most 32 MB")

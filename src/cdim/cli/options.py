@@ -75,7 +75,7 @@ url_model = path("--model", "The bundle, for a gallery at a URL.", metavar="BUND
 split = choice("--split", "The part of the dataset.", "train", "val", "test", default="test")
 results = path(
     "--file",
-    "The list of rows; the page is written beside it.",
+    "The rows that were measured, as JSON; the page is written beside it.",
     metavar=None,
     default=Path("docs", "results.json"),
 )

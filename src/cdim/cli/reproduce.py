@@ -22,7 +22,7 @@ from cdim.cli.failures import Verb, stoppable
 )
 @options.path(
     "--list",
-    "The list of rows to make.",
+    "The rows to make, as TOML.",
     "listed",
     metavar=None,
     default=Path("docs", "reproduce.toml"),

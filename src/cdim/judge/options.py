@@ -11,7 +11,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 """Where a run's network computes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EvalOptions:
     """How a model is judged.
 
@@ -51,6 +51,10 @@ class EvalOptions:
                 "name a map, or leave them out",
                 argument="join",
             )
+
+    def __repr__(self) -> str:
+        chosen = [f"{n}={v!r}" for n, v in vars(self).items() if v != getattr(EvalOptions, n)]
+        return f"EvalOptions({', '.join(chosen)})"
 
     @property
     def joined(self) -> list[str]:

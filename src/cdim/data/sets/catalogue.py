@@ -223,7 +223,7 @@ def open_dataset(
     """Opens a known dataset, a CSV file or a folder of images.
 
     Args:
-        name_or_path: a name of `KNOWN`, "synthetic:<instances>[:<seed>]", a `.csv`
+        name_or_path: a name of `list_datasets`, "synthetic:<instances>[:<seed>]", a `.csv`
             (see `Manifest.from_csv`), or a folder or zip (see `cdim.data.sets.folder`).
         data: the data root; without it, the environment variable CDIM_DATA.
         layout: what the folders of a folder or zip are, such as "{split}/{instance}/{domain}"

@@ -79,7 +79,7 @@ export class Adding {
 
   #tell() {
     const failed = this.#failures.length, all = many(this.#waiting, "image");
-    const why = failed && [...new Set(this.#failures)].slice(0, 2).join(" ");
+    const reasons = [...new Set(this.#failures)], why = reasons.length > 1 ? "see below" : reasons[0];
     $("add-status").textContent = this.#done < this.#waiting ? `${this.#done} of ${all}…`
       : failed ? `${this.#waiting - failed} of ${all} done, ${failed} failed: ${why}` : `${all} done`;
   }
