@@ -217,6 +217,7 @@ OTHER_FILES = {
     "one-camera",
     "query-in-multi-query",
     "query-only-in-own-camera",
+    "unknown-identity",
     "shape-unlike-input",
     "small-for-input",
     "unlike-published",

@@ -81,6 +81,7 @@ CODES: dict[str, Callable[[], Dataset]] = {
     "one-camera": lambda: seen_by(lambda _: 3),
     "query-in-multi-query": lambda: copied(QUERY_X, len(SOUND) - 1),
     "query-only-in-own-camera": lambda: changed((GALLERY_X2, "x", 1)),
+    "unknown-identity": lambda: people([*SOUND, ("train", "junk", "unknown", 1)]),
     "unlike-published": lambda: people(SOUND, "market1501"),
 }
 
@@ -215,3 +216,24 @@ def test_queries_of_market1501_are_among_their_views(data_root: Path) -> None:
     part = manifest.where(split="test", instance=names)
     codes = {p.code for p in copy_problems(part, look_at(part))}
     assert codes == {"query-in-multi-query"}
+
+
+def test_images_that_are_query_and_gallery_at_once() -> None:
+    rows = [("test", "both", person, -1) for person in "xxyyz"]
+    problems = found(people(rows))
+    assert problems.keys() == {"query-without-match"}
+    lost = problems["query-without-match"]
+    assert (lost.level, lost.count, "leave-one-out" in lost.why) == ("warning", 1, True)
+    assert found(people(rows[:4])) == {}
+    twin = Manifest.build([photo(0), photo(0), photo(1)], [1, 1, 1], split="test", role="both")
+    assert "query-copied-to-gallery" in found(Dataset("twin", twin))
+
+
+def test_unknown_animals_are_told_and_leak_nothing() -> None:
+    sound = [("train", "", person, -1) for person in "aabb"]
+    sound += [("test", "both", person, -1) for person in "xxyy"]
+    unknown = [(split, "junk", "unknown", -1) for split in ("train", "test")]
+    problems = found(people([*sound, *unknown]))
+    assert problems.keys() == {"unknown-identity"}
+    assert problems["unknown-identity"].count == 2
+    assert set(people([*sound, *unknown]).training().instance.tolist()) == {"a", "b"}

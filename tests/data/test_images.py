@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from cdim.data import images
+from cdim.data import formats, images
 from cdim.data.manifest import Manifest
 from cdim.data.preprocess import Preprocess
 from cdim.errors import ImageError
@@ -78,6 +78,19 @@ def test_a_box_is_cut_out_of_the_upright_image(tmp_path: Path) -> None:
     for outside in ("40,0,5,5", "0,60,5,5", "3,3,0,5"):
         with pytest.raises(ImageError, match=f"{outside}: a box of an image of 40 x 60 pixels"):
             images.read(f"a.png#xywh={outside}", tmp_path)
+
+
+def test_a_box_of_a_large_photo_is_in_its_own_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = np.zeros((80, 160, 3), np.uint8)
+    wide[40:, 80:] = 255
+    Image.fromarray(wide).save(tmp_path / "a.jpg")
+    monkeypatch.setattr(formats, "MAX_PIXELS", 80 * 160 // 4)
+    assert images.read("a.jpg", tmp_path).shape == (40, 80, 3)
+    part = images.read("a.jpg#xywh=80,40,80,40", tmp_path)
+    assert part.shape == (20, 40, 3)
+    assert (part > 200).all()
 
 
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:

@@ -165,8 +165,17 @@ def open_image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def shrunk(data: bytes, name: str) -> int:
+    """How many pixels of an image file become one of what `decode` gives, along each side."""
+    with open_image(data) as image:
+        return _check_size(image, name)
+
+
+def _check_size(image: Image.Image, name: str) -> int:
     """Refuses too many pixels; of a JPEG, a part of them is decoded.
+
+    Returns:
+        how many pixels become one, along each side.
 
     Raises:
         ImageError: they are too many.
@@ -180,6 +189,7 @@ def _check_size(image: Image.Image, name: str) -> None:
     shrink = next(n for n in (1, 2, 4, 8) if width * height <= MAX_PIXELS * n * n)
     if shrink > 1:
         image.draft(None, (width // shrink, height // shrink))
+    return shrink
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -40,7 +40,7 @@ from cdim.data import files, strokes
 from cdim.data.arrays import mat_array
 from cdim.data.decoding import decoded
 from cdim.data.drawings import DrawingLines
-from cdim.data.formats import decode
+from cdim.data.formats import decode, shrunk
 from cdim.data.manifest import Manifest, Source
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError, ImageError
@@ -153,7 +153,10 @@ class Files:
             return dataset.render(source)
         where = place(source, root)
         pixels = self._pixels(where, source)
-        return _cropped(pixels, where.box, source) if where.box else pixels
+        if not where.box:
+            return pixels
+        shrink = 1 if where.key else shrunk(self._bytes(where.path, where.member), source)
+        return _cropped(pixels, where.box, shrink, source)
 
     def drawing(self, source: str, root: Path) -> strokes.Strokes | None:
         """The strokes that a locator names; None for an image of pixels."""
@@ -246,13 +249,17 @@ def _row(data: NDArray[np.uint8], key: str, extra: str, source: str) -> NDArray[
     return image
 
 
-def _cropped(pixels: NDArray[np.uint8], box: tuple[int, ...], source: str) -> NDArray[np.uint8]:
+def _cropped(
+    pixels: NDArray[np.uint8], box: tuple[int, ...], shrink: int, source: str
+) -> NDArray[np.uint8]:
     """The part of an image inside a box, which may reach beyond the right and lower edge."""
     left, top, width, height = box
-    part = pixels[top : top + height, left : left + width]
+    right, bottom = (-(-end // shrink) for end in (left + width, top + height))
+    part = pixels[top // shrink : bottom, left // shrink : right]
     if not part.size:
+        tall, wide = (shrink * side for side in pixels.shape[:2])
         raise ImageError(
-            f"{source}: a box of an image of {pixels.shape[1]} x {pixels.shape[0]} pixels",
+            f"{source}: a box of an image of {wide} x {tall} pixels",
             "a box is left, top, width and height in pixels, and holds a part of the image",
             "correct the box",
         )

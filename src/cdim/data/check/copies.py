@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from cdim.data.check.duplicates import Fingerprint, find
 from cdim.data.check.findings import Level, Problem, plural
 from cdim.data.check.pixels import Look, look_at, named
-from cdim.data.manifest import Manifest
+from cdim.data.manifest import GALLERY, QUERY, Manifest
 
 _PUBLISHED = (
     "In a set of your own, keep one of each. In a published split, leave it, so that numbers "
@@ -143,11 +143,15 @@ def _exact_kind(manifest: Manifest, group: Sequence[int]) -> tuple[str, int, int
     for other in others:
         if manifest.instance[first] != manifest.instance[other]:
             return "exact-duplicate", first, other
-    row_of = {str(manifest.role[row]): row for row in reversed(group)}
-    if {"query", "gallery"} <= row_of.keys():
-        return "query-copied-to-gallery", row_of["query"], row_of["gallery"]
-    if {"query", "multi-query"} <= row_of.keys():
-        return "query-in-multi-query", row_of["query"], row_of["multi-query"]
+    query = next((row for row in group if manifest.role[row] in QUERY), None)
+    rest = [(str(manifest.role[row]), row) for row in group if row != query]
+    for code, roles in (
+        ("query-copied-to-gallery", GALLERY),
+        ("query-in-multi-query", ("multi-query",)),
+    ):
+        copy = next((row for role, row in rest if role in roles), None)
+        if query is not None and copy is not None:
+            return code, query, copy
     return "repeated-image", first, others[0]
 
 

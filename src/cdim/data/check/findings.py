@@ -105,12 +105,13 @@ class Findings:
         return "\n\n".join([*parts, *(_paragraph(problem) for problem in self.problems)])
 
     def _table(self) -> str:
-        """Domains; in a split of one domain that has roles, the roles, which say more."""
+        """Domains; in a split of one domain where all have roles, the roles, which say more."""
         lines = [f"  {'split':<8}{'':<14}{'images':>8}{'instances':>11}"]
         for split, groups in self.counts.items():
             domains = [name for name in groups if name not in ROLES]
             roles = [name for name in ROLES if name in groups]
-            for name in roles if len(domains) == 1 and roles else domains:
+            told = [sum(groups[n]["images"] for n in names) for names in (domains, roles)]
+            for name in roles if len(domains) == 1 and told[0] == told[1] else domains:
                 numbers = f"{groups[name]['images']:>8}{groups[name]['instances']:>11}"
                 lines.append(f"  {split:<8}{name:<14}{numbers}")
         return "\n".join(lines)

@@ -13,7 +13,8 @@ import numpy as np
 
 from cdim.data.check.findings import Problem, plural
 from cdim.data.check.pixels import names
-from cdim.data.manifest import NO_CAMERA, Manifest
+from cdim.data.foreign import UNKNOWN
+from cdim.data.manifest import GALLERY, NO_CAMERA, QUERY, Manifest
 from cdim.data.sets.catalogue import Dataset
 
 PUBLISHED = {
@@ -35,14 +36,25 @@ def identity_problems(dataset: Dataset) -> Iterator[Problem]:
         for split in dict.fromkeys(manifest.split.tolist()):
             part = manifest.where(split=split)
             yield from _cameras(part, f"the {split} split" if split else "the set")
-    train = manifest.where(split="train")
+    train = manifest.take((manifest.split == "train") & (manifest.role != "junk"))
     if len(set(train.domain.tolist())) == 1:
         yield from _lonely(train)
+    unknown = np.flatnonzero((manifest.instance == UNKNOWN) & (manifest.role == "junk")).tolist()
+    if unknown:
+        yield Problem(
+            "info",
+            "unknown-identity",
+            f"{plural(len(unknown), 'image is', 'images are')} of an identity that is unknown.",
+            "It may be any: these images count neither as right nor as wrong, and nothing learns "
+            "from them.",
+            "Nothing, or fill in whom they show.",
+            names(manifest, unknown),
+        )
 
 
 def judged_by_camera(part: Manifest) -> bool:
     """Whether all queries and gallery images have cameras, so that matches are across them."""
-    asked = part.camera[np.isin(part.role, ("query", "gallery"))]
+    asked = part.camera[np.isin(part.role, (*QUERY, *GALLERY))]
     return bool(len(asked)) and bool((asked != NO_CAMERA).all())
 
 
@@ -87,8 +99,9 @@ def _without_camera(manifest: Manifest) -> Iterator[Problem]:
 
 def _cameras(part: Manifest, place: str) -> Iterator[Problem]:
     """One camera only, or queries that only their own camera sees again."""
-    judged = judged_by_camera(part) and "query" in part.role and "gallery" in part.role
-    counted = part.where(role=("query", "gallery")) if judged else part
+    sides = [np.isin(part.role, roles) for roles in (QUERY, GALLERY)]
+    judged = judged_by_camera(part) and all(side.any() for side in sides)
+    counted = part.take(sides[0] | sides[1]) if judged else part
     cameras = set(counted.camera.tolist()) - {NO_CAMERA}
     if len(cameras) == 1:
         yield Problem(
@@ -108,7 +121,7 @@ def _cameras(part: Manifest, place: str) -> Iterator[Problem]:
 
 
 def _own_camera_only(part: Manifest, place: str) -> Iterator[Problem]:
-    query, gallery = part.where(role="query"), part.where(role="gallery")
+    query, gallery = part.where(role=QUERY), part.where(role=GALLERY)
     seen = _cameras_of(gallery)
     asked = zip(query.instance.tolist(), query.camera.tolist(), strict=True)
     lost = [row for row, (name, camera) in enumerate(asked) if seen.get(name) == {camera}]

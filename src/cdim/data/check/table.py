@@ -7,7 +7,7 @@ docs/data-check.md lists every code.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from cdim.data.check.identities import identity_problems, judged_by_camera
 from cdim.data.check.input import input_problems
 from cdim.data.check.pixels import Progress, look_at, names, pixel_problems
 from cdim.data.check.suffixes import suffix_problems
-from cdim.data.manifest import Manifest
+from cdim.data.manifest import GALLERY, QUERY, Manifest
 from cdim.data.sets.catalogue import Dataset, open_dataset
 from cdim.errors import DataError
 
@@ -106,7 +106,7 @@ def table_problems(manifest: Manifest) -> Iterator[Problem]:
             "Check the path, and that the folder is in one of the forms of docs/data.md.",
         )
         return
-    yield from _leaks(manifest)
+    yield from _leaks(manifest.take(manifest.role != "junk"))
     yield from _splits(manifest)
     yield from _domains(manifest)
     for split in dict.fromkeys(manifest.split.tolist()):
@@ -182,7 +182,7 @@ def _splits(manifest: Manifest) -> Iterator[Problem]:
 
 def _domains(manifest: Manifest) -> Iterator[Problem]:
     domains = list(dict.fromkeys(manifest.domain.tolist()))
-    has_sides = {"query", "gallery"} <= set(manifest.role.tolist())
+    has_sides = all(len(manifest.where(role=roles)) for roles in (QUERY, GALLERY))
     if len(domains) == 1 and not has_sides and not (manifest.camera >= 0).any():
         yield Problem(
             "info",
@@ -210,18 +210,21 @@ def _domains(manifest: Manifest) -> Iterator[Problem]:
 
 
 def _matches(part: Manifest, place: str) -> Iterator[Problem]:
-    query, gallery = part.where(role="query"), part.where(role="gallery")
-    listed, asked = set(gallery.instance.tolist()), set(query.instance.tolist())
-    lost = [row for row, name in enumerate(query.instance.tolist()) if name not in listed]
+    query, gallery = part.where(role=QUERY), part.where(role=GALLERY)
+    listed, asked = Counter(gallery.instance.tolist()), set(query.instance.tolist())
+    searched = list(zip(query.instance.tolist(), query.role == "both", strict=True))
+    lost = [row for row, (name, both) in enumerate(searched) if listed[name] <= both]
     if lost:
-        cameras = judged_by_camera(part)
+        alone = "both" in query.role
+        left_out = alone or judged_by_camera(part)
         yield Problem(
-            "warning" if cameras and len(lost) < len(query) else "error",
+            "warning" if left_out and len(lost) < len(query) else "error",
             "query-without-match",
-            f"{plural(len(lost), 'query has', 'queries have')} no image of the same instance in "
-            f"the gallery of {place}.",
-            "The cross-camera protocol leaves them out: the numbers are about the other queries."
-            if cameras
+            f"{plural(len(lost), 'query has', 'queries have')} no {'other ' * alone}image of the "
+            f"same instance in the gallery of {place}.",
+            f"The {'leave-one-out' if alone else 'cross-camera'} protocol leaves them out: the "
+            "numbers are about the other queries."
+            if left_out
             else "These queries can never be right: every score is too low.",
             "Add the gallery images, check for misspelt instance names, or remove the queries.",
             names(query, lost, [f"instance {query.instance[row]}" for row in lost]),
@@ -235,7 +238,8 @@ def _matches(part: Manifest, place: str) -> Iterator[Problem]:
             f"{place[0].upper()}{place[1:]} has {'a gallery' if len(gallery) else 'no gallery'} "
             "and no queries.",
             "Nothing can be measured on it.",
-            "Give images the roles query and gallery.",
+            "Give images the roles query and gallery, or both, or judge with the protocol "
+            "leave-one-out.",
         )
     elif unasked:
         yield Problem(

@@ -14,6 +14,7 @@ import numpy as np
 
 from cdim.bundles.bundle import Bundle
 from cdim.data.formats import SUFFIXES
+from cdim.data.images import place
 from cdim.data.listing import ENCODING, UNSEEN
 from cdim.data.manifest import GALLERY, NO_CAMERA, QUERY, ImageRow, absolute
 from cdim.data.sets.catalogue import KNOWN, open_dataset
@@ -60,11 +61,9 @@ class Entry:
         about = hashlib.sha256(told.encode()).hexdigest()[:16]
         if self.source.startswith("synthetic:"):
             return f"{__version__}:{about}"
-        # The file, or the container that a locator names a part of.
-        for file in (self.source, *(self.source.partition(sign)[0] for sign in "!#")):
-            with suppress(OSError):
-                status = os.stat(file)
-                return f"{status.st_size}:{status.st_mtime_ns}:{about}"
+        with suppress(OSError):
+            status = os.stat(place(self.source, Path()).path)
+            return f"{status.st_size}:{status.st_mtime_ns}:{about}"
         return ""
 
 
