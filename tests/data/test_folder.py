@@ -150,6 +150,16 @@ def test_sketches_of_photos_of_many_kinds(tmp_path: Path, place: str) -> None:
     assert sorted(set(read(tmp_path).category.tolist())) == ["airplane", "bear"]
 
 
+def test_a_sketch_whose_photo_is_lost_makes_no_thing_of_a_kind(tmp_path: Path) -> None:
+    put(tmp_path / "sketchy", *SKETCHY, "sketch/bear/n03_8-1.png")
+    shoes = ("A/1_1", "A/2_1", "A/3_1", "B/1", "B/2")
+    put(tmp_path / "shoes", *(f"ShoeV2/train{name}.png" for name in shoes))
+    with pytest.raises(DataError, match=r"no match for the sketch sketch/bear/n03_8-1\.png"):
+        read(tmp_path / "sketchy")
+    with pytest.raises(DataError, match=r"no match for the sketch ShoeV2/trainA/3_1\.png"):
+        read(tmp_path / "shoes")
+
+
 def test_kinds_above_domains_may_be_things(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"layout {category}/{domain}, else {instance}/{domain}"):
         columns(tmp_path, *sketchy("{1}/{0}"))

@@ -136,11 +136,10 @@ def _by_file(tree: Tree, words: Sequence[Word], kinds: Sequence[str]) -> list[st
     """Instances by the names of files, which are of one thing within a split and a category."""
     groups = [f"{w.split}/{kind}".strip("/") for w, kind in zip(words, kinds, strict=True)]
     found = match(tree.images, words, groups)
-    others = sum(word.role in ("query", "multi-query") for word in words)
     by_domain = len({word.domain for word in words}) > 1
-    if found.lost and (by_domain or len(found.lost) == others):
+    if found.lost and (by_domain or len(found.lost) == found.others):
         name = tree.images[found.lost[0]]
-        what = f"{words[found.lost[0]].domain if by_domain else 'query'}"
+        what = words[found.lost[0]].domain if by_domain else "query"
         raise DataError(
             f"{tree.path} has no match for the {what} {name} ({len(found.lost)} such in all)",
             "a file <name>, <name>_<k> or <name>-<k> belongs to the photo, edge map or gallery "

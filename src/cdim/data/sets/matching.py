@@ -19,12 +19,14 @@ class NameMatch(NamedTuple):
 
     Args:
         stems: n names, equal within a group for images of one thing.
-        lost: indices of images that match none.
+        others: how many images are matched to others.
+        lost: indices of those that match none.
         bases: by group, the names of what others are matched to.
         copies: whether the others are called <name>_<k> or <name>-<k>, not <name>.
     """
 
     stems: list[str]
+    others: int
     lost: list[int]
     bases: dict[str, set[str]]
     copies: bool
@@ -55,4 +57,4 @@ def match(names: Sequence[str], words: Sequence[Word], groups: Sequence[str]) ->
     if copies:
         stems = [short.get(i, stem) for i, stem in enumerate(stems)]
     lost = [i for i in others if stems[i] not in bases[groups[i]]]
-    return NameMatch(stems, lost, dict(bases), copies)
+    return NameMatch(stems, len(others), lost, dict(bases), copies)

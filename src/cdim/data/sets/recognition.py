@@ -87,7 +87,8 @@ def _thing(names: Sequence[str], levels: list[str], free: int, place: Path) -> s
         return "*" if alone and {"{split}", "{role}"} & set(levels[free:]) else "{instance}"
     found = match(names, words, [f"{w.split}/{f}" for w, f in zip(words, folders, strict=True)])
     several = max(map(len, found.bases.values())) > 1
-    if found.lost or not several or len({word.domain for word in words}) == 1:
+    # Where most match by name, names are meant, and the reader of files names those that do not.
+    if 2 * len(found.lost) >= found.others or not several:
         return "{instance}"
     above = free < levels.index("{domain}")
     if alone and above:
