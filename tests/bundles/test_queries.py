@@ -118,7 +118,7 @@ def test_a_broken_file_is_named(tmp_path, bundle, name, content):
 
 def test_a_missing_file_is_named(tmp_path, bundle):
     for name in ("a.svg", "a.json", "a.png", "a.ndjson#3", "a.zip!b.png"):
-        with pytest.raises(ImageError, match=f"there is no .*{name}.*check the path"):
+        with pytest.raises(ImageError, match=f"there is no file .*{name}.*check the path"):
             read_query(tmp_path / name, None, bundle)
 
 

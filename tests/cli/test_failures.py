@@ -41,6 +41,7 @@ def one_line(done, *words):
         (["search", "missing"], ["QUERY", "--like"]),
         (["index", ".", "-o", "missing"], ["missing", "--model"]),
         (["serve", "missing"], ["missing", "index a folder"]),
+        (["serve", "missing", "--allow-host", "a/b"], ["a name alone", "(--allow-host)"]),
         (["export", "missing", "-o", "out"], ["missing", "training"]),
         (["data", "check", "missing.csv"], ["there is no missing.csv", "check the path"]),
         (["data", "check", "qmul-sheo"], ["did you mean 'qmul-shoe'?"]),

@@ -69,8 +69,10 @@ def refused(*arguments, **environment):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_in_order_and_keeps_what_was_changed(gallery, started, number):
     gallery.close()
-    process, address = started(gallery.place)
+    process, address = started(gallery.place, "--allow-host", "photos.example")
     base, token = address.split("#token=")
+    for host, code in (("photos.example", 200), ("elsewhere.example", 403)):
+        assert httpx.get(base, headers={"Host": host}).status_code == code
     headers = {"Authorization": f"Bearer {token}"}
     assert httpx.get(base).text.startswith("<!doctype html>")
     assert httpx.get(f"{base}v1/gallery").json()["items"] == 36

@@ -173,7 +173,7 @@ def _check_there(name: str, path: Path) -> None:
     if not os.path.exists(path):
         words = os.sep not in name and path.suffix.lower() not in (*SUFFIXES, *_READERS, ".zip")
         raise ImageError(
-            f"there is no {name}",
+            f"there is no file {name!r}",
             "an image or a drawing is a file" + (", and words are no query" if words else ""),
             files.nearest_path(
                 path, "draw it, or filter by metadata" if words else "check the path"
