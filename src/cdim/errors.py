@@ -18,6 +18,7 @@ command line prints all of it as one line, with the parameter's option, and exit
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -107,6 +108,24 @@ def first_line(error: Exception) -> str:
     ('too many values', 'KeyError')
     """
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def printable(text: object) -> str:
+    r"""A text on one line, without what a terminal would obey: names of files may hold anything.
+
+    >>> printable("a\x1b[2J\nb")
+    'a\\x1b[2J\\nb'
+    """
+
+    def shown(c: str) -> str:
+        return c if c.isprintable() or unicodedata.category(c) == "Zs" else ascii(c)[1:-1]
+
+    return "".join(map(shown, str(text)))
+
+
+def plural(number: int, word: str, words: str = "") -> str:
+    """`1 image`, `2 images`, `2,000 images`."""
+    return f"{number:,} {word if number == 1 else words or word + 's'}"
 
 
 @contextmanager

@@ -137,7 +137,7 @@ def checked(function: F) -> F:
 
     @functools.cache
     def hints() -> dict[str, Any]:
-        given = {k: v for k, v in function.__annotations__.items() if k != "return"}
+        given = {k: v for k, v in function.__annotations__.items() if k not in ("self", "return")}
         return get_type_hints(SimpleNamespace(__annotations__=given), function.__globals__)
 
     @functools.wraps(function)

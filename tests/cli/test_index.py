@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -41,7 +42,10 @@ def test_a_folder_is_indexed_and_brought_up_to_date(call, folder, model, tmp_pat
     done = call("index", folder, "-o", place)
     assert done.exit_code == 0, done.output
     assert "4" not in done.output.partition(": ")[2]
-    assert "1 added, 2 removed, 2 unchanged; 0 embedded (1 known by their content)" in done.output
+    assert done.output == (
+        f"{place}: 3 items; 0 added, 1 moved, 1 removed, 2 unchanged; 0 embedded (1 known by their "
+        "content)\n"
+    )
 
 
 def test_unreadable_files_are_named_and_no_failure(call, folder, model, tmp_path):
@@ -52,7 +56,8 @@ def test_unreadable_files_are_named_and_no_failure(call, folder, model, tmp_path
     assert done.exit_code == 0
     assert done.stdout == f"{tmp_path / 'g'}: 4 items; 4 added; 4 embedded\n"
     assert done.stderr.count("left out: broken") == 20
-    assert "left out: 5 more; see --json" in done.stderr
+    assert "left out: 5 more; see --verbose or --json" in done.stderr
+    assert call(*arguments, "--verbose").stderr.count("left out: broken") == 25
     told = json.loads(call(*arguments, "--json").stdout)
     assert len(told["unreadable"]) == 25
     assert (told["items"], told["unchanged"], told["added"]) == (4, 4, 0)
@@ -62,7 +67,7 @@ def test_a_table_of_metadata_and_a_prefix(call, folder, model, tmp_path):
     (tmp_path / "prices.csv").write_text("path,price\n0.png,5\nmissing.png,6\n")
     arguments = ["index", folder, "-o", tmp_path / "g", "--model", model, "--prefix", "shop/"]
     done = call(*arguments, "--metadata", tmp_path / "prices.csv")
-    assert "no image for 1 rows of the metadata, such as missing.png" in done.stderr
+    assert "no image for 1 row of the metadata: missing.png" in done.stderr
     with Gallery.open(tmp_path / "g") as gallery:
         assert gallery.get("shop/0.png").metadata["price"] == 5
         assert gallery.count({"price": {"gte": 5}}) == 1
@@ -74,6 +79,76 @@ def test_names_of_files_cannot_write_to_the_terminal(call, folder, model, tmp_pa
     assert done.exit_code == 0
     assert "left out: a\\x1b[2J\\nb.png: " in done.stderr
     assert "\x1b" not in done.stderr
+
+
+def test_names_that_the_terminal_cannot_print_are_escaped(shell, model, tmp_path):
+    for red, name in enumerate(("靴.png", "a.png", "broken \x1b[2J.png")):
+        save(tmp_path / "写真" / name, (red, 0, 0))
+    (tmp_path / "写真" / "broken \x1b[2J.png").write_text("no image")
+    code_page = {"env": {**os.environ, "PYTHONIOENCODING": "cp1252"}}
+    done = shell("index", "写真", "-o", "画廊", "--model", model, **code_page)
+    assert done.returncode == 0
+    assert done.stdout == r"\u753b\u5eca: 2 items; 2 added; 2 embedded" + "\n"
+    assert done.stderr.startswith(r"left out: broken \x1b[2J.png: ")
+    done = shell("search", "画廊", "--like", "a.png", **code_page)
+    assert done.returncode == 0
+    assert done.stdout.endswith("\\u9774.png\n")
+    done = shell("data", "check", "写真", **code_page)
+    assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_removal_that_is_withheld_is_exit_code_1(call, folder, model, tmp_path):
+    arguments = ["index", folder, "-o", tmp_path / "g"]
+    call(*arguments, "--model", model)
+    for i in range(3):
+        (folder / f"{i}.png").unlink()
+    save(folder / "new.png", (9, 9, 9))
+    done = call(*arguments)
+    assert done.exit_code == 1
+    assert "5 items; 1 added, 1 unchanged" in done.stdout
+    assert done.stderr.startswith("not removed: 3 items: 0.png, 1.png, 2.png; ")
+    assert "(--prune)" in done.stderr
+    assert json.loads(call(*arguments, "--json").stdout)["withheld"] == ["0.png", "1.png", "2.png"]
+    done = call(*arguments, "--prune")
+    assert done.exit_code == 0
+    assert "2 items; 0 added, 3 removed, 2 unchanged" in done.stdout
+    for left in folder.iterdir():
+        left.unlink()
+    done = call(*arguments)
+    assert done.exit_code == 2
+    assert "the gallery holds 2 items of it" in done.stderr
+    assert done.stderr.endswith("(--prune)\n")
+    assert "0 items; 0 added, 2 removed" in call(*arguments, "--prune").stdout
+
+
+def test_a_dry_run_makes_no_gallery_and_names_what_it_would_do(call, folder, model, tmp_path):
+    (folder / "notes.txt").touch()
+    arguments = ["index", folder, "-o", tmp_path / "g", "--model", model]
+    done = call(*arguments, "--dry-run", "--verbose")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == (
+        f"{tmp_path / 'g'}: 0 items; a dry run, which writes nothing: 4 added; 4 embedded\n"
+        "  added: 0.png\n  added: 1.png\n  added: 2.png\n  added: 3.png\n"
+    )
+    assert done.stderr == "left out: notes.txt: .txt\n1 left out: 1 .txt\n"
+    assert not (tmp_path / "g").exists()
+    call(*arguments)
+    assert json.loads(call(*arguments, "--json", "--dry-run").stdout)["ids"]["added"] == []
+    full = call("index", folder, "-o", folder, "--model", model, "--dry-run")
+    assert (full.exit_code, "something else" in full.stderr) == (2, True)
+
+
+def test_files_none_of_which_can_be_read_leave_no_gallery(call, folder, model, tmp_path):
+    for name in ("0", "1", "2", "3"):
+        (folder / f"{name}.png").write_text("no image")
+    done = call("index", folder, "-o", tmp_path / "g", "--model", model)
+    assert done.exit_code == 2
+    assert "4 images of" in done.stderr
+    assert not (tmp_path / "g").exists()
+    done = call("index", folder, "-o", tmp_path / "g", "--model", model, "--exclude", "*.png")
+    assert done.exit_code == 2
+    assert "(4 left out: 4 excluded)" in done.stderr
 
 
 def test_kept_items_and_another_domain(call, folder, model, tmp_path):
@@ -88,7 +163,7 @@ def test_kept_items_and_another_domain(call, folder, model, tmp_path):
     [
         (["{folder}", "-o", "{tmp}/new"], "such as default (--model)"),
         (["{folder}", "-o", "{folder}", "--model", "{model}"], "something else"),
-        (["{tmp}/nowhere", "-o", "{tmp}/g", "--model", "{model}"], "no such folder"),
+        (["{tmp}/nowhere", "-o", "{tmp}/g", "--model", "{model}"], "there is no"),
         (["{folder}", "-o", "{tmp}/g", "--model", "nowhere"], "no bundle"),
         (["{folder}", "-o", "{tmp}/g", "--model", "{model}", "--domain", "x"], "domain"),
         (["{folder}", "-o", "{tmp}/g", "--model", "{model}", "--metadata", "x.csv"], "x.csv"),

@@ -119,7 +119,7 @@ def test_filters_and_refinements(call, place, save):
     query = save("q.png", COLOURS["red"])
     assert "red.png" not in ids(call("search", place, query, "--where", "kind=cold", "--json"))
     nothing = call("search", place, query, "--where", "kind=hot")
-    assert "no item has this metadata" in nothing.stdout
+    assert "no item passes the filter" in nothing.stdout
     refined = call("search", place, query, "--expand", 2, "--rerank")
     assert "re-ranked, 0 to 1" in refined.stdout.splitlines()[0]
     assert "its 2 nearest" in refined.stdout.splitlines()[0]

@@ -42,6 +42,17 @@ def test_words_that_are_no_filter(words):
         parse(words)
 
 
+@pytest.mark.parametrize(
+    "text", ["price=10..x", "price=cheap..50", "date=2024-01-01..soon", "price=1..2..3"]
+)
+def test_a_range_with_one_end_that_is_none_is_an_error(text):
+    with pytest.raises(UsageError, match="range") as error:
+        parse([text])
+    field, _, value = text.partition("=")
+    assert parse([f'{field}="{value}"']) == {field: value}
+    assert f'{field}="{value}"' in error.value.todo
+
+
 def test_conditions():
     assert read(None) == ()
     assert read({"a": "b", "n": [1, 2.0]}) == (OneOf("a", ('"b"',)), OneOf("n", ("1", "2")))
@@ -93,6 +104,8 @@ def test_of_two_ends_on_one_side_the_stricter_holds(ends, kept):
         {"a": {"gte": "2024-13-01"}},
         {"a": {"gte": 1, "lt": "2024-01-01"}},
         {"a": {"gte": True}},
+        {"a": {"gte": 2, "lt": 1}},
+        {"a": {"gte": "2024-02-01", "lte": "2024-01-30"}},
         {"a": {"gte": float("nan")}},
         {"a": float("inf")},
         {"a": 2**63},
@@ -133,7 +146,7 @@ def test_anything_typed_is_a_filter_or_an_error(text):
     try:
         read(parse([text]))
     except UsageError:
-        assert "=" not in text or text[0] == "=" or '"' in text or "\\" in text
+        assert "=" not in text or text[0] == "=" or '"' in text or "\\" in text or ".." in text
 
 
 @pytest.mark.parametrize(

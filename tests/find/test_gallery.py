@@ -3,11 +3,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -214,7 +217,8 @@ def test_the_sample_follows_the_items(judged):
     assert gallery.search(look).present != before
     gallery.remove([f"i{i}" for i in range(400)])
     empty = gallery.search(look)
-    assert (empty.hits, empty.present, empty.absent) == ((), 0.0, True)
+    assert (empty.hits, empty.present, empty.absent) == ((), None, False)
+    assert str(empty).endswith("nothing was searched: the gallery is empty")
 
 
 def test_items_are_updated_replaced_and_removed(three, tmp_path):
@@ -225,12 +229,31 @@ def test_items_are_updated_replaced_and_removed(three, tmp_path):
     assert changed.metadata == {"length": 4}
     assert changed.digest != old.digest
     assert three.vectors(["red"]).tolist() == [[0, 250, 0]]
+    assert (changed.root, changed.stamp) == ("", "")
+    three.add([plain(BLUE)], ["red"], [{"warm": False}])
+    assert three.get("red").metadata == {"length": 4, "warm": False}
+    assert three.update("red", plain(RED), {"warm": True}).metadata == {"warm": True}
     assert three.remove(["red", "nobody", "blue"]) == 2
     assert three.remove([]) == 0
     assert three.count() == 1
     for ask in (three.get, three.update):
         with pytest.raises(UsageError, match="no item 'red'"):
             ask("red")
+
+
+def test_a_filter_names_fields_of_the_gallery(three):
+    for ask in (
+        three.count,
+        three.items,
+        three.facets,
+        lambda w: three.search(Like("red"), where=w),
+    ):
+        with pytest.raises(UsageError, match="the fields of the gallery are length, warm") as error:
+            ask({"lenght": 3})
+        assert error.value.todo == "did you mean 'length'?"
+    none = three.search(Like("red"), where={"length": 99})
+    assert (none.searched, none.present, none.absent) == (0, None, False)
+    assert none.remarks() == ["nothing was searched: no item passes the filter"]
 
 
 def test_counts_facets_and_pages(three):
@@ -308,6 +331,93 @@ def test_it_opens_again_with_the_copy_of_its_bundle(place, bundle, tmp_path, enc
         found = gallery.search(QueryImage(plain((200, 0, 0)), "sketch"))
         assert ids(found) == ["red", "blue"]
         assert gallery.bundle.folder == place / "bundle"
+
+
+@pytest.mark.parametrize("harm", ["lost", "renamed", "another", "damaged"])
+def test_the_same_model_mends_a_wrong_copy_of_the_bundle(place, encoder, tmp_path, harm):
+    model = mean_colours(tmp_path / "model")
+    other = mean_colours(tmp_path / "other", query="photo", length=2.0, domains={"photo": "edge"})
+    with Gallery.open(place, model, create=True) as gallery:
+        gallery.add([plain(RED)], ["red"])
+    copy = place / "bundle"
+    if harm == "renamed":
+        copy.rename(place / "bundle of ours")
+    elif harm == "damaged":
+        (copy / "model.onnx").write_bytes(b"no graph")
+    else:
+        shutil.rmtree(copy)
+        if harm == "another":
+            shutil.copytree(other.folder, copy)
+    if harm != "damaged":  # who only counts needs no graph
+        with pytest.raises(GalleryError, match=model.fingerprint[:12]) as error:
+            Gallery.open(place)
+        assert error.value.argument == "model"
+    with pytest.raises(GalleryError, match=other.fingerprint[:12]):
+        Gallery.open(place, other)
+    Gallery.open(place, model).close()
+    with Gallery.open(place) as gallery:
+        assert ids(gallery.search(QueryImage(plain(RED), "sketch"))) == ["red"]
+    assert not (place / "bundle.new").exists()
+
+
+@contextmanager
+def reader(place):
+    """Someone who may read a gallery and not write it, also where root runs the tests."""
+    files = [place, *place.rglob("*")]
+    for path in files:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    root = os.getuid() == 0
+    if root:
+        os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        for path in files:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+@pytest.fixture
+def open_place():
+    """A place that every user of this machine reaches."""
+    with tempfile.TemporaryDirectory() as home:
+        Path(home).chmod(0o755)
+        yield Path(home, "gallery")
+
+
+def test_a_read_only_gallery_is_searched_and_refuses_changes(open_place, encoder, tmp_path):
+    with Gallery.open(open_place, encoder, create=True) as gallery:
+        gallery.add([plain(RED), plain(BLUE)], ["red", "blue"])
+    before = {path: path.stat().st_mtime_ns for path in open_place.rglob("*")}
+    copies = set(Path(tempfile.gettempdir()).glob("cdim-gallery-*"))
+    with reader(open_place), Gallery.open(open_place, encoder) as gallery:
+        assert ids(gallery.search(QueryImage(plain((200, 0, 0)), "sketch"))) == ["red", "blue"]
+        seen = encoder.seen
+        for change in (
+            lambda: gallery.add([plain(GREEN)], ["green"]),
+            lambda: gallery.update("red", metadata={"a": 1}),
+            lambda: gallery.remove(["red"]),
+            lambda: gallery.put([Item("x")], np.zeros((1, 3))),
+        ):
+            with pytest.raises(GalleryError, match="read-only"):
+                change()
+        assert (gallery.count(), encoder.seen) == (2, seen)
+    assert {path: path.stat().st_mtime_ns for path in open_place.rglob("*")} == before
+    assert set(Path(tempfile.gettempdir()).glob("cdim-gallery-*")) == copies
+    with Gallery.open(open_place, encoder) as gallery:  # writable again
+        gallery.add([plain(GREEN)], ["green"])
+
+
+def test_a_read_only_gallery_in_use_or_too_large_is_said_to_be(open_place, encoder, monkeypatch):
+    with Gallery.open(open_place, encoder, create=True):
+        monkeypatch.setattr("cdim.find.stores.edge._is_writable", lambda folder: False)
+        with pytest.raises(GalleryError, match="in use by another process"):
+            Gallery.open(open_place, encoder)
+    usage = shutil.disk_usage(open_place)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    with pytest.raises(GalleryError, match="do not fit"):
+        Gallery.open(open_place, encoder)
 
 
 def test_counting_needs_no_model(place, bundle, encoder):

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.find.conftest import plain, save
 
 from cdim.data import content
-from cdim.errors import DataError, GalleryError, ModelError
+from cdim.errors import DataError, GalleryError, ModelError, UsageError
 from cdim.find.gallery import Gallery
 from cdim.find.index.indexing import index
 from cdim.find.index.sources import Source
@@ -35,8 +35,19 @@ def folder(tmp_path):
 NAMES = {"red.png", "in side/green.PNG", "in side/deep/blue.jpg"}
 
 
-def run(gallery, source, *, domain=None, table=None, prefix="", data=None, on_put=None, **options):
-    wanted = Source(str(source), table, domain, prefix, data)
+def run(
+    gallery,
+    source,
+    *,
+    domain=None,
+    table=None,
+    prefix="",
+    data=None,
+    exclude=(),
+    on_put=None,
+    **options,
+):
+    wanted = Source(str(source), table, domain, prefix, data, exclude)
     put = gallery.put
 
     def told(items, vectors):
@@ -50,8 +61,8 @@ def run(gallery, source, *, domain=None, table=None, prefix="", data=None, on_pu
 
 
 def told(summary):
-    """What happened, without zeros."""
-    return {k: v for k, v in summary.to_json().items() if v and k != "items"}
+    """What happened, without zeros and without the files beside the images."""
+    return {k: v for k, v in summary.to_json().items() if v and k not in ("items", "left_out")}
 
 
 def names(gallery):
@@ -104,7 +115,7 @@ def test_a_moved_file_keeps_its_vector(gallery, folder, encoder):
     run(gallery, folder)
     (folder / "new").mkdir()
     (folder / "red.png").rename(folder / "new" / "name.png")
-    assert told(run(gallery, folder)) == {"added": 1, "removed": 1, "unchanged": 2, "reused": 1}
+    assert told(run(gallery, folder)) == {"moved": 1, "unchanged": 2, "reused": 1}
     assert encoder.seen == 3
     assert names(gallery) == NAMES - {"red.png"} | {"new/name.png"}
     assert gallery.vectors(["new/name.png"]).tolist() == [[250, 0, 0]]
@@ -143,7 +154,7 @@ def test_what_is_gone_is_removed_unless_kept(gallery, folder):
 def test_an_empty_or_vanished_folder_removes_nothing(gallery, folder):
     run(gallery, folder)
     shutil.rmtree(folder)
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="there is no"):
         run(gallery, folder)
     folder.mkdir()
     with pytest.raises(DataError, match="nothing was removed"):
@@ -276,14 +287,187 @@ def test_an_item_added_by_itself_is_not_overwritten_or_removed(gallery, folder):
     assert names(gallery) == NAMES | {"own"}
 
 
-def test_an_indexed_item_with_another_image_does_not_stop_the_rest(gallery, folder):
+def test_an_image_given_by_hand_stays_until_the_file_changes(gallery, folder, tmp_path, encoder):
     run(gallery, folder)
-    gallery.update("red.png", plain(BLUE))
-    save(folder / "new.png", GREEN)
-    summary = run(gallery, folder)
-    assert (summary.added, summary.unchanged, summary.removed) == (1, 2, 0)
-    assert summary.unreadable.keys() == {"red.png"}
+    gallery.update("red.png", metadata={**gallery.get("red.png").metadata, "price": 3})
+    gallery.add([plain(BLUE)], ["red.png"], [{"note": "new"}])
+    item = gallery.get("red.png")
+    assert (item.root, item.metadata["price"], item.metadata["note"]) == (str(folder), 3, "new")
+    assert told(run(gallery, folder)) == {"unchanged": 3, "by_hand": ["red.png"]}
+    more = table(tmp_path, "path,price\nred.png,11\n")
+    assert told(run(gallery, folder, table=more)) == {
+        "updated": 1,
+        "unchanged": 2,
+        "by_hand": ["red.png"],
+    }
+    item = gallery.get("red.png")
+    assert (item.metadata["price"], item.metadata["width"]) == (11, 8)
     assert gallery.vectors(["red.png"]).tolist() == [[0, 0, 250]]
+    assert item.thumbnail
+    folder.rename(tmp_path / "renamed")
+    assert run(gallery, tmp_path / "renamed").by_hand == ["red.png"]
+    assert gallery.get("red.png").root == str(tmp_path / "renamed")
+    assert gallery.vectors(["red.png"]).tolist() == [[0, 0, 250]]
+    save(tmp_path / "renamed" / "red.png", (9, 9, 9))
+    assert told(run(gallery, tmp_path / "renamed")) == {
+        "replaced": 1,
+        "unchanged": 2,
+        "embedded": 1,
+    }
+    assert gallery.vectors(["red.png"]).tolist() == [[9, 9, 9]]
+    assert gallery.get("red.png").metadata["note"] == "new"
+
+
+def test_the_file_itself_given_by_hand_changes_nothing(gallery, folder):
+    run(gallery, folder)
+    before = gallery.get("red.png")
+    gallery.add([(folder / "red.png").read_bytes()], ["red.png"])
+    assert gallery.get("red.png") == before
+    assert told(run(gallery, folder)) == {"unchanged": 3}
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("red.png", "other/name.png"),
+        ("in side/green.PNG", "in side/green.webp"),
+        ("in side/green.PNG", "green.PNG"),
+    ],
+)
+def test_a_moved_or_converted_file_keeps_what_it_was_told(gallery, folder, old, new, by_hand):
+    run(gallery, folder)
+    gallery.update(old, metadata={**gallery.get(old).metadata, "price": 3, "width": 99})
+    converted = new.endswith("webp")
+    if by_hand:
+        gallery.update(old, plain(BLUE))
+    (folder / new).parent.mkdir(exist_ok=True)
+    if converted:
+        save(folder / new, (9, 9, 9))
+        (folder / old).unlink()
+    else:
+        (folder / old).rename(folder / new)
+    summary = run(gallery, folder)
+    kept = by_hand and not converted
+    assert summary.ids["moved"] == [new]
+    assert (summary.added, summary.removed, summary.unclear) == (0, 0, [])
+    assert (summary.reused, summary.by_hand) == (not converted and not by_hand, [new] * kept)
+    assert names(gallery) == NAMES - {old} | {new}
+    item = gallery.get(new)
+    assert item.metadata["price"] == 3
+    assert item.metadata.get("folder", "") == os.path.dirname(new)
+    assert item.metadata["width"] == (99 if kept else 8)
+    right = BLUE if kept else (9, 9, 9) if converted else {"r": RED, "i": GREEN}[old[0]]
+    assert gallery.vectors([new])[0] == pytest.approx(right, abs=3)
+    assert told(run(gallery, folder)).get("unchanged") == 3
+
+
+def test_content_comes_before_the_name_and_what_is_unclear_takes_nothing(gallery, folder):
+    save(folder / "a.png", (1, 1, 1))
+    for name in ("b/one.png", "b/two.png"):
+        save(folder / name, (2, 2, 2))
+    run(gallery, folder)
+    for price, name in enumerate(("a.png", "b/one.png", "b/two.png")):
+        gallery.update(name, metadata={"price": price})
+    save(folder / "a.jpg", (50, 50, 50))  # has its name
+    (folder / "a.png").rename(folder / "z.png")  # has its content
+    (folder / "b" / "one.png").rename(folder / "x.png")  # one or two?
+    (folder / "b" / "two.png").unlink()
+    summary = run(gallery, folder)
+    assert summary.ids["moved"] == ["z.png"]
+    assert summary.ids["added"] == ["x.png", "a.jpg"]
+    assert summary.ids["removed"] == ["b/one.png", "b/two.png"]
+    assert summary.unclear == ["x.png"]
+    assert gallery.get("z.png").metadata["price"] == 0
+    assert (
+        "price" not in gallery.get("a.jpg").metadata.keys() | gallery.get("x.png").metadata.keys()
+    )
+
+
+def test_a_folder_that_shrinks_to_less_than_half_loses_nothing_unless_pruned(gallery, folder):
+    save(folder / "fourth.png", (9, 9, 9))
+    run(gallery, folder)
+    shutil.rmtree(folder / "in side")
+    (folder / "fourth.png").rename(folder / "moved.png")
+    (folder / "red.png").unlink()
+    summary = run(gallery, folder)
+    assert (summary.moved, summary.removed) == (1, 0)
+    assert sorted(summary.withheld) == sorted(NAMES)
+    assert names(gallery) == NAMES | {"moved.png"}
+    with pytest.raises(UsageError, match="keep and prune"):
+        run(gallery, folder, keep=True, prune=True)
+    assert told(run(gallery, folder, prune=True)) == {"unchanged": 1, "removed": 3}
+    (folder / "moved.png").unlink()
+    with pytest.raises(
+        DataError, match=r"the gallery holds 1 item of it, such as moved\.png"
+    ) as error:
+        run(gallery, folder)
+    assert error.value.argument == "prune"
+    assert names(gallery) == {"moved.png"}
+    assert told(run(gallery, folder, prune=True)) == {"removed": 1}
+    assert gallery.count() == 0
+
+
+def test_a_folder_inside_that_became_a_link_loses_nothing_unless_pruned(gallery, folder, tmp_path):
+    for i in range(4):
+        save(folder / f"{i}.png", (i, i, i))
+    run(gallery, folder)
+    (folder / "in side").rename(tmp_path / "elsewhere")
+    (folder / "in side").symlink_to(tmp_path / "elsewhere")
+    summary = run(gallery, folder)
+    below = ["in side/deep/blue.jpg", "in side/green.PNG"]
+    assert (summary.removed, sorted(summary.withheld)) == (0, below)
+    assert summary.unreadable == {"in side/": "link to a folder"}
+    assert run(gallery, folder, prune=True).ids["removed"] == summary.withheld
+    assert names(gallery) == {"red.png", *(f"{i}.png" for i in range(4))}
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(gallery, folder, encoder):
+    run(gallery, folder)
+    save(folder / "new.png", (5, 5, 5))
+    save(folder / "in side" / "deep" / "blue.jpg", (6, 6, 6))
+    (folder / "red.png").rename(folder / "moved.png")
+    (folder / "in side" / "green.PNG").unlink()
+    before, seen = sorted(map(repr, gallery.store.all(vectors=True))), encoder.seen
+    would = run(gallery, folder, dry_run=True)
+    assert would.dry_run
+    assert would.to_json()["ids"] == {
+        "added": ["new.png"],
+        "replaced": ["in side/deep/blue.jpg"],
+        "updated": [],
+        "moved": ["moved.png"],
+        "removed": ["in side/green.PNG"],
+    }
+    assert (sorted(map(repr, gallery.store.all(vectors=True))), encoder.seen) == (before, seen)
+    done = run(gallery, folder)
+    assert (done.ids, done.embedded, done.reused) == (would.ids, would.embedded, would.reused)
+    assert encoder.seen == seen + would.embedded
+
+
+def test_what_is_left_out_is_counted(gallery, folder):
+    save(folder / "@eaDir" / "red.png", RED)
+    save(folder / "old" / "x.png", RED)
+    pages = [Image.new("RGB", (8, 6), (i, i, i)) for i in range(3)]
+    pages[0].save(folder / "pages.tif", save_all=True, append_images=pages[1:])
+    summary = run(gallery, folder, exclude=("old/*",))
+    assert names(gallery) == NAMES | {"pages.tif"}
+    assert sorted(summary.to_json()["left_out"], key=lambda one: one["name"]) == [
+        {"name": "._red.png", "why": "hidden"},
+        {"name": ".hidden/no.png", "why": "hidden"},
+        {"name": "@eaDir/red.png", "why": "in a system folder"},
+        {"name": "notes.txt", "why": ".txt"},
+        {"name": "old/x.png", "why": "excluded"},
+    ]
+    assert summary.to_json()["pages"] == [{"name": "pages.tif", "left_out": 2}]
+    with pytest.raises(UsageError, match="a folder or a zip"):
+        run(gallery, "synthetic:18", exclude=("a",))
+
+
+def test_images_none_of_which_can_be_read_are_an_error(gallery, folder):
+    for name in NAMES:
+        (folder / name).write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"3 images of .*, none readable"):
+        run(gallery, folder)
 
 
 def test_a_folder_that_was_renamed_keeps_its_vectors(gallery, folder, encoder, tmp_path):

@@ -82,6 +82,7 @@ def test_probabilities_are_shown_where_the_model_has_them(filled, tmp_path, pres
 
 def test_a_search_without_hits_says_so(filled, tmp_path):
     view = QueryImage(plain(RED), "photo")
+    filled.update("in/blue.png", metadata={"category": "shoe"})
     found = filled.search(view, where={"category": "boat"})
     assert "No hits." in written([PageSearch(("q",), (view,), found)], filled, tmp_path)
 

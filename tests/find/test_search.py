@@ -96,12 +96,12 @@ def test_a_result_is_its_hits_and_prints_as_a_table():
     assert str(found).splitlines() == [
         "2 hits in 1,000 items; distances: Euclidean",
         "   1    0.5000   93 %  a",
-        r"   2    1.2500  'b\n'",
+        r"   2    1.2500  b\n",
         "probably not in this gallery (present: 25 %)",
     ]
-    assert repr(found) == "<SearchResult: 2 hits in 1000 items, nearest 'a', probably absent>"
+    assert repr(found) == "<SearchResult: 2 hits in 1,000 items, nearest 'a', probably absent>"
     assert "nothing found" in str(SearchResult((), 3, None, "Euclidean"))
-    assert "no item has this metadata" in str(SearchResult((), 0, None, "Euclidean"))
+    assert "the gallery is empty" in str(SearchResult((), 0, None, "Euclidean"))
 
 
 def test_names_are_those_of_files(tmp_path):

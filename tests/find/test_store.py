@@ -181,7 +181,11 @@ def test_filters_mean_the_same_everywhere(store, tables, where):
     if items:
         store.put(items, np.zeros((len(items), DIM), dtype=np.float32))
     right = {i.id for i in items if passes(i.metadata, where)}
-    conditions = filters.read(where)
+    try:
+        conditions = filters.read(where)
+    except UsageError:  # a range that ends before it begins
+        assert right == set()
+        return
     assert {f.item.id for f in store.page(conditions, 100)[0]} == right
     assert store.count(conditions) == len(right)
     words = Counter(filters.word(i.metadata["kind"]) for i in items if "kind" in i.metadata)

@@ -182,8 +182,33 @@ def test_an_id_that_is_taken_is_kept_unless_replaced(writer, gallery, pictures, 
     failure(writer.post("/v1/items", json=new), 409, "taken")
     assert gallery.get(name) == before
     assert writer.post("/v1/items?replace=true", json=new).status_code == 201
-    assert gallery.get(name).metadata == {"v": 2}
+    assert gallery.get(name).metadata == {**before.metadata, "v": 2}
+    assert gallery.get(name).root == before.root
     assert gallery.count() == 36
+
+
+def test_a_read_only_gallery_is_searched_and_not_changed(writer, gallery, pictures, png, failure):
+    gallery.store.read_only = "the gallery is read-only"
+    name = next(iter(pictures))
+    new = {"id": "new", "image": base64.b64encode(png()).decode()}
+    at = f"/v1/items/{quote(name, safe='')}"
+    for refused in (
+        writer.post("/v1/items", json=new),
+        writer.patch(at, json={"metadata": {"v": 2}}),
+        writer.delete(at),
+    ):
+        assert "read-only" in failure(refused, 403, "read-only")["given"]
+    assert writer.post("/v1/search", json={"query": [{"id": name}]}).status_code == 200
+
+
+def test_an_unknown_field_is_refused_and_no_item_says_nothing_about_presence(client, failure):
+    ask = {"where": json.dumps({"catgory": "shoe"})}
+    for path in ("/v1/items", "/v1/facets"):
+        assert "category" in failure(client.get(path, params=ask), 422, "usage")["allowed"]
+    like = {"query": [{"id": client.get("/v1/items").json()["items"][0]["id"]}]}
+    failure(client.post("/v1/search", json={**like, "where": {"catgory": 1}}), 422, "usage")
+    told = client.post("/v1/search", json={**like, "where": {"category": "ship"}}).json()
+    assert (told["searched"], told["present"], told["probably_absent"]) == (0, None, False)
 
 
 def test_the_picture_of_an_item_is_its_file_written_anew(writer, gallery, pictures, png, failure):

@@ -10,6 +10,7 @@ import click
 from cdim.cli import options
 from cdim.cli.export import echo_metrics
 from cdim.cli.failures import Verb
+from cdim.cli.printing import say
 
 
 @click.command(cls=Verb)
@@ -38,22 +39,22 @@ def adapt(bundle: str, pairs: tuple[str, ...], out: Path, **how: Any) -> None:
     done = adapt(bundle, pairs, out, **how)
     made, gain = done.bundle, done.gain
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
-    click.echo(f"{made.name}: {made.dim} dimensions, {size:.1f} MB in {out}; {made.projection}")
+    say(f"{made.name}: {made.dim} dimensions, {size:.1f} MB in {out}; {made.projection}")
     echo_metrics(made)
-    click.echo(
+    say(
         f"{done.metric} {100 * gain.difference:+.1f} points [{100 * gain.low:+.1f}, "
         f"{100 * gain.high:+.1f}], p = {gain.p:.2g}"
     )
     if gain.difference < 0 and not done.seen:
-        click.echo(
+        say(
             "the head does not help here: held-out pairs are found less often than before; "
             "give more pairs, or stay with the bundle as it was",
             err=True,
         )
     if done.seen:
-        click.echo(
+        say(
             f"{', '.join(done.seen)}: the model had been trained on these images, so what folds "
             "say is too good, and there are no probabilities; see --test",
             err=True,
         )
-    click.echo(f"index a folder with it: cdim index photos/ -o gallery --model {out}")
+    say(f"index a folder with it: cdim index photos/ -o gallery --model {out}")

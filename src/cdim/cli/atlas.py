@@ -9,6 +9,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb
+from cdim.cli.printing import say
 from cdim.cli.progress import progress_bars
 from cdim.errors import training_extra
 
@@ -59,18 +60,16 @@ def atlas(
             model, datasets, out, survey.AtlasOptions(**how), data, device, progress
         )
     choice, gain = found.choice, found.gain
-    click.echo(f"chosen: {' + '.join(map(str, choice.cells))}")
-    click.echo(f"        {choice.dim:,} dimensions, {choice.words}")
+    say(f"chosen: {' + '.join(map(str, choice.cells))}")
+    say(f"        {choice.dim:,} dimensions, {choice.words}")
     for words, each in (
         ("such choices, on held-out folds", found.held_out),
         ("the final feature", found.last_layer),
     ):
         e = each.acc_1
-        click.echo(
-            f"{words:<34}acc@1 {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]  MRR {each.mrr:.3f}"
-        )
-    click.echo(
+        say(f"{words:<34}acc@1 {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]  MRR {each.mrr:.3f}")
+    say(
         f"{'difference':<34}acc@1 {gain.difference:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]  "
         f"p = {gain.p:.3g}"
     )
-    click.echo(f"look at {out / 'atlas.html'}; a run of it: cdim train {out / 'recipe.toml'}")
+    say(f"look at {out / 'atlas.html'}; a run of it: cdim train {out / 'recipe.toml'}")

@@ -10,6 +10,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import VerbGroup
+from cdim.cli.printing import say
 from cdim.cli.progress import progress_bars
 from cdim.errors import UsageError
 
@@ -28,12 +29,12 @@ def list_(as_json: bool) -> None:
     if as_json:
         names = ("name", "title", "where", "terms")
         cards = [{name: getattr(card, name) for name in names} for card in KNOWN.values()]
-        click.echo(json.dumps(cards, indent=2))
+        say(json.dumps(cards, indent=2))
         return
     for card in KNOWN.values():
         click.echo(f"{click.style(card.name, bold=True)}: {card.title}")
-        click.echo(f"    get it: {card.where}")
-        click.echo(f"    terms:  {card.terms}")
+        say(f"    get it: {card.where}")
+        say(f"    terms:  {card.terms}")
 
 
 @data.command()
@@ -61,7 +62,7 @@ def check(dataset: str, size: str | None, verbose: bool, as_json: bool, **given:
     with progress_bars() as progress:
         findings = check_known(dataset, partial(progress, "images"), wanted, **given)
     text = json.dumps(findings.to_json(), indent=2) if as_json else findings.text(verbose)
-    click.echo(text)
+    say(text)
     if findings.failed:
         click.get_current_context().exit(1)
 

@@ -10,6 +10,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb
+from cdim.cli.printing import say
 from cdim.cli.progress import progress_bars
 
 
@@ -28,11 +29,11 @@ def demo(out: Path) -> None:
 
     with progress_bars() as progress:
         made = demo.demo(out, progress)
-    click.echo(made)
+    say(made)
     cdim = _command()
-    click.echo(f"the first {demo.SHOWN} searches, to look at: {made.page}")
-    click.echo(f"search with a sketch: {cdim} search {made.gallery} {made.sketch}")
-    click.echo(f"draw in a browser: {cdim} serve {made.gallery}")
+    say(f"the first {demo.SHOWN} searches, to look at: {made.page}")
+    say(f"search with a sketch: {cdim} search {made.gallery} {made.sketch}")
+    say(f"draw in a browser: {cdim} serve {made.gallery}")
 
 
 def _command() -> str:

@@ -11,6 +11,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb
+from cdim.cli.printing import say
 from cdim.cli.progress import progress_bars
 from cdim.errors import UsageError
 from cdim.judge.options import Device, EvalOptions
@@ -76,9 +77,9 @@ def evaluate(
         tests = {name: asdict(test) for name, test in found.items()}
         printed["compare"] = {"run": str(other), "metrics": tests}
         lines += [f"minus {other}, on the same queries:", str(found)]
-    click.echo(json.dumps(printed, indent=2) if as_json else "\n".join(lines))
+    say(json.dumps(printed, indent=2) if as_json else "\n".join(lines))
     if html is not None:
         from cdim.judge.page import write_page
 
         write_page(report, test.query, test.gallery, html)
-        click.echo(f"ranked lists: {html}", err=as_json)
+        say(f"ranked lists: {html}", err=as_json)

@@ -10,6 +10,7 @@ import click
 from cdim.bundles.bundle import Bundle, Precision
 from cdim.cli import options
 from cdim.cli.failures import Verb
+from cdim.cli.printing import say
 
 
 @click.command(cls=Verb)
@@ -55,18 +56,18 @@ def export(run: Path, out: Path, **how: Any) -> None:
 
     made = export(run, out, **how)
     size = sum(p.stat().st_size for p in out.iterdir()) / 1e6
-    click.echo(f"{made.name}: {made.dim} dimensions, {made.precision}, {size:.1f} MB in {out}")
+    say(f"{made.name}: {made.dim} dimensions, {made.precision}, {size:.1f} MB in {out}")
     echo_metrics(made)
     if made.calibration is None:
-        click.echo("no probabilities: nothing was held out to calibrate them on", err=True)
-    click.echo(f"index a folder with it: cdim index photos/ -o gallery --model {out}")
+        say("no probabilities: nothing was held out to calibrate them on", err=True)
+    say(f"index a folder with it: cdim index photos/ -o gallery --model {out}")
 
 
 def echo_metrics(made: Bundle) -> None:
     """Prints the measured numbers of a bundle, a line each."""
     for row in made.metrics:
         note = f"  ({row.note})" if row.note else ""
-        click.echo(
+        say(
             f"{row.dataset:<24}{row.metric:<10}{row.value:.3f} [{row.low:.3f}, {row.high:.3f}] "
             f"of {row.queries}{note}"
         )

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from cdim.cli.printing import say
 from cdim.errors import CdimError, nearest
 
 STOPPED = "stopped"
@@ -60,7 +61,7 @@ def one_line() -> Iterator[None]:
         where = f"; see: {context.command_path} --help" if context else ""
         _fail(error.format_message().rstrip(".") + where)
     except click.Abort as error:
-        click.echo(str(error) or STOPPED, err=True)
+        say(str(error) or STOPPED, err=True)
         raise SystemExit(130) from None
     except CdimError as error:
         _fail(str(error))
@@ -94,5 +95,5 @@ def _system_message(error: OSError) -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo("error: " + " ".join(message.split()), err=True)
+    say("error: " + " ".join(message.split()), err=True)
     sys.exit(2)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cdim.cli.failures import VerbGroup, one_line
+from cdim.cli.printing import escape_what_cannot_be_printed
 from cdim.version import __version__
 
 # verb: (module and attribute, line in `cdim --help`)
@@ -68,6 +69,7 @@ class Verbs(VerbGroup):
         """Runs a command line; on its own, every failure is one line and an exit code."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        escape_what_cannot_be_printed()
         with one_line():
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             raise SystemExit(code if isinstance(code, int) else 0)

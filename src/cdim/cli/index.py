@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import warnings
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb, stoppable
+from cdim.cli.printing import say
 from cdim.cli.progress import progress_bars
-from cdim.errors import CdimError, UsageError
+from cdim.errors import CdimError, UsageError, plural, printable
 
 if TYPE_CHECKING:
-    from cdim.find.index.indexing import Summary
+    from cdim.find.index.summary import Summary
 
 STOPPED = "indexed items are safe; the same command continues from there"
-SHOWN = 20  # unreadable files that are named
+SHOWN = 20  # lines that name files, of each kind
+FIRST = 3  # names in a line
 
 
 @click.command(cls=Verb)
@@ -27,7 +31,11 @@ SHOWN = 20  # unreadable files that are named
 @click.option(
     "-o", "--out", "place", required=True, metavar="GALLERY", help="A folder, or a server's URL."
 )
-@click.option("--model", metavar="BUNDLE", help="A bundle's folder or name; for a new gallery.")
+@click.option(
+    "--model",
+    metavar="BUNDLE",
+    help="A bundle's folder or name; for a new gallery, or to mend the copy in one.",
+)
 @click.option(
     "--metadata", type=options.PATH, metavar="CSV", help="A table of metadata; see docs/gallery.md."
 )
@@ -39,25 +47,37 @@ SHOWN = 20  # unreadable files that are named
     metavar="NAME",
     help="Put NAME/ before every id. Use it for a second folder.",
 )
+@options.exclude
 @options.data_root
 @click.option("--keep", is_flag=True, help="Keep items whose file no longer exists.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Remove items whose file no longer exists, even if most are gone or their folder cannot "
+    "be read.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @click.option("--watch", is_flag=True, help="Keep running, and index what changes in the folder.")
+@click.option("--verbose", is_flag=True, help="Name every file and row that is left out.")
 @options.as_json
 def index(
     source: str,
     place: str,
     model: str | None,
-    keep: bool,
+    dry_run: bool,
     watch: bool,
+    verbose: bool,
     as_json: bool,
+    keep: bool,
+    prune: bool,
     **given: Any,
 ) -> None:
     """Make a gallery of SOURCE, or update it.
 
     SOURCE is a folder of images, or a dataset: one of `cdim data list`, a .csv or a zip. Of a
     dataset, `cdim index` uses the images of role gallery, or all where none has a role. It embeds
-    new and changed images, removes items whose file no longer exists, and names unreadable images
-    at the end.
+    new and changed images, removes items whose file no longer exists, and says what it left out.
+    Where most files are gone, it removes nothing, and the exit code is 1.
 
     Ctrl-C loses no finished item; the same command continues.
 
@@ -69,62 +89,113 @@ def index(
     from cdim.find import watching
     from cdim.find.gallery import Gallery
     from cdim.find.index import indexing
+    from cdim.find.index.reading import check_some
     from cdim.find.index.sources import Source
+    from cdim.find.stores.folder import check_free, is_gallery
 
     # Damaged EXIF data does no harm: photos without a usable date take that of their file.
     warnings.filterwarnings("ignore", module="PIL")
     if watch and not Path(source).is_dir():
         raise UsageError(f"--watch for {source!r}", "a folder is watched", "leave --watch out")
+    if watch and dry_run:
+        raise UsageError("--watch with --dry-run", "a dry run is one look", "leave one out")
     bundle = None if model is None else load_bundle(model)
-    wanted = Source(source, **given)
-    with stoppable(STOPPED):
-        # A mistake in the source leaves no new gallery behind.
-        listing = None if bundle is None else wanted.listed(bundle)
-        with Gallery.open(place, bundle, create=True) as gallery:
-            listing = wanted.listed(gallery.bundle) if listing is None else listing
-            with progress_bars() as progress:
-                last = indexing.index(gallery, listing, keep=keep, progress=progress)
-            name, encoder = gallery.place, gallery.encoder if watch else None
-    _report(last, name, as_json)
+    wanted, how = Source(source, **given), {"keep": keep, "prune": prune}
+    url = place.startswith(("http://", "https://"))
+    new = bundle is not None and not url and not is_gallery(Path(place))
+    with stoppable(STOPPED), ExitStack() as closing:
+        at = place
+        if bundle is not None and (new or (url and not prune)):
+            check_some(wanted.listed(bundle))  # a mistake in the source leaves no gallery behind
+        if new and dry_run:
+            check_free(Path(place), create=True)
+            at = str(Path(closing.enter_context(TemporaryDirectory()), "gallery"))
+        gallery = closing.enter_context(Gallery.open(at, bundle, create=not (url and dry_run)))
+        name = gallery.place if at == place else place
+        listing = wanted.listed(gallery.bundle)
+        with progress_bars() as progress:
+            last = indexing.index(gallery, listing, dry_run=dry_run, progress=progress, **how)
+        encoder = gallery.encoder if watch else None
+    _report(last, name, as_json, verbose)
     if encoder is None:
-        return
-    click.echo(f"watching {_shown(source)}; Ctrl-C ends it", err=True)
+        click.get_current_context().exit(1 if last.withheld else 0)
+    say(f"watching {printable(source)}; Ctrl-C ends it", err=True)
     # How watching ends; what was indexed stays.
     with suppress(KeyboardInterrupt), progress_bars() as progress:
-        for found in watching.watch(wanted, place, encoder, keep=keep, progress=progress):
+        for found in watching.watch(wanted, place, encoder, progress=progress, **how):
             if isinstance(found, CdimError):
-                click.echo(f"not up to date, trying again: {found}", err=True)
+                say(f"not up to date, trying again: {printable(found)}", err=True)
             else:
-                if found.changed or found.unreadable != last.unreadable:
-                    _report(found, name, as_json)
+                seen = (found.unreadable, found.withheld)
+                if found.changed or seen != (last.unreadable, last.withheld):
+                    _report(found, name, as_json, verbose)
                 last = found
 
 
-def _report(summary: Summary, place: str, as_json: bool) -> None:
+def _report(summary: Summary, place: str, as_json: bool, verbose: bool) -> None:
+    """Prints what was done, and on stderr what was left out or left alone."""
     if as_json:
-        click.echo(json.dumps(summary.to_json()))
+        say(json.dumps(summary.to_json()))
     else:
-        did = ", ".join(
-            f"{getattr(summary, name)} {name}"
-            for name in ("added", "replaced", "updated", "removed", "unchanged")
-            if getattr(summary, name) or name == "added"
-        )
-        known = f" ({summary.reused} known by their content)" if summary.reused else ""
-        click.echo(
-            f"{_shown(place)}: {summary.items} items; {did}; {summary.embedded} embedded{known}"
-        )
-    for why in list(summary.unreadable.items())[:SHOWN]:
-        click.echo("left out: {}: {}".format(*map(_shown, why)), err=True)
-    if len(summary.unreadable) > SHOWN:
-        click.echo(f"left out: {len(summary.unreadable) - SHOWN} more; see --json", err=True)
+        _print(summary, place, verbose)
+    shown = None if verbose else SHOWN
+    lines = [f"{printable(name)}: {printable(why)}" for name, why in summary.unreadable.items()]
+    if verbose:
+        others = [o for o in summary.left_out if o.name not in summary.unreadable]
+        lines += [f"{printable(name)}: {why}" for name, why in others]
+    for line in lines[:shown]:
+        say(f"left out: {line}", err=True)
+    if len(lines[:shown]) < len(lines):
+        say(f"left out: {len(lines) - SHOWN} more; see --verbose or --json", err=True)
+    for note in _notes(summary, None if verbose else FIRST):
+        say(note, err=True)
+
+
+def _print(summary: Summary, place: str, verbose: bool) -> None:
+    did = [f"{len(ids):,} {kind}" for kind, ids in summary.ids.items() if ids or kind == "added"]
+    did += [f"{summary.unchanged:,} unchanged"] if summary.unchanged else []
+    known = f" ({summary.reused:,} known by their content)" if summary.reused else ""
+    dry = "a dry run, which writes nothing: " if summary.dry_run else ""
+    say(
+        f"{printable(place)}: {plural(summary.items, 'item')}; {dry}{', '.join(did)}; "
+        f"{summary.embedded:,} embedded{known}"
+    )
+    for kind, ids in summary.ids.items() if summary.dry_run else ():
+        for one in ids[: None if verbose else SHOWN]:
+            say(f"  {kind}: {printable(one)}")
+        if len(ids) > SHOWN and not verbose:
+            say(f"  {kind}: {len(ids) - SHOWN} more; see --verbose or --json")
+
+
+def _notes(summary: Summary, first: int | None) -> Iterator[str]:
+    """What a user should know, a line each; `first` names are given, None for all."""
+    if summary.left_out:
+        from cdim.data import listing
+
+        yield listing.summary(summary.left_out)
+    if summary.pages:
+        number = plural(sum(summary.pages.values()), "page or frame", "pages or frames")
+        yield f"left out: {number} after the first of {_named(summary.pages, first, 'file')}"
     if summary.unmatched:
-        click.echo(
-            f"no image for {len(summary.unmatched)} rows of the metadata, "
-            f"such as {_shown(min(summary.unmatched))}",
-            err=True,
+        yield "no image for " + _named(
+            sorted(summary.unmatched), first, "row of the metadata", "rows of the metadata"
+        )
+    if summary.by_hand:
+        who = _named(summary.by_hand, first)
+        yield f"not replaced: {who}; its image, given by hand, stays until its file changes"
+    if summary.unclear:
+        who = _named(summary.unclear, first)
+        yield f"no metadata taken over: {who}; several files that are gone may have become it"
+    if summary.withheld:
+        who = _named(summary.withheld, first)
+        yield (
+            f"not removed: {who}; no file was found, and most files are gone or a folder cannot be "
+            "read: look whether a disk is not mounted, or remove the items (--prune)"
         )
 
 
-def _shown(text: str) -> str:
-    """On one line, without what a terminal would obey: names of files may hold anything."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def _named(names: Iterable[str], first: int | None, word: str = "item", words: str = "") -> str:
+    """How many names there are, and the first of them."""
+    every = list(names)
+    shown = ", ".join(map(printable, every[:first]))
+    return f"{plural(len(every), word, words)}{', such as ' if every[first:] else ': '}{shown}"

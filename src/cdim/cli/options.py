@@ -71,7 +71,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 tests = several(
     "--test", "tests", "DATASET", "Measure the new bundle on the test split of DATASET. Repeatable."
 )
-url_model = path("--model", "The bundle, for a gallery at a URL.", metavar="BUNDLE")
+url_model = path(
+    "--model",
+    "The bundle, for a gallery at a URL, or to mend a gallery's own copy.",
+    metavar="BUNDLE",
+)
 split = choice("--split", "The part of the dataset.", "train", "val", "test", default="test")
 results = path(
     "--file",

@@ -10,6 +10,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb, stoppable
+from cdim.cli.printing import say
 
 
 @click.command(cls=Verb)
@@ -44,5 +45,5 @@ def reproduce(table: str, names: tuple[str, ...], **how: Any) -> None:
     from cdim.paper.reproduce import reproduce
 
     with stoppable("the same command continues from there"):
-        page = reproduce(table, names, told=partial(click.echo, err=True), **how)
-    click.echo(f"the page: {page}")
+        page = reproduce(table, names, told=partial(say, err=True), **how)
+    say(f"the page: {page}")

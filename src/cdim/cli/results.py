@@ -9,6 +9,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import VerbGroup
+from cdim.cli.printing import say
 from cdim.judge.options import Device, EvalOptions
 
 
@@ -20,7 +21,7 @@ def results(ctx: click.Context, file: Path) -> None:
     if ctx.invoked_subcommand is None:
         from cdim.paper.results import write_page
 
-        click.echo(f"the page: {write_page(file)}")
+        say(f"the page: {write_page(file)}")
 
 
 @results.command()
@@ -49,7 +50,7 @@ def add(dataset: str, models: tuple[Path, ...], file: Path, **row: Any) -> None:
     """  # noqa: D301 - click wants the character
     from cdim.paper.add import add_row
 
-    click.echo(f"the page: {add_row(file, dataset, models, **row)}")
+    say(f"the page: {add_row(file, dataset, models, **row)}")
 
 
 @results.command()
@@ -88,9 +89,9 @@ def paired(
         ours, theirs = ([judge(model, test) for model in side] for side in sides)
         judged.append((ours, theirs))
         one = ours[0]
-        click.echo(f"{test.dataset}, {one.queries} queries, split {split}, {one.conditions}")
-        click.echo(compare(ours, theirs))
+        say(f"{test.dataset}, {one.queries} queries, split {split}, {one.conditions}")
+        say(compare(ours, theirs))
     if len(judged) > 1:
         total = sum(ours[0].queries for ours, _ in judged)
-        click.echo(f"all {total} queries together")
-        click.echo(compare_sets(judged))
+        say(f"all {total} queries together")
+        say(compare_sets(judged))

@@ -12,7 +12,8 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb
-from cdim.errors import UsageError
+from cdim.cli.printing import say
+from cdim.errors import UsageError, plural, printable
 
 if TYPE_CHECKING:
     from cdim.find.gallery import Gallery
@@ -117,13 +118,13 @@ def search(
         if as_json:
             tables = [{"query": list(s.names), **s.found.to_json()} for s in searches]
             answer = {"searches": tables} if each else tables[0]
-            click.echo(json.dumps(answer, indent=2))
+            say(json.dumps(answer, indent=2))
         else:
             for one in searches:
                 _print(one, opened if pictures else None)
         if html is not None:
             write(searches, opened, html)
-            click.echo(f"the pictures: {html}", err=as_json)
+            say(f"the pictures: {html}", err=as_json)
 
 
 def _check(asked: bool, each: bool, weights: object, as_json: bool, pictures: bool) -> None:
@@ -152,12 +153,11 @@ def _print(one: PageSearch, pictured: Gallery | None) -> None:
 
     found = one.found
     taken = f", taken as {', '.join(found.domains)}" if found.domains else ""
-    click.echo(
-        f"{' + '.join(one.names)}{taken}, in {found.searched:,} items; distances: {found.distances}"
-    )
+    where = f"in {plural(found.searched, 'item')}; distances: {found.distances}"
+    say(f"{' + '.join(map(printable, one.names))}{taken}, {where}")
     for row, hit in enumerate(found):
         if pictured is not None:
             click.echo(picture(pictured.get(hit.id).thumbnail))
-        click.echo(found.line(row))
+        say(found.line(row))
     for remark in found.remarks():
-        click.echo(remark)
+        say(remark)

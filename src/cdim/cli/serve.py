@@ -8,6 +8,8 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb
+from cdim.cli.printing import say
+from cdim.errors import plural
 
 
 @click.command(cls=Verb)
@@ -45,7 +47,7 @@ def serve(gallery: str, **how: Any) -> None:
     from cdim.serve import process
 
     def announce(address: str, items: int) -> None:
-        click.echo(f"{gallery}: {items:,} items at {address}")
-        click.echo("Ctrl-C stops")
+        say(f"{gallery}: {plural(items, 'item')} at {address}")
+        say("Ctrl-C stops")
 
     process.serve(gallery, announce=announce, **how)

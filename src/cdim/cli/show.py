@@ -9,6 +9,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import VerbGroup
+from cdim.cli.printing import say
 from cdim.errors import UsageError, training_extra
 
 
@@ -51,8 +52,8 @@ def activations(
     with training_extra():
         from cdim.learn.inspect.show import show_activations
     found = show_activations(run, images, out, filters=_numbers(filters), **how)
-    click.echo(found)
-    click.echo(f"pictures: {found.picture}; all filters: {found.table}")
+    say(found)
+    say(f"pictures: {found.picture}; all filters: {found.table}")
 
 
 def _numbers(text: str | None) -> list[int]:

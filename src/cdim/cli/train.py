@@ -9,6 +9,7 @@ import click
 
 from cdim.cli import options
 from cdim.cli.failures import Verb, stoppable
+from cdim.cli.printing import say
 
 
 @click.command(cls=Verb)
@@ -32,4 +33,4 @@ def train(recipe: Path, **how: Any) -> None:
 
     with stoppable("to continue, run the same command with --resume"):
         folder = train(recipe, **how)
-    click.echo(f"the run is in {folder}; judge it with: cdim eval {folder} DATASET")
+    say(f"the run is in {folder}; judge it with: cdim eval {folder} DATASET")

@@ -1,22 +1,88 @@
-"""From a query's vector to its hits: expansion, re-ranking, probabilities."""
+"""From a query to its hits: embedding, expansion, re-ranking, probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim.bundles.bundle import Bundle
+from cdim.bundles.queries import QueryImage, listed, read_query
+from cdim.data.images import Files
 from cdim.errors import UsageError
 from cdim.find.filters import Condition
-from cdim.find.items import MOST, Hit, SearchResult
+from cdim.find.items import MOST, Hit, Like, SearchResult, Where
 from cdim.find.stores.store import Store, Stored
 from cdim.metrics.calibration import probability
+from cdim.strict import checked
+
+if TYPE_CHECKING:
+    from cdim.find.gallery import Gallery
 
 RERANKED = 200  # how many of the nearest are re-ranked
 SAMPLE = 256  # items that a query's distances are compared with
+
+
+@checked
+def search(
+    self: Gallery,
+    query: Any,
+    k: int = 10,
+    where: Where | None = None,
+    *,
+    domain: str | None = None,
+    weights: Sequence[float] | None = None,
+    rerank: bool = False,
+    expand: int = 0,
+    false_match_rate: float | None = None,
+) -> SearchResult:
+    """Finds the items nearest to a query.
+
+    Args:
+        query: an image (a path or locator, bytes of an image file, a PIL image or a uint8
+            array), a drawing (an SVG as path, text or bytes, or strokes), or `Like` an item;
+            or a list of these: views of one thing, pooled by the mean of their embeddings.
+            Items that are searched with are not found.
+        k: hits, at most.
+        where: which items are searched: `Where`, or texts such as "category=shoe" and
+            "price=10..50".
+        domain: what the images of the query are; None to find out.
+        weights: of the views, from 0; by default all count alike.
+        rerank: re-rank the nearest 200 by k-reciprocal encoding.
+        expand: average the query with this many of its nearest and search again.
+        false_match_rate: only hits that are sure enough that a query whose target is absent
+            gets one this often, 0 to 1.
+
+    Raises:
+        ImageError: an image cannot be read.
+        UsageError: no query, an unknown item or field, or an argument out of range.
+        ModelError: a domain the model does not know.
+    """
+    conditions = self._conditions(where)
+    with ExitStack() as closing:
+        opened = Files(closing)
+        views = [
+            view if isinstance(view, Like) else read_query(view, domain, self.bundle, opened)
+            for _, view in listed([query] if isinstance(query, str | Path) else query)
+        ]
+    return VectorSearch(
+        self.store,
+        self.bundle,
+        self._sampled(),
+        pooled(_embedded(self, views), weights, self.bundle.length),
+        tuple(view.id for view in views if isinstance(view, Like)),
+        tuple(view.domain for view in views if isinstance(view, QueryImage)),
+        conditions,
+        k,
+        rerank,
+        expand,
+        false_match_rate,
+    ).run()
 
 
 def pooled(
@@ -105,7 +171,7 @@ class VectorSearch:
         if self.false_match_rate is not None:
             limit = self._threshold(self.false_match_rate)
             hits = [hit for hit in hits if hit.probability is not None and hit.probability >= limit]
-        return SearchResult(tuple(hits), searched, present, kind, self.domains)
+        return SearchResult(tuple(hits), searched, present, kind, self.domains, bool(self.where))
 
     def _nearest(self, vector: NDArray[np.float32]) -> list[Stored]:
         depth = max(self.k, probability.RIVALS, RERANKED if self.rerank else 0, self.expand)
@@ -139,7 +205,7 @@ class VectorSearch:
             return {}, None
         background = [found for found in self.sample if found.item.id not in self.without]
         if not plain or not background:
-            return {}, 0.0
+            return {}, None
         distances = {found.item.id: found.distance for found in plain}
         for found in ranked:
             if found.item.id not in distances and found.vector is not None:
@@ -165,3 +231,18 @@ class VectorSearch:
 
 def _stack(found: Sequence[Stored]) -> NDArray[np.float32]:
     return np.array([near.vector for near in found], dtype=np.float32)
+
+
+def _embedded(self: Gallery, views: Sequence[QueryImage | Like]) -> NDArray[np.float32]:
+    """Vectors (q, dim) of a query's views."""
+    out = np.empty((len(views), self.bundle.dim), dtype=np.float32)
+    rows: dict[str | None, list[int]] = {}
+    for row, view in enumerate(views):
+        rows.setdefault(view.domain if isinstance(view, QueryImage) else None, []).append(row)
+    for domain, places in rows.items():
+        if domain is None:
+            out[places] = self.vectors([v.id for v in views if isinstance(v, Like)])
+        else:
+            same = [v for v in views if isinstance(v, QueryImage) and v.domain == domain]
+            out[places] = self.encoder.encode_pixels([v.pixels for v in same], domain)
+    return out

@@ -10,12 +10,12 @@ import csv
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from cdim.errors import UsageError
+from cdim.errors import UsageError, nearest
 from cdim.find.items import Value, Where
 
 ENDS = ("gt", "gte", "lt", "lte")
@@ -88,6 +88,16 @@ def check_field(name: object) -> str:
     return name
 
 
+def check_known(asked: Set[str], known: Set[str]) -> None:
+    """Refuses a filter by a field that no item of a gallery has by a `UsageError`."""
+    for name in sorted(asked - known):
+        raise UsageError(
+            f"a filter by {name!r}",
+            f"the fields of the gallery are {', '.join(sorted(known)) or '(none)'}",
+            nearest(name, known) if known else "leave the filter out",
+        )
+
+
 def check_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Value]:
     """An item's metadata; a name or value that cannot be stored is a `UsageError`."""
     if not isinstance(metadata, Mapping | None):
@@ -113,7 +123,7 @@ def parse(words: Iterable[str]) -> dict[str, Any]:
     {'category': ['shoe', 'bag'], 'price': {'gte': 10}}
 
     Raises:
-        UsageError: no "=" in it, or a field twice.
+        UsageError: no "=" in it, a field twice, or a range with one end that is none.
     """
     found: dict[str, Any] = {}
     for text in words:
@@ -125,9 +135,17 @@ def parse(words: Iterable[str]) -> dict[str, Any]:
                 "try category=shoe or price=10..50",
             )
         low, dots, high = wanted.partition("..")
-        if dots and (low or high) and all(_is_end(end) for end in (low, high)):
-            ends = {"gte": low, "lte": high}
-            found[field] = {name: _plain(end)[0] for name, end in ends.items() if end}
+        given = [end for end in (low, high) if end]
+        ends = [end for end in given if number(end) is not None or is_date(end)]
+        if dots and ends:
+            if len(ends) < len(given):
+                raise UsageError(
+                    f"range {wanted!r} of {field!r}",
+                    "its ends are numbers, or dates such as 2024-06-30",
+                    f'write {field}=10..50, or {field}="{wanted}" for the text',
+                )
+            sides = {"gte": low, "lte": high}
+            found[field] = {name: _plain(end)[0] for name, end in sides.items() if end}
         else:
             plain = [value for given in _split(wanted) for value in _plain(given)]
             found[field] = plain if len(plain) > 1 else plain[0]
@@ -165,10 +183,6 @@ def _plain(text: str) -> list[Value]:
     return [text] if found is None else [found, text]
 
 
-def _is_end(text: str) -> bool:
-    return not text or number(text) is not None or is_date(text)
-
-
 def _condition(field: str, wanted: Any) -> Condition:
     if isinstance(wanted, Mapping):
         return _range(field, wanted)
@@ -197,6 +211,12 @@ def _range(field: str, wanted: Mapping[str, Any]) -> Range:
     # Databases look at one end of each side: the strictest, and of equals the open one.
     kept = [max(lower, key=lambda end: (_place(end[1]), end[0] == "gt"))] if lower else []
     kept += [min(upper, key=lambda end: (_place(end[1]), end[0] == "lte"))] if upper else []
+    if len(kept) == 2 and _place(kept[0][1]) > _place(kept[1][1]):
+        raise UsageError(
+            f"range {dict(wanted)} of {field!r}",
+            "its low end is not above its high end",
+            "swap them",
+        )
     return Range(field, dict(kept))
 
 

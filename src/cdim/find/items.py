@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, overload
 
+from cdim.errors import plural, printable
+
 Value = str | int | float | bool
 """A value of an item's metadata; dates are ISO 8601 strings."""
 
@@ -24,6 +26,8 @@ hold. `cdim.find.filters` checks and reads them.
 
 MOST = 1_000_000
 """Hits, items or values of one answer, at most."""
+BY_HAND = "by hand:"
+"""Before the stamp of an item of a folder whose image is not that of its file."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class Item:
         digest: SHA-256 of its content, hexadecimal; decides whether it is embedded again.
         domain: what it was embedded as.
         root: the indexed folder or dataset that it came from; "" where it was added by itself.
-        stamp: size and time of change of its file when it was read; "" where there is no file.
+        stamp: size and time of change of its file when it was read; "" where there is no file. It
+            begins with `BY_HAND` where the item was given another image later.
         metadata: fields to filter by.
         thumbnail: a small JPEG; b"" unless requested.
     """
@@ -89,10 +94,11 @@ class SearchResult(Sequence[Hit]):
     Args:
         hits: the nearest first.
         searched: items that passed the filter.
-        present: probability that the target is among them, 0 to 1; None where the
-            model has no calibration.
+        present: probability that the target is among them, 0 to 1; None where nothing was
+            searched, or the model has no calibration.
         distances: what the distances are, in words.
         domains: the domains of the query's images, in their order.
+        filtered: whether a filter chose the items.
     """
 
     hits: tuple[Hit, ...]
@@ -100,6 +106,7 @@ class SearchResult(Sequence[Hit]):
     present: float | None
     distances: str
     domains: tuple[str, ...] = ()
+    filtered: bool = False
 
     @overload
     def __getitem__(self, row: int) -> Hit: ...
@@ -114,10 +121,12 @@ class SearchResult(Sequence[Hit]):
     def __repr__(self) -> str:
         first = f", nearest {self.hits[0].id!r}" if self.hits else ""
         absent = ", probably absent" if self.absent else ""
-        return f"<SearchResult: {len(self)} hits in {self.searched} items{first}{absent}>"
+        where = f"{plural(len(self), 'hit')} in {plural(self.searched, 'item')}"
+        return f"<SearchResult: {where}{first}{absent}>"
 
     def __str__(self) -> str:
-        lines = [f"{len(self)} hits in {self.searched:,} items; distances: {self.distances}"]
+        where = f"{plural(len(self), 'hit')} in {plural(self.searched, 'item')}"
+        lines = [f"{where}; distances: {self.distances}"]
         lines += [self.line(row) for row in range(len(self))]
         return "\n".join([*lines, *self.remarks()])
 
@@ -125,19 +134,15 @@ class SearchResult(Sequence[Hit]):
         """A hit as text: its rank, its distance, its probability and its id."""
         hit = self.hits[row]
         sure = "" if hit.probability is None else f"{100 * hit.probability:5.0f} %"
-        name = hit.id if hit.id.isprintable() else repr(hit.id)
-        return f"{row + 1:>4}  {hit.distance:8.4f}{sure}  {name}"
+        return f"{row + 1:>4}  {hit.distance:8.4f}{sure}  {printable(hit.id)}"
 
     def remarks(self) -> list[str]:
         """Lines for no hits, and for an object that is probably absent."""
-        lines = []
-        if not self.hits:
-            lines.append(
-                "nothing found"
-                if self.searched
-                else "nothing to search: the gallery is empty, or no item has this metadata"
-            )
-        if self.searched and self.absent and self.present is not None:
+        if not self.searched:
+            why = "no item passes the filter" if self.filtered else "the gallery is empty"
+            return [f"nothing was searched: {why}"]
+        lines = [] if self.hits else ["nothing found"]
+        if self.absent and self.present is not None:
             lines.append(f"probably not in this gallery (present: {100 * self.present:.0f} %)")
         return lines
 

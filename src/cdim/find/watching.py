@@ -7,8 +7,9 @@ from pathlib import Path
 
 from cdim.errors import CdimError
 from cdim.find.gallery import Embeds, Gallery
-from cdim.find.index.indexing import Progress, Summary, index
+from cdim.find.index.indexing import Progress, index
 from cdim.find.index.sources import Source
+from cdim.find.index.summary import Summary
 
 AGAIN = 2.0  # seconds until a folder that could not be indexed is tried again
 
@@ -19,6 +20,7 @@ def watch(
     encoder: Embeds,
     *,
     keep: bool = False,
+    prune: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Summary | CdimError]:
     """Indexes whenever a folder changes, until it is closed; the gallery is free in between.
@@ -26,7 +28,7 @@ def watch(
     Args:
         source: the folder.
         place: the gallery, which is there; its model is `encoder`.
-        keep, progress: as for `cdim.find.index.indexing.index`.
+        keep, prune, progress: as for `cdim.find.index.indexing.index`.
 
     Yields:
         What each indexing did, or why it could not; then it is tried again.
@@ -42,7 +44,7 @@ def watch(
         try:
             with Gallery.open(place, encoder) as gallery:
                 listing = source.listed(gallery.bundle)
-                summary = index(gallery, listing, keep=keep, progress=progress)
+                summary = index(gallery, listing, keep=keep, prune=prune, progress=progress)
             behind = False
             yield summary
         except CdimError as error:

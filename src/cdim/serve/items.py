@@ -53,10 +53,14 @@ def list_items(
     summary="Add an item",
 )
 async def add_item(request: Request, replace: bool = False) -> dict[str, Any]:
-    """Embeds an image and keeps it; an id that is taken is refused without `replace`."""
+    """Embeds an image and keeps it; an id that is taken is refused without `replace`.
+
+    Of a replaced item, metadata that is not sent stays.
+    """
     new, image = await _read(request)
     here = served(request)
     here.check()
+    here.check_writable()
 
     def add() -> Item:
         with suppress(UsageError):
@@ -84,6 +88,7 @@ def get_item(request: Request, id: str) -> dict[str, Any]:  # noqa: A002 - the f
 async def change_item(request: Request, id: str, change: Change) -> dict[str, Any]:  # noqa: A002
     """Sets the fields that are given, and removes those given as null."""
     here = served(request)
+    here.check_writable()
 
     def update() -> Item:
         both = {**here.item(id).metadata, **change.metadata}
@@ -97,6 +102,7 @@ async def change_item(request: Request, id: str, change: Change) -> dict[str, An
 async def remove_item(request: Request, id: str) -> Response:  # noqa: A002
     """Takes an item out of the gallery; its file stays."""
     here = served(request)
+    here.check_writable()
 
     def remove() -> None:
         here.item(id)

@@ -14,7 +14,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from cdim.errors import CdimError, UsageError
+from cdim.errors import CdimError, GalleryError, UsageError
 from cdim.find.gallery import Gallery
 from cdim.find.items import Item
 from cdim.serve.access import Access
@@ -67,6 +67,13 @@ class Served:
         if self._failure is not None:
             said = self._failure
             raise Refused(503, "model", said.given, said.allowed, said.todo)
+
+    def check_writable(self) -> None:
+        """Refuses with 403 where the gallery can only be read."""
+        try:
+            self.gallery.store.check_writable()
+        except GalleryError as error:
+            raise Refused(403, "read-only", error.given, error.allowed, error.todo) from None
 
     async def decoding(self, work: Callable[[], T]) -> T:
         """Does work that decodes images: as many at once as there are cores, for their pixels."""

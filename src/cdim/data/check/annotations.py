@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from cdim.data.arrays import read_mat
-from cdim.data.check.findings import Problem, plural
+from cdim.data.check.findings import Problem
 from cdim.data.check.pixels import container
 from cdim.data.files import read_bytes
 from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import Dataset
 from cdim.data.triplets import Counts
-from cdim.errors import DataError
+from cdim.errors import DataError, plural
 
 PAPER_TRIPLETS = {"qmul-shoe": 13_689, "qmul-chair": 9_000}
 """Numbers of triplets in Table 1 of the paper."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cdim.data.check.duplicates import Fingerprint, find
-from cdim.data.check.findings import Level, Problem, plural
+from cdim.data.check.findings import Level, Problem
 from cdim.data.check.pixels import Look, look_at, named
 from cdim.data.manifest import GALLERY, QUERY, Manifest
+from cdim.errors import plural
 
 _PUBLISHED = (
     "In a set of your own, keep one of each. In a published split, leave it, so that numbers "

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from cdim.data.listing import Omission, summary
 from cdim.data.manifest import ROLES, SPLITS, Manifest
+from cdim.errors import plural
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
@@ -139,11 +140,6 @@ def counted(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
                     names = part.instance[values == value]
                     groups[value] = {"images": len(names), "instances": len(set(names.tolist()))}
     return counts
-
-
-def plural(number: int, word: str, words: str = "") -> str:
-    """`1 image`, `2 images`, `2,000 images`."""
-    return f"{number:,} {word if number == 1 else words or word + 's'}"
 
 
 def _paragraph(problem: Problem) -> str:

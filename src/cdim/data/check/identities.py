@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cdim.data.check.findings import Problem, plural
+from cdim.data.check.findings import Problem
 from cdim.data.check.pixels import names
 from cdim.data.foreign import UNKNOWN
 from cdim.data.manifest import GALLERY, NO_CAMERA, QUERY, Manifest
 from cdim.data.sets.catalogue import Dataset
+from cdim.errors import plural
 
 PUBLISHED = {
     "market1501": (751, 12_936, 3_368, 19_732),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from cdim.data.check.findings import Problem, plural
+from cdim.data.check.findings import Problem
 from cdim.data.check.pixels import Look, names, size_of
 from cdim.data.manifest import Manifest
+from cdim.errors import plural
 
 # Factor by which height to width changes. An input of 2 : 1 allows images that are more than 1 and
 # less than 4 times as high as wide: people as detectors cut them out, and no square.

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from cdim.data import images
 from cdim.data.check.duplicates import Fingerprint, fingerprint
-from cdim.data.check.findings import Problem, plural
+from cdim.data.check.findings import Problem
 from cdim.data.decoding import decoded
 from cdim.data.files import read_bytes
 from cdim.data.formats import open_image
 from cdim.data.manifest import Manifest, Source
-from cdim.errors import ImageError
+from cdim.errors import ImageError, plural
 
 Progress = Callable[[int, int], None]
 

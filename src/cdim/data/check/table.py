@@ -14,14 +14,14 @@ from pathlib import Path
 
 from cdim.data.check.annotations import annotation_problems
 from cdim.data.check.copies import copy_problems, shared_problems
-from cdim.data.check.findings import Findings, Problem, counted, plural
+from cdim.data.check.findings import Findings, Problem, counted
 from cdim.data.check.identities import identity_problems, judged_by_camera
 from cdim.data.check.input import input_problems
 from cdim.data.check.pixels import Progress, look_at, names, pixel_problems
 from cdim.data.check.suffixes import suffix_problems
 from cdim.data.manifest import GALLERY, QUERY, Manifest
 from cdim.data.sets.catalogue import Dataset, open_dataset
-from cdim.errors import DataError
+from cdim.errors import DataError, plural
 
 __all__ = ["Findings", "Problem", "check", "check_known"]
 

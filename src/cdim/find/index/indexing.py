@@ -10,19 +10,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data.decoding import decoded
 from cdim.data.images import Files
-from cdim.errors import GalleryError
+from cdim.errors import GalleryError, UsageError
 from cdim.find.index import reading
+from cdim.find.index.gone import Gone, Known, file_part
 from cdim.find.index.reading import Read
-from cdim.find.index.sources import Entry, Listing
-from cdim.find.items import Item, Value
+from cdim.find.index.sources import OF_IMAGES, Entry, Listing, nothing_to_index
+from cdim.find.index.summary import Summary
+from cdim.find.items import BY_HAND, Item
 
 if TYPE_CHECKING:
     from cdim.find.gallery import Gallery
@@ -32,65 +34,12 @@ AHEAD = 16  # images that are read meanwhile: photos of a phone have 40 MB of pi
 BYTES = 256 * 2**20  # pixels waiting to be embedded
 FLUSH = 10_000  # items between flushes: what a kill makes the next opening read again
 BY_ITSELF = (
-    "an item of this id was added or given another image by itself, and stays; remove it and index "
-    "again, or give the ids of this source a prefix"
+    "an item of this id was added by itself, and stays; remove it and index again, or give the ids "
+    "of this source a prefix"
 )
-
 GRAPH = "search graph (Ctrl-C waits for it)"
 Progress = Callable[[str, int, int], None]
 """Called with what is done, and how many of how many."""
-
-
-@dataclass
-class Summary:
-    """What an indexing did.
-
-    Args:
-        added: ids that are new.
-        replaced: ids whose image is another one now.
-        updated: ids whose metadata changed, with the same image.
-        removed: ids whose file no longer exists.
-        unchanged: ids that were in step.
-        embedded: images that went through the model.
-        reused: added or replaced ids whose image was known, moved or copied.
-        unreadable: what could not be indexed: name and reason.
-        unmatched: rows of the table of metadata that name no image.
-        items: how many the gallery holds afterwards.
-    """
-
-    added: int = 0
-    replaced: int = 0
-    updated: int = 0
-    removed: int = 0
-    unchanged: int = 0
-    embedded: int = 0
-    reused: int = 0
-    unreadable: dict[str, str] = field(default_factory=dict)
-    unmatched: tuple[str, ...] = ()
-    items: int = 0
-
-    @property
-    def changed(self) -> bool:
-        """Whether it changed the gallery."""
-        return bool(self.added or self.replaced or self.updated or self.removed)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            **{name: value for name, value in vars(self).items() if isinstance(value, int)},
-            "unreadable": [{"name": n, "why": why} for n, why in self.unreadable.items()],
-            "unmatched": sorted(self.unmatched),
-        }
-
-
-class Known(NamedTuple):
-    """What the gallery holds of an image already."""
-
-    digest: str
-    domain: str
-    root: str
-    stamp: str
-    metadata: dict[str, Value]
 
 
 def index(
@@ -98,54 +47,77 @@ def index(
     listing: Listing,
     *,
     keep: bool = False,
+    prune: bool = False,
+    dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Brings a gallery in step with the images of a source; the rest is as for `Gallery.index`.
 
     Raises:
-        GalleryError: an id belongs to another source, which this one is not the renamed folder of.
-        UsageError: more different names of metadata than a gallery holds.
+        DataError: there is nothing to index.
+        GalleryError: an id belongs to another source, which this one is not the renamed folder of;
+            or the gallery is read-only.
+        UsageError: more different names of metadata than a gallery holds, or `keep` and `prune`.
     """
-    return _Indexing(gallery, listing).run(keep, progress or (lambda _what, _done, _all: None))
+    if keep and prune:
+        raise UsageError("keep and prune", "items whose file is gone stay, or go", "leave one out")
+    if not dry_run:
+        gallery.store.check_writable()
+    return _Indexing(gallery, listing, dry_run).run(keep, prune, progress or (lambda *_: None))
 
 
 class _Indexing:
     """One run: the known items, the images that wait to be embedded, the counts."""
 
-    def __init__(self, gallery: Gallery, listing: Listing) -> None:
+    def __init__(self, gallery: Gallery, listing: Listing, dry_run: bool) -> None:
         self.gallery = gallery
         self.listing = listing
-        self.summary = Summary(unreadable=dict(listing.unreadable), unmatched=listing.unmatched)
+        self.dry_run = dry_run
+        self.summary = Summary(
+            unreadable=dict(listing.unreadable),
+            left_out=listing.left_out,
+            unmatched=listing.unmatched,
+            dry_run=dry_run,
+        )
         self.roots = {listing.root}
         self.known: dict[str, Known] = {}
+        self.gone = Gone({})
         self.contents: dict[tuple[str, str], str] = {}  # digest and domain: an id that has them
         self.waiting: list[Read] = []
         self.put_since_flush = 0
 
-    def run(self, keep: bool, progress: Progress) -> Summary:
+    def run(self, keep: bool, prune: bool, progress: Progress) -> Summary:
         """All of it, in order: nothing is removed before the rest is safe."""
         self._learn()
         self._check_roots()
+        missing = self._missing()
+        if not self.listing.entries and not (prune and missing):
+            raise nothing_to_index(self.listing, missing)
         entries = [e for e in self.listing.entries.values() if not self._by_itself(e.id)]
         described = {name for entry in entries if entry.described for name in entry.columns}
         self.gallery.check_fields({name for e in entries for name in e.metadata} | described)
-        self._hand_over()
-        for done, (entry, found) in enumerate(self._read(entries), start=1):
+        if not self.dry_run:
+            self._hand_over(missing)
+        self.gone = Gone({} if keep else self._unlisted(missing, below=False))
+        # Files that may be converted ones come last: what has the content of another comes first.
+        entries.sort(key=lambda e: e.id not in self.known and self.gone.may_be(e.id))
+        for done, (entry, stamp, found) in enumerate(self._read(entries), start=1):
             if isinstance(found, str):
                 self.summary.unreadable[entry.id] = found
-            elif found is None:
-                self.summary.unchanged += 1
+            elif found is not None:
+                self._take(entry, stamp, found)
+            elif self.known[entry.id].by_hand:
+                self._keep_image(entry, stamp, entry.id)
             else:
-                self._take(found)
+                self.summary.did("unchanged", entry.id)
             progress("images", done, len(entries))
         self._embed()
+        if entries and self.summary.unreadable.keys() >= {entry.id for entry in entries}:
+            raise nothing_to_index(self.listing, missing, self.summary.unreadable)
         if not keep:
-            self._remove()
-        if self.put_since_flush or self.summary.removed:
-            self.gallery.flush()
-        progress(GRAPH, 0, 1)
-        self.gallery.optimise()
-        progress(GRAPH, 1, 1)
+            self._remove(missing, prune)
+        if not self.dry_run:
+            self._finish(progress)
         self.summary.items = self.gallery.count()
         return self.summary
 
@@ -195,65 +167,97 @@ class _Indexing:
         ids = [name for name, known in self.known.items() if known.root == other]
         return 2 * sum(name in self.listing.entries for name in ids) > len(ids)
 
-    def _hand_over(self) -> None:
-        """Removes the missing items of a renamed folder first: a kill leaves it the others."""
-        old = self.roots - {self.listing.root}
-        gone = [
-            name
-            for name, known in self.known.items()
-            if known.root in old and name not in self.listing.entries
-        ]
-        for start in range(0, len(gone), BATCH):
-            found = self.gallery.store.get(gone[start : start + BATCH], True, True)
-            items = [replace(f.item, root=self.listing.root, stamp="") for f in found]
+    def _missing(self) -> list[str]:
+        """Items of the source that it does not list."""
+        own = (name for name, known in self.known.items() if known.root in self.roots)
+        return sorted(name for name in own if name not in self.listing.entries)
+
+    def _hand_over(self, missing: Sequence[str]) -> None:
+        """Takes the missing items of a renamed folder over first: a kill leaves it the others."""
+        old = [name for name in missing if self.known[name].root != self.listing.root]
+        for start in range(0, len(old), BATCH):
+            found = self.gallery.store.get(old[start : start + BATCH], True, True)
+            stamps = [BY_HAND if self.known[f.item.id].by_hand else "" for f in found]
+            items = [
+                replace(f.item, root=self.listing.root, stamp=stamp)
+                for f, stamp in zip(found, stamps, strict=True)
+            ]
             self.gallery.put(items, np.array([f.vector for f in found], dtype=np.float32))
 
-    def _read(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Read | str | None]]:
-        """Every entry with its content, the reason it cannot be read, or None: unchanged."""
+    def _read(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, str, Read | str | None]]:
+        """Every entry, its stamp, and its content, why it cannot be read, or None: not needed."""
         with ExitStack() as closing:
             opened = Files(closing)
 
-            def read(job: tuple[Entry, str, bool]) -> tuple[Entry, Read | str | None]:
+            def read(job: tuple[Entry, str, bool]) -> tuple[Entry, str, Read | str | None]:
                 entry, stamp, same = job
                 root = self.listing.root
-                return entry, None if same else reading.read(entry, root, stamp, opened)
+                return entry, stamp, None if same else reading.read(entry, root, stamp, opened)
 
             stamped = ((entry, entry.stamp()) for entry in entries)
             jobs = ((entry, stamp, self._in_step(entry, stamp)) for entry, stamp in stamped)
             yield from decoded(read, jobs, AHEAD)
 
     def _in_step(self, entry: Entry, stamp: str) -> bool:
+        """Whether a file need not be read: nothing changed, or its image was given by hand."""
         known = self.known.get(entry.id)
+        if not stamp or known is None:
+            return False
+        if known.by_hand:
+            return known.content == file_part(stamp)
         now = (stamp, entry.domain, self.listing.root)
-        return bool(stamp and known and (known.stamp, known.domain, known.root) == now)
+        return (known.stamp, known.domain, known.root) == now
 
-    def _take(self, read: Read) -> None:
+    def _take(self, entry: Entry, stamp: str, read: Read) -> None:
         """Stores an image at once if its vector is known, else lets it wait for others."""
-        known = self.known.get(read.item.id)
-        content = (read.item.digest, read.item.domain)
-        same = known is not None and (known.digest, known.domain) == content
-        if known is not None:  # metadata that a table or a person once gave stays
-            own = self.listing.entries[read.item.id].columns
-            told = {name: value for name, value in known.metadata.items() if name not in own}
+        name, content = entry.id, (read.item.digest, read.item.domain)
+        if read.more:
+            self.summary.pages[name] = read.more
+        known = old = self.known.get(name)
+        if known is None:
+            was = self.gone.take(name, (content[0], file_part(stamp)), entry.columns)
+            if was and self.known[was].by_hand and self.known[was].content == file_part(stamp):
+                self._keep_image(entry, stamp, was)
+                return
+            if was is None:
+                self.summary.unclear.append(name)
+            old = self.known[was] if was else None
+            self.summary.did("moved" if was else "added", name)
+        if old is not None:  # metadata that a table or a person once gave stays
+            told = {k: v for k, v in old.metadata.items() if k not in entry.columns}
             metadata = {**told, **read.item.metadata}
             read = replace(read, item=replace(read.item, metadata=metadata))
-        if known is None:
-            self.summary.added += 1
-        elif not same:
-            self.summary.replaced += 1
-        elif known.metadata != dict(read.item.metadata):
-            self.summary.updated += 1
-        else:
-            self.summary.unchanged += 1
+        same = known is not None and (known.digest, known.domain) == content
+        if known is not None and not same:
+            self.summary.did("replaced", name)
+        elif known is not None:
+            changed = known.metadata != dict(read.item.metadata)
+            self.summary.did("updated" if changed else "unchanged", name)
         source = self.contents.get(content)
         if source is not None:
             self.summary.reused += not same
-            self._put([read.item], self.gallery.vectors([source]))
+            self._put([read.item], None if self.dry_run else self.gallery.vectors([source]))
             return
         self.waiting.append(read)
         pixels = sum(waiting.pixels.nbytes for waiting in self.waiting)
         if len(self.waiting) >= BATCH or pixels > BYTES:
             self._embed()
+
+    def _keep_image(self, entry: Entry, stamp: str, was: str) -> None:
+        """Lets an item have the image that it was given by hand, and tells it the rest."""
+        name, known = entry.id, self.known[was]
+        own = entry.columns - OF_IMAGES if entry.described else entry.columns
+        told = {k: v for k, v in known.metadata.items() if k not in own}
+        metadata = {**told, **entry.metadata}
+        new = replace(known, root=self.listing.root, stamp=BY_HAND + stamp, metadata=metadata)
+        self.summary.by_hand.append(name)
+        changed = "updated" if metadata != known.metadata else "unchanged"
+        self.summary.did(changed if was == name else "moved", name)
+        if (was, known) == (name, new) or self.dry_run:
+            return
+        found = self.gallery.store.get([was], True, True)[0]
+        item = replace(found.item, id=name, root=new.root, stamp=new.stamp, metadata=metadata)
+        self._put([item], np.array([found.vector], dtype=np.float32))
 
     def _embed(self) -> None:
         """Embeds what waits, every content once, and puts it."""
@@ -261,31 +265,53 @@ class _Indexing:
         for domain in dict.fromkeys(read.item.domain for read in waiting):
             reads = [read for read in waiting if read.item.domain == domain]
             different = {read.item.digest: read.pixels for read in reads}
-            vectors = self.gallery.encoder.encode_pixels(list(different.values()), domain)
             rows = {digest: row for row, digest in enumerate(different)}
             items = [read.item for read in reads]
             self.summary.embedded += len(different)
             self.summary.reused += len(reads) - len(different)
-            self._put(items, vectors[[rows[item.digest] for item in items]])
+            vectors = None
+            if not self.dry_run:
+                embedded = self.gallery.encoder.encode_pixels(list(different.values()), domain)
+                vectors = embedded[[rows[item.digest] for item in items]]
+            self._put(items, vectors)
 
-    def _put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
-        self.gallery.put(items, vectors)
+    def _put(self, items: Sequence[Item], vectors: NDArray[np.float32] | None) -> None:
+        """Puts items with their vectors (n, d); None in a dry run, which puts nothing."""
+        if vectors is not None:
+            self.gallery.put(items, vectors)
         for item in items:
             old = self.known.get(item.id)
             if old is not None and self.contents.get((old.digest, old.domain)) == item.id:
                 del self.contents[old.digest, old.domain]  # its vector is another one now
             self.contents[item.digest, item.domain] = item.id
-        self.put_since_flush += len(items)
+        self.put_since_flush += 0 if vectors is None else len(items)
         if self.put_since_flush >= FLUSH:
             self.gallery.flush()
             self.put_since_flush = 0
 
-    def _remove(self) -> None:
-        gone = [
-            name
-            for name, known in self.known.items()
-            if known.root in self.roots
-            and name not in self.listing.entries
-            and not name.startswith(self.listing.unseen)
-        ]
-        self.summary.removed = self.gallery.remove(gone)
+    def _unlisted(self, missing: Sequence[str], below: bool) -> dict[str, Known]:
+        """Missing items that lie, or not, where the source could not be looked into."""
+        unseen = self.listing.unseen
+        return {n: self.known[n] for n in missing if n.startswith(unseen) is below}
+
+    def _remove(self, missing: Sequence[str], prune: bool) -> None:
+        """Removes items whose file is gone, but not where most are, or where none can be seen."""
+        unseen = self._unlisted(missing, below=True)
+        moved = [name for name in missing if name not in unseen and name not in self.gone.left]
+        lost = [*self.gone.left, *(unseen if prune else ())]
+        self.summary.withheld = [] if prune else list(unseen)
+        own = sum(known.root in self.roots for known in self.known.values())
+        if 2 * len(lost) > own and not prune:
+            self.summary.withheld += lost
+            lost = []
+        for name in lost:
+            self.summary.did("removed", name)
+        if not self.dry_run:
+            self.gallery.remove([*moved, *lost])
+
+    def _finish(self, progress: Progress) -> None:
+        if self.put_since_flush or self.summary.changed:
+            self.gallery.flush()
+        progress(GRAPH, 0, 1)
+        self.gallery.optimise()
+        progress(GRAPH, 1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,18 +17,36 @@ from cdim.data.images import Files
 from cdim.data.thumbnails import thumbnail
 from cdim.errors import CdimError
 from cdim.find.filters import is_date
-from cdim.find.index.sources import Entry
+from cdim.find.index.sources import Entry, Listing, nothing_to_index
 from cdim.find.items import Item, Value
 
 _EXIF, _TAKEN = 0x8769, 0x9003  # the part of EXIF data and the tag of the time a photo was taken
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
 
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """An entry that was read: its item, and its pixels until they are embedded."""
+    """An entry that was read: its item, and its pixels until they are embedded.
+
+    Its file has `more` pages or frames after the first, which are left out.
+    """
 
     item: Item
     pixels: NDArray[np.uint8]
+    more: int = 0
+
+
+def check_some(listing: Listing) -> None:
+    """Refuses a source of which no image can be read by a `DataError`."""
+    unreadable = {}
+    with ExitStack() as closing:
+        opened = Files(closing)
+        for entry in listing.entries.values():
+            found = read(entry, listing.root, "", opened)
+            if not isinstance(found, str):
+                return
+            unreadable[entry.id] = found
+    raise nothing_to_index(listing, (), unreadable)
 
 
 def read(entry: Entry, root: str, stamp: str, opened: Files) -> Read | str:
@@ -38,7 +57,8 @@ def read(entry: Entry, root: str, stamp: str, opened: Files) -> Read | str:
         found = content.read(entry.source, opened)
     except CdimError as error:
         return str(error)
-    described = _described(entry.source, found) if entry.described else {}
+    day, pages = _told(found.data)
+    described = _described(entry.source, found, day) if entry.described else {}
     item = Item(
         entry.id,
         entry.source,
@@ -49,26 +69,25 @@ def read(entry: Entry, root: str, stamp: str, opened: Files) -> Read | str:
         {**described, **entry.metadata},
         thumbnail(found.pixels),
     )
-    return Read(item, found.pixels)
+    return Read(item, found.pixels, pages - 1)
 
 
-def _described(path: str, found: content.Content) -> dict[str, Value]:
+def _described(path: str, found: content.Content, day: str) -> dict[str, Value]:
     """A file's own metadata: the day it was taken, else changed, and its size in pixels."""
     height, width = found.pixels.shape[:2]
     try:
         changed = datetime.fromtimestamp(os.stat(path).st_mtime)
     except (OSError, ValueError, OverflowError):
         changed = None
-    day = _taken(found.data) or ("" if changed is None else changed.date().isoformat())
+    day = day or ("" if changed is None else changed.date().isoformat())
     return {**({"date": day} if day else {}), "width": width, "height": height}
 
 
-def _taken(data: bytes) -> str:
-    """The day a photo was taken, as its EXIF data says, or ""."""
-    try:
-        with open_image(data) as image:
-            said = str(image.getexif().get_ifd(_EXIF).get(_TAKEN, ""))
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error):
-        return ""
-    day = said[:10].replace(":", "-")
-    return day if is_date(day) else ""
+def _told(data: bytes) -> tuple[str, int]:
+    """The day a photo was taken, as its EXIF data says, or "", and the number of its pages."""
+    day, pages = "", 1
+    with suppress(*_DAMAGE), open_image(data) as image:
+        if image.format != "MPO":  # its further pictures are the photo's depth, or a preview
+            pages = getattr(image, "n_frames", 1)
+        day = str(image.getexif().get_ifd(_EXIF).get(_TAKEN, ""))[:10].replace(":", "-")
+    return day if is_date(day) else "", pages

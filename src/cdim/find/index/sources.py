@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,17 +15,19 @@ import numpy as np
 from cdim.bundles.bundle import Bundle
 from cdim.data.formats import SUFFIXES
 from cdim.data.images import place
-from cdim.data.listing import ENCODING, UNSEEN
+from cdim.data.listing import ENCODING, UNSEEN, Omission, summary
 from cdim.data.manifest import GALLERY, NO_CAMERA, QUERY, ImageRow, absolute
 from cdim.data.sets.catalogue import KNOWN, open_dataset
 from cdim.data.tree import Tree
-from cdim.errors import DataError
+from cdim.errors import DataError, plural
 from cdim.find import filters
 from cdim.find.index import metadata
 from cdim.find.items import Value
 from cdim.version import __version__
 
-OF_FILES = frozenset(("folder", "date", "width", "height"))
+OF_IMAGES = frozenset(("date", "width", "height"))
+"""What the content of a file of a folder tells."""
+OF_FILES = frozenset(("folder", *OF_IMAGES))
 """What every file of a folder tells of itself."""
 ID = "id"
 """The column of a dataset that names its items; without it their paths do."""
@@ -77,6 +79,7 @@ class Listing:
         unreadable: files and folders that cannot be indexed: name and reason.
         unseen: prefixes of ids below which nothing could be listed.
         unmatched: rows of the table of metadata that name no image.
+        left_out: all that was passed over in a folder or a zip.
     """
 
     root: str
@@ -84,6 +87,7 @@ class Listing:
     unreadable: dict[str, str] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
+    left_out: tuple[Omission, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,49 +99,69 @@ class Source:
     domain: str | None = None
     prefix: str = ""
     data: Path | None = None
+    exclude: tuple[str, ...] = ()
 
     def listed(self, bundle: Bundle) -> Listing:
         """All images of the source, for a gallery of a model.
 
         Raises:
-            DataError: no such source, no images in it, or no table of metadata.
+            DataError: no such source, or no table of metadata.
             ModelError: images of a domain that the model does not know.
+            UsageError: globs for what is no folder or zip.
         """
         name = self.prefix.rstrip("/")
         prefix = f"{name}/" if name else ""
         if self.place not in KNOWN and os.path.isdir(self.place):
-            found = _folder(self.place, self.domain or bundle.gallery, prefix)
+            found = _folder(self, self.domain or bundle.gallery, prefix)
         else:
             found = _dataset(self, prefix)
-        if not found.entries:
-            why = next(iter(found.unreadable.values()), "")
-            raise DataError(
-                f"no images in {self.place}" + (f" ({why})" if why else ""),
-                f"images end in {', '.join(SUFFIXES)}",
-                "check the path; nothing was removed from the gallery",
-            )
         for domain in {entry.domain for entry in found.entries.values()}:
             bundle.taken_as(domain)
         return _with_table(found, self.metadata) if self.metadata and found.entries else found
 
 
-def _folder(source: str, domain: str, prefix: str) -> Listing:
-    root = os.path.abspath(source)
+def nothing_to_index(
+    listing: Listing, held: Sequence[str], unreadable: Mapping[str, str] | None = None
+) -> DataError:
+    """The error of a source without images, or of images none of which can be read.
+
+    Args:
+        listing: the source.
+        held: items of the gallery that the source no longer lists.
+        unreadable: why each image cannot be read.
+    """
+    there = summary(listing.left_out)
+    said = f"no images in {listing.root}" + (f" ({there})" if there else "")
+    allowed, todo = f"images end in {', '.join(SUFFIXES)}", "check the path"
+    if unreadable:
+        why = next(unreadable[name] for name in listing.entries if name in unreadable)
+        said = f"{plural(len(listing.entries), 'image')} of {listing.root}, none readable ({why})"
+        allowed = "one at least can be read"
+    if held:
+        allowed = f"the gallery holds {plural(len(held), 'item')} of it, such as {held[0]}"
+        todo += "; a disk that is not mounted looks empty; nothing was removed from the gallery"
+    return DataError(said, allowed, todo, argument="prune" if held else "")
+
+
+def _folder(source: Source, domain: str, prefix: str) -> Listing:
+    root = os.path.abspath(source.place)
     if not filters.is_utf8(root):
         raise DataError(f"the folder {root!r}", "its name is UTF-8", "rename it")
-    tree = Tree.open(Path(root))
+    tree = Tree.open(Path(root), source.exclude)
     entries: dict[str, Entry] = {}
     for below in tree.images:
         path, name, inside = os.path.join(root, below), prefix + below, os.path.dirname(below)
         known = {"folder": inside} if inside else {}
         entries[name] = Entry(name, path, domain, (below, path, name), known, True, OF_FILES)
-    unreadable = {name: why for name, why in tree.left_out if why in (*UNSEEN, ENCODING)}
+    left_out = tree.left_out
+    unreadable = {name: why for name, why in left_out if why in (*UNSEEN, ENCODING)}
     unseen = tuple(prefix + name for name in tree.unseen)
-    return Listing(root, entries, unreadable, unseen)
+    return Listing(root, entries, unreadable, unseen, left_out=left_out)
 
 
 def _dataset(source: Source, prefix: str) -> Listing:
-    manifest = open_dataset(source.place, source.data).manifest
+    dataset = open_dataset(source.place, source.data, exclude=source.exclude)
+    manifest = dataset.manifest
     if np.isin(manifest.role, (*QUERY, *GALLERY)).any():
         manifest = manifest.where(role=GALLERY)
     entries: dict[str, Entry] = {}
@@ -154,7 +178,7 @@ def _dataset(source: Source, prefix: str) -> Listing:
         own = frozenset((*OF_ROWS, CAMERA, *row.metadata))
         entries[name] = Entry(name, locator, domain, (written, locator, name), known, False, own)
     root = os.path.abspath(source.place) if os.path.exists(source.place) else source.place
-    return Listing(root, entries)
+    return Listing(root, entries, left_out=dataset.left_out)
 
 
 def _with_table(listing: Listing, table: Path) -> Listing:

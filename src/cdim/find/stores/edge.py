@@ -1,9 +1,17 @@
-"""A gallery's database in this process: Qdrant Edge."""
+"""A gallery's database in this process: Qdrant Edge.
+
+Qdrant Edge opens every file to write. Of a folder that can only be read, a copy is searched.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +22,15 @@ from cdim.find.filters import Condition, OneOf
 from cdim.find.stores import store
 from cdim.find.stores.store import Store
 
+_LOG = logging.getLogger(__name__)
+
 
 class EdgeStore(Store):
     """A folder that one process at a time owns.
 
     Raises:
-        GalleryError: another process has it open, or it is missing or damaged.
+        GalleryError: another process has it open, it is missing or damaged, or it can only be read
+            and a copy has no room.
     """
 
     chunk = 1000
@@ -27,11 +38,13 @@ class EdgeStore(Store):
     def __init__(self, folder: Path, dim: int, create: bool = False) -> None:
         super().__init__()
         self._folder = folder
-        with self._failing():
+        with self._failing(), ExitStack() as closing:
             if create:
                 self._shard = edge.EdgeShard.create(str(folder), _config(dim))
             else:
-                self._shard = edge.EdgeShard.load(str(folder))
+                own = not folder.is_dir() or _is_writable(folder)
+                self._shard = edge.EdgeShard.load(str(folder if own else self._copied(closing)))
+            self._closing = closing.pop_all()
             self._indexed.update(map(store.bare, self._shard.info().payload_schema))
             if create:
                 self._index(store.FIELDS, "keyword")
@@ -48,8 +61,28 @@ class EdgeStore(Store):
 
     def close(self) -> None:
         """See `Store.close`."""
-        with self._failing():
+        with self._failing(), self._closing:
             self._shard.close()
+
+    def _copied(self, closing: ExitStack) -> Path:
+        """A copy in a temporary folder."""
+        size = sum(_size(file) for file in self._folder.rglob("*"))
+        self.read_only = f"the gallery {self._folder.parent} is read-only"
+        home, free = tempfile.gettempdir(), shutil.disk_usage(tempfile.gettempdir()).free
+        if size > free:
+            raise GalleryError(
+                f"{self.read_only}, and its {size / 1e6:,.0f} MB do not fit into {home}",
+                f"a copy there is searched; {free / 1e6:,.0f} MB are free",
+                "name a folder with more room by the environment variable TMPDIR",
+            )
+        made = closing.enter_context(tempfile.TemporaryDirectory(prefix="cdim-gallery-"))
+        _LOG.warning("%s: a copy of %.1f MB in %s is searched", self.read_only, size / 1e6, home)
+        copy = Path(made, "shard")
+        with _shared(self._folder):
+            shutil.copytree(self._folder, copy, copy_function=_copy)
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o700)
+        return copy
 
     def _make_index(self, key: str, kind: str) -> None:
         known = getattr(edge.PayloadSchemaType, kind.capitalize())
@@ -110,9 +143,47 @@ class EdgeStore(Store):
             raise _meaning(error, self._folder.parent) from None
 
 
+def _size(path: Path) -> int:
+    """Bytes on the disk: Qdrant Edge makes files large and leaves most of them empty."""
+    status = path.stat()
+    return min(status.st_size, 512 * getattr(status, "st_blocks", status.st_size))
+
+
+def _copy(source: str, target: str) -> None:
+    """Copies a file; what of it is empty takes no room."""
+    with Path(source).open("rb") as read, Path(target).open("wb") as written:
+        while block := read.read(2**16):
+            if block.strip(b"\0"):
+                written.write(block)
+            else:
+                written.seek(len(block), os.SEEK_CUR)
+        written.truncate()
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether all of a folder can be written."""
+    return all(os.access(path, os.W_OK) for path in (folder, *folder.rglob("*")))
+
+
+@contextmanager
+def _shared(folder: Path) -> Iterator[None]:
+    """Keeps writers away meanwhile, on systems that have such locks, as Qdrant Edge locks."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    lock = os.open(folder / "wal", os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(lock)
+
+
 def _meaning(error: Exception, place: Path) -> GalleryError:
     said = first_line(error)
-    if "WouldBlock" in said:
+    if "WouldBlock" in said or isinstance(error, BlockingIOError):
         return GalleryError(
             f"the gallery {place} is in use by another process",
             "one process at a time owns a gallery",
@@ -123,6 +194,12 @@ def _meaning(error: Exception, place: Path) -> GalleryError:
     if "No space left" in said:
         return GalleryError(
             f"the disk of {place} is full", "stored items are safe", "free some space and try again"
+        )
+    if isinstance(error, PermissionError | shutil.Error):
+        return GalleryError(
+            f"the gallery {place} cannot be read ({said})",
+            "its files can be read, or better written",
+            "change their permissions",
         )
     return GalleryError(
         f"the gallery {place} is corrupted ({said})",

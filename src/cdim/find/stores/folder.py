@@ -14,13 +14,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cdim import strict
-from cdim.bundles.bundle import Bundle, load_bundle, save_bundle
-from cdim.errors import GalleryError, UsageError
+from cdim.bundles.bundle import Bundle, check_whole, load_bundle, save_bundle
+from cdim.errors import CdimError, GalleryError, UsageError
 from cdim.find.stores.edge import EdgeStore
 from cdim.find.stores.record import Record
 
@@ -28,13 +28,18 @@ RECORD, BUNDLE, SHARD = "gallery.json", "bundle", "shard"
 MAKING = RECORD + ".new"
 
 
+def is_gallery(place: Path) -> bool:
+    """Whether there is a gallery."""
+    return (place / RECORD).exists()
+
+
 def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle, EdgeStore]:
     """Opens a gallery in a folder, with the errors of `Gallery.open`.
 
     `given` is the bundle to use, None for the copy in the gallery; a new gallery needs one.
     """
-    if not (place / RECORD).exists():
-        _check_free(place, create)
+    if not is_gallery(place):
+        check_free(place, create)
         if given is None:
             raise UsageError(
                 f"no model for the new gallery {place}",
@@ -46,24 +51,63 @@ def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle
     record = _read(place)
     store = EdgeStore(place / SHARD, record.dim)  # from here on it is ours: nobody else writes
     try:
-        kept = load_bundle(place / BUNDLE)
-        record.check(kept, str(place))
-        if given is not None:
-            record.check(given, str(place))
-            if given != kept:  # the same vectors, but new numbers or a new calibration
-                save_bundle(given, place / BUNDLE)
-                kept = load_bundle(place / BUNDLE)
+        return _bundle(place, record, given, bool(store.read_only)), store
     except BaseException:
         store.close()
         raise
-    return kept, store
+
+
+def _bundle(place: Path, record: Record, given: Bundle | None, read_only: bool) -> Bundle:
+    """The gallery's copy of its bundle, which is mended by the one that is given."""
+    if given is not None:
+        record.check(given, str(place))
+    try:
+        kept = load_bundle(place / BUNDLE)
+        record.check(kept, str(place))
+        if given is None:
+            return kept
+        check_whole(kept)
+    except CdimError as error:
+        if given is None:
+            raise GalleryError(
+                f"the gallery {place} has no sound copy of its bundle ({error.given})",
+                f"it is of the model {record.model} ({record.fingerprint[:12]})",
+                "open it with that bundle, which mends the copy",
+                argument="model",
+            ) from None
+        mend: Callable[[Bundle, Path], object] = _replace
+    else:
+        mend = save_bundle  # the same vectors, but maybe new numbers or a new calibration
+        if given == kept:
+            return kept
+    if read_only:
+        return given
+    mend(given, place / BUNDLE)
+    return load_bundle(place / BUNDLE)
+
+
+def _replace(bundle: Bundle, copy: Path) -> None:
+    """Puts a bundle in the place of a copy that is missing, damaged or another one."""
+    check_whole(bundle)
+    fresh = copy.with_name(BUNDLE + ".new")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(bundle.folder, fresh)
+        shutil.rmtree(copy, ignore_errors=True)
+        os.replace(fresh, copy)
+    except OSError as error:
+        raise GalleryError(
+            f"cannot mend {copy} ({error})",
+            "its folder can be written and has room",
+            "free some space, or restore a backup",
+        ) from None
 
 
 def _make(place: Path, bundle: Bundle) -> tuple[Bundle, EdgeStore]:
     try:
         place.mkdir(parents=True, exist_ok=True)
         with _alone(place):
-            if not (place / RECORD).exists():
+            if not is_gallery(place):
                 text = json.dumps(strict.plain(Record.of(bundle)), indent=2)
                 (place / MAKING).write_text(text + "\n", encoding="utf-8")
                 for part in (BUNDLE, SHARD):
@@ -102,8 +146,8 @@ def _alone(place: Path) -> Iterator[None]:
         yield
 
 
-def _check_free(place: Path, create: bool) -> None:
-    """Whether a gallery may be made here: nothing else is touched."""
+def check_free(place: Path, create: bool) -> None:
+    """Refuses a place that holds something else, or that may not be made a gallery."""
     try:
         there = {path.name for path in place.iterdir()} if place.exists() else set()
     except OSError as error:

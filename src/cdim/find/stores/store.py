@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.errors import GalleryError
 from cdim.find.filters import Condition, Range, is_date, word
 from cdim.find.items import Item, Value
 
@@ -64,12 +65,22 @@ class Store(ABC):
 
     chunk: ClassVar[int]
     """Points a write."""
+    read_only = ""
+    """Why nothing can be written, and what is searched instead; "" where it can."""
 
     def __init__(self) -> None:
         self._indexed: set[str] = set()
 
+    def check_writable(self) -> None:
+        """Refuses to change a gallery that can only be read."""
+        if self.read_only:
+            raise GalleryError(
+                self.read_only, "only searches work", "make its folder and files writable"
+            )
+
     def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
         """Adds items, or replaces those of the same id; when it returns, they survive a kill."""
+        self.check_writable()
         with self._failing():
             for key, kind in indices(items).items():
                 self._index(key, kind)
@@ -82,6 +93,7 @@ class Store(ABC):
 
     def remove(self, ids: Sequence[str]) -> None:
         """Removes items; ids that are not there are ignored."""
+        self.check_writable()
         with self._failing():
             self._delete([point_id(i) for i in ids])
 
