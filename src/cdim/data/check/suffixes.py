@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 
 from cdim.data import images
-from cdim.data.check.findings import Problem, plural
+from cdim.data.check.findings import Problem
 from cdim.data.check.pixels import Look, named, names
 from cdim.data.manifest import Manifest
+from cdim.errors import plural
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".jfi"),
