@@ -338,7 +338,6 @@ def refused(name, call, value):
         (lambda m: m.embed(3), "manifest = 3"),
         (lambda m: m.encode_pixels([3], "photo"), "pixels"),
         (lambda m: m.encode_query(), "encode_query"),
-        (lambda m: m.prepare(3, "photo"), "pixels = 3"),
     ],
 )
 def test_what_cannot_be_is_refused_and_never_ignored(call, said, tmp_path, monkeypatch):

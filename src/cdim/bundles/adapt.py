@@ -7,7 +7,7 @@ pairs measure the gain: every query is searched once by a head that has not seen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.bundles import finish
-from cdim.bundles.bundle import Bundle, Measured, TrainingSet, load_bundle, save_bundle
+from cdim.bundles.bundle import Bundle, TrainingSet, load_bundle, save_bundle
 from cdim.bundles.encoder import Encoder
 from cdim.bundles.heads import projection
 from cdim.bundles.heads.choice import Candidate, On, Pairs, best, try_heads
@@ -69,24 +69,7 @@ def adapt(
 ) -> Adapted:
     """Fits a head to pairs and writes the bundle that has it.
 
-    Args:
-        place: the bundle to start from: its folder, its name, or itself.
-        pairs: datasets, CSV files or folders with queries and gallery images of the same
-            instances; of those with splits, the train split counts.
-        folder: the new bundle's folder; new or empty.
-        dim: dimensions of its embedding; by default 512, or as many as the pairs allow.
-        most: this many instances only, drawn by `seed`; None for all.
-        seed: of that draw and of the folds.
-        tests: datasets whose test split is measured with the finished bundle.
-        data: where datasets are; None reads CDIM_DATA.
-        layout: of the folders that are pairs, as for `open_dataset`.
-
-    Raises:
-        UsageError: a folder that holds something, too few pairs, or more dimensions than they
-            span.
-        DataError: a dataset cannot be opened, or a query has no gallery image.
-        ImageError: an image cannot be read.
-        ModelError: no bundle there, or a graph that no head can be put on.
+    Of pairs with splits, the train split counts. All else is as `cdim.adapt` says.
     """
     folder = free_folder(folder)
     opened = open_tests(tests, pairs, data)
@@ -101,12 +84,14 @@ def adapt(
     outputs = _outputs(base, manifest, strange, dim)
     dim = min(DIM, base.features) if dim is None else dim
     chosen, judged = _try_folds(known, outputs, dim, seed)
-    before = _joined([held.measure(known.vectors["embedding"]) for held, _ in judged])
-    after = _joined([held.measure(found) for held, found in judged])
+    before = finish.pooled([held.measure(known.vectors["embedding"]) for held, _ in judged])
+    after = finish.pooled([held.measure(found) for held, found in judged])
     metrics = judged[0][0].metrics
-    named = {Path(p).name for p in pairs}
-    seen = tuple(earlier.name for earlier in base.training if earlier.name in named)
     trained = [TrainingSet(Path(p).name, s.terms) for p, s in zip(pairs, sets, strict=True)]
+    named = {each.name for each in trained}
+    seen = tuple(earlier.name for earlier in base.training if earlier.name in named)
+    notes = ["the model had been trained on these images"] if seen else []
+    found = {"; ".join(notes): after, "; ".join(["before adapting", *notes]): before}
     head = known.fit(chosen, dim)
     with finish.beside(folder) as work:
         made = finish.headed(base, chosen.on, head, work / "bundle", half=True)
@@ -118,7 +103,7 @@ def adapt(
             query=query,
             gallery=gallery,
             training=tuple(dict.fromkeys((*base.training, *trained))),
-            metrics=_rows(f"pairs, {len(judged)} folds", metrics, before, after, bool(seen)),
+            metrics=finish.rows(f"pairs, {len(judged)} folds", metrics, found),
         )
         made = save_bundle(made, made.folder)
         rows = np.linspace(0, len(manifest) - 1, min(COMPARED, len(manifest))).astype(np.intp)
@@ -152,26 +137,6 @@ def _try_folds(
     others = [best([*trials[:n], *trials[n + 1 :]]) for n in range(len(trials))]
     judged = [(trial.held, trial.found[head]) for trial, head in zip(trials, others, strict=True)]
     return best(trials), judged
-
-
-def _joined(parts: Sequence[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _rows(
-    where: str,
-    metrics: Sequence[str],
-    before: Mapping[str, NDArray[np.float64]],
-    after: Mapping[str, NDArray[np.float64]],
-    seen: bool,
-) -> tuple[Measured, ...]:
-    """What folds say, after and before, as rows of the bundle's record."""
-    said = ["the model had been trained on these images"] if seen else []
-    return tuple(
-        finish.measured(where, name, values[name], "; ".join(words))
-        for values, words in ((after, said), (before, ["before adapting", *said]))
-        for name in metrics
-    )
 
 
 def _sides(base: Bundle, manifest: Manifest) -> tuple[str, str]:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from cdim import strict
 from cdim.data import edges
@@ -32,6 +32,7 @@ FORMAT = 1
 Precision = Literal["fp32", "fp16", "int8"]
 MODEL, RECORD, CARD = "model.onnx", "bundle.json", "README.md"
 DOCUMENT = strict.Document("bundle", ModelError)
+_SHIPPED = Path(__file__).with_name("shipped")
 # What decides how an image becomes a vector, beside the graph.
 _VECTORS = ("preprocess", "domains", "domain_input", "distance", "edge_maps")
 
@@ -152,16 +153,15 @@ class Bundle:
 
     def to_json(self) -> dict[str, Any]:
         """The content of bundle.json."""
-        table: dict[str, Any] = strict.plain(replace(self, folder=Path()))
+        table: dict[str, Any] = {"format": FORMAT, **strict.plain(self)}
         del table["folder"]
-        return {"format": FORMAT, **table}
+        return table
 
 
 def _check(bundle: Bundle) -> None:
     """Whether the fields fit together."""
     said, taken = bundle.domains, set(bundle.domains.values())
-    numbers = list(vars(bundle.calibration).values()) if bundle.calibration else []
-    flat = [n for number in numbers for n in (number if isinstance(number, tuple) else [number])]
+    numbers = list(vars(bundle.calibration).values()) if bundle.calibration else [0.0]
     wrong = [
         what
         for what, fits in {
@@ -171,7 +171,7 @@ def _check(bundle: Bundle) -> None:
             "domain_input": not bundle.domain_input or taken <= set(bundle.domain_input),
             "dim": bundle.dim > 0,
             "features": bundle.features > 0,
-            "calibration": all(math.isfinite(number) for number in flat),
+            "calibration": np.isfinite(np.hstack(numbers)).all(),
         }.items()
         if not fits
     ]
@@ -199,14 +199,13 @@ def load_bundle(place: str | Path) -> Bundle:
     """
     folder = Path(place)
     if not os.path.isfile(folder / RECORD):
-        named = _shipped() / str(place)
         if str(place) not in shipped():
             raise ModelError(
                 f"{str(place)!r} is no bundle: there is no {folder / RECORD}",
                 f"a bundle is the folder of an export, or one of {', '.join(shipped())}",
                 "check the path, or export a run to it",
             )
-        folder = named
+        folder = _SHIPPED / str(place)
     table = _record(folder)
     if table.pop("format", None) != FORMAT:
         raise ModelError(
@@ -261,11 +260,7 @@ def fingerprint(bundle: Bundle, model: Path) -> str:
 
 def shipped() -> list[str]:
     """Names of the bundles that come with cdim."""
-    return sorted(p.parent.name for p in _shipped().glob(f"*/{RECORD}"))
-
-
-def _shipped() -> Path:
-    return Path(str(resources.files("cdim.bundles"))) / "shipped"
+    return sorted(p.parent.name for p in _SHIPPED.glob(f"*/{RECORD}"))
 
 
 def _record(folder: Path) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cdim.bundles.bundle import CARD, Bundle
 from cdim.judge.templates import render
@@ -19,73 +19,33 @@ _SIDE = 300.0  # of a panel of the diagram, in its own units
 _BARS = 44.0  # height of the longest bar below it
 
 
-@dataclass(frozen=True)
-class _Mark:
-    """One bin, drawn: where its dot is, its interval and its bar."""
-
-    x: float
-    y: float
-    low: float
-    high: float
-    left: float
-    bar: float
-    words: str
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """One reliability table, drawn."""
-
-    title: str
-    ece: str
-    marks: list[_Mark]
-
-
 def write(bundle: Bundle, folder: Path, reliability: Reliability | None = None) -> Path:
-    """Writes the card.
+    """Writes the card into a folder, whose older card it replaces, and returns its path.
 
-    Args:
-        bundle: the bundle.
-        folder: where; an older card there is replaced.
-        reliability: how far its probabilities can be trusted, from searches they were not fitted
-            to. Without it there is no diagram.
-
-    Returns:
-        The card's path.
+    `reliability` says how far the probabilities can be trusted, from searches that they were not
+    fitted to; without it there is no diagram.
     """
-    filters: dict[str, Callable[..., str]] = {
-        "percent": _percent,
-        "cell": _cell,
-        "count": "{:,}".format,
-    }
+    thresholds: list[float] = []
     if reliability is not None:
         panels = [
             _panel("this hit is the same instance", reliability.hits, reliability.ece_hits),
             _panel("it is in this gallery", reliability.present, reliability.ece_present),
         ]
-        picture = render(
-            "cdim.bundles",
-            "reliability.svg.j2",
-            filters,
-            panels=panels,
-            side=_SIDE,
-            bars=_BARS,
-            searches=reliability.searches,
-        )
-        (folder / DIAGRAM).write_text(picture, encoding="utf-8")
-    text = render(
-        "cdim.bundles",
-        "card.md.j2",
-        filters,
-        bundle=bundle,
-        reliability=reliability,
-        thresholds=_thresholds(bundle, reliability),
-        diagram=DIAGRAM,
-        edged=[name for name, taken in bundle.domains.items() if taken == "edge" != name],
-    )
-    card = folder / CARD
-    card.write_text(text, encoding="utf-8")
-    return card
+        count = reliability.searches
+        shown = {"panels": panels, "side": _SIDE, "bars": _BARS, "searches": count}
+        _write(folder / DIAGRAM, "reliability.svg.j2", **shown)
+        if bundle.calibration is not None:
+            thresholds = [threshold(bundle.calibration, row.rate) for row in reliability.accepted]
+    edged = [name for name, taken in bundle.domains.items() if taken == "edge" != name]
+    values = {"bundle": bundle, "reliability": reliability, "thresholds": thresholds}
+    return _write(folder / CARD, "card.md.j2", **values, diagram=DIAGRAM, edged=edged)
+
+
+def _write(path: Path, template: str, **values: Any) -> Path:
+    filters: dict[str, Callable[..., str]] = {"percent": _percent, "cell": _cell}
+    text = render("cdim.bundles", template, {**filters, "count": "{:,}".format}, **values)
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def interval(true: int, count: int) -> tuple[float, float]:
@@ -101,14 +61,8 @@ def interval(true: int, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _thresholds(bundle: Bundle, reliability: Reliability | None) -> list[float]:
-    """The bundle's own for each false-match rate that was tried."""
-    if bundle.calibration is None or reliability is None:
-        return []
-    return [threshold(bundle.calibration, tried.rate) for tried in reliability.accepted]
-
-
-def _panel(title: str, table: tuple[Bin, ...], ece: float) -> _Panel:
+def _panel(title: str, table: tuple[Bin, ...], ece: float) -> dict[str, Any]:
+    """One reliability table, drawn: of each bin its dot, its interval and its bar."""
     most = max(row.count for row in table)
     marks = []
     for row in table:
@@ -116,9 +70,11 @@ def _panel(title: str, table: tuple[Bin, ...], ece: float) -> _Panel:
         words = f"predicted {row.said:.0%}, true {row.true:.0%} of {row.count:,}"
         # Bars by the root of the count: most hits of a search are surely wrong.
         bar = _BARS * (row.count / most) ** 0.5
-        y, below, above = (_SIDE * (1 - share) for share in (row.true, low, high))
-        marks.append(_Mark(_SIDE * row.said, y, below, above, _SIDE * row.low, bar, words))
-    return _Panel(title, f"{ece:.3f}", marks)
+        across = {"x": _SIDE * row.said, "left": _SIDE * row.low}
+        down = {"y": row.true, "low": low, "high": high}
+        down = {name: _SIDE * (1 - share) for name, share in down.items()}
+        marks.append({**across, **down, "bar": bar, "words": words})
+    return {"title": title, "ece": f"{ece:.3f}", "marks": marks}
 
 
 def _percent(share: float, digits: int = 1) -> str:

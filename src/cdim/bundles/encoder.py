@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,7 +17,7 @@ from cdim.bundles.embeddings import Embeddings, similarity
 from cdim.bundles.queries import QueryImage, listed, read_query
 from cdim.data import images
 from cdim.data.decoding import decoded
-from cdim.data.manifest import Manifest, Source
+from cdim.data.manifest import Manifest
 from cdim.strict import checked
 
 BATCH = 32
@@ -104,8 +103,7 @@ class Encoder:
 
                 return self.encode(source, domain, output=output, progress=show)
         given = listed(source)
-        with ExitStack() as closing:
-            opened = images.Files(closing)
+        with images.Files() as opened:
             jobs = [partial(read_query, one, domain, self.bundle, opened) for _, one in given]
             vectors = self._encode(jobs, output, progress or None)
         return Embeddings(vectors, tuple(name for name, _ in given))
@@ -147,43 +145,28 @@ class Encoder:
             ImageError: an image cannot be read.
             ModelError: a domain the model does not know.
         """
-        with ExitStack() as closing:
-            return self._encode(self._jobs(manifest, closing), output, progress)
+        with images.Files() as opened:
+            return self._encode(self._jobs(manifest, opened), output, progress)
 
     @checked
     def inputs(self, manifest: Manifest) -> dict[str, NDArray[Any]]:
         """A manifest's images as inputs of the graph: "images", and maybe "domain"."""
-        with ExitStack() as closing:
-            parts = list(self._inputs(self._jobs(manifest, closing)))
+        with images.Files() as opened:
+            parts = list(self._inputs(self._jobs(manifest, opened)))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _jobs(self, manifest: Manifest, closing: ExitStack) -> list[Job]:
+    def _jobs(self, manifest: Manifest, opened: images.Files) -> list[Job]:
         for domain in np.unique(manifest.domain):
             self.bundle.taken_as(str(domain))
-        opened = images.Files(closing)
 
-        def read(source: Source, domain: str) -> QueryImage:
-            return QueryImage(opened.read(source, manifest.root), domain)
+        def read(row: int) -> QueryImage:
+            pixels = opened.read(manifest.source[row], manifest.root)
+            return QueryImage(pixels, str(manifest.domain[row]))
 
-        return [
-            partial(read, source, str(domain))
-            for source, domain in zip(manifest.source, manifest.domain, strict=True)
-        ]
-
-    @checked
-    def prepare(self, pixels: NDArray[np.uint8], domain: str) -> NDArray[np.uint8]:
-        """One image as the graph's input before normalisation, uint8 (*resize, channels)."""
-        if domain != "edge" and self.bundle.taken_as(domain) == "edge":
-            from cdim.data.edges import edge_map
-
-            pixels = edge_map(pixels)
-        return self.bundle.preprocess.load(pixels)
+        return [partial(read, row) for row in range(len(manifest))]
 
     def _encode(
-        self,
-        jobs: Sequence[Job],
-        output: Output,
-        progress: Progress | None,
+        self, jobs: Sequence[Job], output: Output, progress: Progress | None
     ) -> NDArray[np.float32]:
         dim = self.bundle.dim if output == "embedding" else self.bundle.features
         found = np.empty((len(jobs), dim), dtype=np.float32)
@@ -209,5 +192,11 @@ class Encoder:
             yield inputs
 
     def _load(self, job: Job) -> tuple[NDArray[np.uint8], str]:
+        """An image before normalisation, uint8 (*resize, channels), and its domain."""
         image = job()
-        return self.prepare(image.pixels, image.domain), image.domain
+        pixels = image.pixels
+        if self.bundle.taken_as(image.domain) == "edge" != image.domain:
+            from cdim.data.edges import edge_map
+
+            pixels = edge_map(pixels)
+        return self.bundle.preprocess.load(pixels), image.domain

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,8 @@ from cdim.errors import MissingExtra, ModelError, UsageError, first_line, neares
 
 ENGINES = ("auto", "onnxruntime", "openvino")
 
-
-class Run(Protocol):
-    """A graph that is ready to run."""
-
-    def __call__(self, inputs: dict[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        """One output of the graph, float32 (n, d)."""
+Run = Callable[[dict[str, NDArray[Any]], str], NDArray[np.float32]]
+"""A graph that is ready to run: from its inputs and an output's name to that, float32 (n, d)."""
 
 
 def start(bundle: Bundle, engine: str) -> tuple[str, Run]:
@@ -59,11 +56,7 @@ def _onnxruntime(bundle: Bundle) -> Run:
     except Exception as error:  # its errors have no common base of their own
         raise _damaged(bundle, error) from None
 
-    def run(inputs: dict[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        vectors: NDArray[np.float32] = session.run([output], inputs)[0]
-        return vectors
-
-    return run
+    return lambda inputs, output: session.run([output], inputs)[0]
 
 
 def _openvino(bundle: Bundle) -> Run:
@@ -77,18 +70,13 @@ def _openvino(bundle: Bundle) -> Run:
     except RuntimeError as error:
         raise _damaged(bundle, error) from None
 
-    def run(inputs: dict[str, NDArray[Any]], output: str) -> NDArray[np.float32]:
-        request = model.create_infer_request()  # one a call: they are not for several threads
-        vectors: NDArray[np.float32] = request.infer(inputs)[output]
-        return vectors
-
-    return run
+    # A request a call: they are not for several threads.
+    return lambda inputs, output: model.create_infer_request().infer(inputs)[output]
 
 
 def _damaged(bundle: Bundle, error: Exception) -> ModelError:
-    said = first_line(error)
     return ModelError(
-        f"cannot load {bundle.model} ({said})",
+        f"cannot load {bundle.model} ({first_line(error)})",
         "it is the graph that an export wrote",
         "export the run again",
     )

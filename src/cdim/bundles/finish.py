@@ -27,8 +27,8 @@ from cdim.judge.split import EvalSplit, judge
 from cdim.metrics.calibration import fit
 from cdim.metrics.calibration.cross_fit import cross_fit
 from cdim.metrics.calibration.fit import LabelledSearch
-from cdim.metrics.distances import distances
-from cdim.metrics.significance import bootstrap
+from cdim.metrics.distances import distances, unit
+from cdim.metrics.significance import Estimate, bootstrap
 
 COSINE = 0.9999
 """Cosine of a vector of the graph and the one that was wanted, at least."""
@@ -36,6 +36,9 @@ TOP = 10
 """Nearest images that are the same by the graph and by the wanted vectors."""
 TIE, TIE_HALF = 1e-4, 1e-2
 """Distances that count as one, in 32 and in 16 bits: engines round float32 up to 3e-5 apart."""
+
+Values = dict[str, NDArray[np.float64]]
+"""Of each metric its values (q,), query by query."""
 
 
 @contextmanager
@@ -49,14 +52,9 @@ def beside(folder: Path) -> Iterator[Path]:
 def headed(
     base: Bundle, on: Output, head: Projection, folder: Path, *, half: bool = False
 ) -> Bundle:
-    """A bundle with a head on it.
+    """A bundle with a head, fitted to one of its outputs, in a folder that is made here.
 
-    Args:
-        base: the bundle.
-        on: the output that the head takes.
-        head: fitted to that output.
-        folder: the new bundle's folder; made here.
-        half: whether the head's matrices are kept in 16 bits.
+    With `half` the head's matrices are kept in 16 bits.
 
     Raises:
         ModelError: the graph cannot be read, or is not one of cdim.
@@ -70,13 +68,9 @@ def headed(
 def check(
     made: Bundle, some: Manifest, wanted: Mapping[Output, NDArray[np.float32]], *, half: bool
 ) -> None:
-    """The graph gives the vectors that it should.
+    """The graph gives of n images, for each of some outputs, the vectors (n, d) that it should.
 
-    Args:
-        made: the bundle.
-        some: n images.
-        wanted: outputs of the graph, and what (n, d) they are to be.
-        half: whether the graph's weights, or its head's, are kept in 16 bits.
+    `half` says that its weights, or its head's, are kept in 16 bits.
 
     Raises:
         ModelError: a vector differs by more than `COSINE`, or one of the ten nearest is another,
@@ -85,9 +79,7 @@ def check(
     running = Encoder(made, "onnxruntime")
     for output, vectors in wanted.items():
         ours = running.embed(some, output=output)
-        x, y = ours.astype(np.float64), vectors.astype(np.float64)
-        lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-        cosine = (x * y).sum(axis=1) / np.maximum(lengths, 1e-30)
+        cosine = (unit(ours.astype(np.float64)) * unit(vectors.astype(np.float64))).sum(axis=1)
         if cosine.min() < COSINE:
             raise ModelError(
                 f"{output} of the new graph differ from what they were made from "
@@ -109,22 +101,22 @@ def check(
             )
 
 
-def measured(dataset: str, metric: str, values: NDArray[np.float64], note: str = "") -> Measured:
-    """The mean of values (q,), query by query, with its interval, as a row of the record."""
-    e = bootstrap(values)
-    return Measured(dataset, metric, e.value, e.low, e.high, len(values), note)
+def pooled(parts: Sequence[Values]) -> Values:
+    """The values of all parts together."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def on_tests(made: Bundle, tests: Mapping[str, EvalSplit]) -> list[Measured]:
-    """The test splits of some datasets, by the names in the record, searched with a bundle."""
-    rows = []
-    for name, test in tests.items():
-        report = judge(Encoder(made, "onnxruntime"), test)
-        people = test.protocol != "instance"
-        for metric in ("rank-1", "mAP_step") if people else ("acc@1", "acc@10"):
-            e = report.metrics[metric]
-            rows.append(Measured(f"{name} test", metric, e.value, e.low, e.high, report.queries))
-    return rows
+def rows(dataset: str, metrics: Sequence[str], found: Mapping[str, Values]) -> tuple[Measured, ...]:
+    """Means of some metrics with their intervals, as the record has them; values by their notes."""
+    return tuple(
+        _row(dataset, name, bootstrap(values[name]), len(values[name]), note)
+        for note, values in found.items()
+        for name in metrics
+    )
+
+
+def _row(dataset: str, metric: str, e: Estimate, queries: int, note: str = "") -> Measured:
+    return Measured(dataset, metric, e.value, e.low, e.high, queries, note)
 
 
 def finish(
@@ -141,12 +133,19 @@ def finish(
         folder: the bundle's folder; new or empty.
         tests: the test splits to measure it on, by the names that its record gives them.
     """
+    metrics = list(made.metrics)
+    for name, test in tests.items():
+        report = judge(Encoder(made, "onnxruntime"), test)
+        people = test.protocol != "instance"
+        for metric in ("rank-1", "mAP_step") if people else ("acc@1", "acc@10"):
+            e = report.metrics[metric]
+            metrics.append(_row(f"{name} test", metric, e, report.queries))
     reliability = calibration = None
     if len(searches) > 1:
         reliability = cross_fit(searches)
         calibration = fit.fit([search for part in searches for search in part])
-    metrics = (*made.metrics, *on_tests(made, tests))
-    made = save_bundle(replace(made, calibration=calibration, metrics=metrics), made.folder)
+    made = replace(made, calibration=calibration, metrics=tuple(metrics))
+    made = save_bundle(made, made.folder)
     card.write(made, made.folder, reliability)
     if folder.exists():
         folder.rmdir()

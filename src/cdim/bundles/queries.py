@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -99,8 +98,8 @@ def read_query(
     """
     if isinstance(source, QueryImage):
         source, domain = source.pixels, source.domain
-    with ExitStack() as closing:
-        pixels, drawn = read_pixels(source, opened or images.Files(closing))
+    with images.Files() as own:
+        pixels, drawn = read_pixels(source, opened or own)
     if domain is None:
         domain = DRAWING if drawn else _guess(pixels, bundle)
     bundle.taken_as(domain)

@@ -102,8 +102,8 @@ def read(source: Source, root: str | os.PathLike[str] = ".") -> NDArray[np.uint8
     Raises:
         ImageError: nothing there, or it cannot be read; names the file.
     """
-    with ExitStack() as stack:
-        return Files(stack).read(source, Path(root))
+    with Files() as opened:
+        return opened.read(source, Path(root))
 
 
 def load_stack(
@@ -119,8 +119,7 @@ def load_stack(
     """
     n = len(manifest)
     stack = np.empty((n, *preprocess.resize, preprocess.channels), dtype=np.uint8)
-    with ExitStack() as closing:
-        opened = Files(closing)
+    with Files() as opened:
 
         def load(row: int) -> None:
             stack[row] = preprocess.load(opened.read(manifest.source[row], manifest.root))
@@ -131,15 +130,14 @@ def load_stack(
     return stack
 
 
-class Files:
+class Files(ExitStack):
     """Reads many images: zips are held open, with one lock, so that threads may share a reader.
 
-    Args:
-        closing: closes the zips in the end.
+    Leaving its context closes them.
     """
 
-    def __init__(self, closing: ExitStack) -> None:
-        self._closing = closing
+    def __init__(self) -> None:
+        super().__init__()
         self._zips: dict[Path, zipfile.ZipFile] = {}
         self._lock = threading.Lock()
 
@@ -188,7 +186,7 @@ class Files:
             return files.content(path, "", None, MAX_BYTES)
         with self._lock:
             if path not in self._zips:
-                self._zips[path] = self._closing.enter_context(files.open_zip(path))
+                self._zips[path] = self.enter_context(files.open_zip(path))
             return files.content(path, member, self._zips[path], MAX_BYTES)
 
 

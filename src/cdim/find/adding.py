@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,8 +150,7 @@ def _read(
     self: Gallery, images: Sequence[Any], names: Sequence[str], domain: str
 ) -> tuple[list[Item], NDArray[np.float32]]:
     """Images as items without metadata, "" named by their content, and their embeddings (n, d)."""
-    with ExitStack() as closing:
-        opened = Files(closing)
+    with Files() as opened:
         read = [content.read(image, opened) for image in images]
     items = [
         Item(name or r.digest[:16], r.source, r.digest, domain, thumbnail=thumbnail(r.pixels))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,8 +63,7 @@ def search(
         ModelError: a domain the model does not know.
     """
     conditions = self._conditions(where)
-    with ExitStack() as closing:
-        opened = Files(closing)
+    with Files() as opened:
         views = [
             view if isinstance(view, Like) else read_query(view, domain, self.bundle, opened)
             for _, view in listed([query] if isinstance(query, str | Path) else query)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -56,8 +56,8 @@ def look_at(manifest: Manifest, progress: Progress | None = None) -> list[Look]:
     `progress` is called with (images done, n) now and then.
     """
     looks: list[Look] = []
-    with ExitStack() as closing:
-        look = partial(_look, images.Files(closing), manifest.root)
+    with images.Files() as opened:
+        look = partial(_look, opened, manifest.root)
         for seen in decoded(look, manifest.source, 4 * _STEP):
             looks.append(seen)
             if progress is not None and (len(looks) % _STEP == 0 or len(looks) == len(manifest)):

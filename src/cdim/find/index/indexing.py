@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -186,8 +185,7 @@ class _Indexing:
 
     def _read(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, str, Read | str | None]]:
         """Every entry, its stamp, and its content, why it cannot be read, or None: not needed."""
-        with ExitStack() as closing:
-            opened = Files(closing)
+        with Files() as opened:
 
             def read(job: tuple[Entry, str, bool]) -> tuple[Entry, str, Read | str | None]:
                 entry, stamp, same = job

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,8 +39,7 @@ class Read:
 def check_some(listing: Listing) -> None:
     """Refuses a source of which no image can be read by a `DataError`."""
     unreadable = {}
-    with ExitStack() as closing:
-        opened = Files(closing)
+    with Files() as opened:
         for entry in listing.entries.values():
             found = read(entry, listing.root, "", opened)
             if not isinstance(found, str):

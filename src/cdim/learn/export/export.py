@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cdim.bundles import finish
 from cdim.bundles.bundle import MODEL, Bundle, Measured, Precision, save_bundle
@@ -69,21 +68,10 @@ def export(
     tests: Sequence[str] = (),
     data: Path | None = None,
 ) -> Bundle:
-    """Writes a run's best network as a bundle.
+    """Writes a run's best network as a bundle, as `cdim.export` says.
 
-    Args:
-        run: the run's folder.
-        folder: the new bundle's folder; new or empty.
-        folds: runs of the same recipe that held out parts of the training data; without them,
-            the run's own held-out part is used, if it has one.
-        dim: makes the embedding this short by a head of `cdim.bundles.heads`. Its cost stands in
-            the bundle's metrics.
-        head: which one; None takes the one that is best on the held-out parts.
-        precision: "int8" quantises weights and activations; accepted only if the held-out
-            searches, all folds together, lose at most one query or half a point. "fp16" keeps
-            weights in 16 bits.
-        tests: datasets whose test split is measured with the finished bundle.
-        data: where datasets are; None reads CDIM_DATA.
+    The cost of a short embedding stands in the bundle's metrics. 8 bits are accepted only if the
+    held-out searches, all folds together, lose at most one query or half a point.
 
     Raises:
         UsageError: the folder holds something, folds that held out nothing or are of another
@@ -154,7 +142,7 @@ def _judge(
     variants = [Variant()]
     variants += [replace(wanted, precision="fp32")] if wanted.dim else []
     variants += [wanted] if wanted.precision != "fp32" else []
-    parts: list[dict[str, list[NDArray[np.float64]]]] = [{} for _ in variants]
+    parts: list[list[finish.Values]] = [[] for _ in variants]
     searches = []
     for number, (run, held) in enumerate(judges):
         plain = plains.get(run) or _plain(run, work / f"plain-{number}")
@@ -162,27 +150,21 @@ def _judge(
             made = _make(run, plain, variant, work / "fold")
             embeddings = Encoder(made, "onnxruntime").embed(held.manifest)
             shutil.rmtree(made.folder)
-            for name, part in held.measure(embeddings).items():
-                found.setdefault(name, []).append(part)
+            found.append(held.measure(embeddings))
         searches += held.searches(embeddings, PARTS if len(judges) == 1 else 1)
     if not judges:
         return (), []
-    pooled = [{name: np.concatenate(p) for name, p in found.items()} for found in parts]
+    pooled = [finish.pooled(found) for found in parts]
     metrics = judges[0][1].metrics
     if wanted.precision == "int8":
         _check_loss(pooled[-2], pooled[-1], metrics[0])
     where = "validation" if len(judges) == 1 else f"validation, {len(judges)} folds"
-    rows = [
-        finish.measured(where, name, found[name], "" if variant == wanted else variant.words)
-        for variant, found in reversed(list(zip(variants, pooled, strict=True)))
-        for name in metrics
-    ]
-    return tuple(rows), searches
+    notes = ["" if variant == wanted else variant.words for variant in variants]
+    by_note = dict(zip(reversed(notes), reversed(pooled), strict=True))
+    return finish.rows(where, metrics, by_note), searches
 
 
-def _check_loss(
-    before: dict[str, NDArray[np.float64]], after: dict[str, NDArray[np.float64]], name: str
-) -> None:
+def _check_loss(before: finish.Values, after: finish.Values, name: str) -> None:
     lost, n = float((before[name] - after[name]).sum()), len(before[name])
     if lost > max(LOST_QUERIES, LOST_SHARE * n):
         raise ModelError(
@@ -222,24 +204,18 @@ def _make(
 def _plain(run: TrainedRun, place: Path, learned: bool = False) -> Bundle:
     """The network as trained, as a bundle without numbers.
 
-    Args:
-        run: the network.
-        place: the bundle's folder.
-        learned: whether a head will learn from its data, where the network itself did not.
+    `learned` says that a head will learn from its data, where the network itself may not have.
     """
     embedder, train = run.embedder, run.train
     recipe = embedder.recipe
     module = graph.Graph(embedder)
     place.mkdir()
     graph.write(module, place / MODEL)
-    seen = {
-        role: str(train.domain[train.role == role][0])
-        for role in ("query", "gallery")
-        if (train.role == role).any()
-    }
-    names = [str(name) for name in np.unique(train.domain)]
+    names = np.unique(train.domain).tolist()
     domains = {name: name for name in names}
-    gallery = seen.get("gallery", names[0])
+    query, gallery = (
+        str(next(iter(train.domain[train.role == role]), names[0])) for role in ("query", "gallery")
+    )
     if "edge" in domains and "photo" not in domains:
         domains["photo"] = "edge"
         gallery = "photo" if gallery == "edge" else gallery
@@ -253,7 +229,7 @@ def _plain(run: TrainedRun, place: Path, learned: bool = False) -> Bundle:
         backbone=recipe.model.backbone,
         taps=recipe.fusion.taps,
         final=recipe.fusion.final,
-        query=seen.get("query", names[0]),
+        query=query,
         gallery=gallery,
         domains=domains,
         training=tuple(dict.fromkeys((*own, *run.before))),

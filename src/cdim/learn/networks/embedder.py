@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +113,7 @@ class Embedder(nn.Module):
         """
         given = listed(source)
         found = np.empty((len(given), self.dim), dtype=np.float32)
-        with ExitStack() as closing:
-            opened = images.Files(closing)
+        with images.Files() as opened:
             for start in range(0, len(given), BATCH):
                 rows = slice(start, start + BATCH)
                 pixels = [read_pixels(one, opened)[0] for _, one in given[rows]]
