@@ -9,7 +9,7 @@ import torch
 from cdim.bundles.heads import fit, projection
 from cdim.errors import ModelError, RecipeError, UsageError
 from cdim.learn.atlas import descriptors, grams, shortening
-from cdim.learn.atlas.cells import POOLS, Cell, cells_of, pools_of, why_not
+from cdim.learn.atlas.cells import POOLS, Cell, cells_of, why_not
 from cdim.learn.atlas.contributions import contribute
 from cdim.learn.atlas.scoring import Scorer, make_folds
 from cdim.learn.atlas.treatments import NAMES, Treatment, read_treatment
@@ -75,8 +75,7 @@ def test_blocks_stand_in_order_of_depth():
 )
 def test_a_map_is_pooled_in_every_way_that_differs(size, pools):
     tap = Tap(2, size)
-    assert pools_of(tap) == pools
-    assert all(bool(why_not(pool, tap)) == (pool not in pools) for pool in POOLS)
+    assert [pool for pool in POOLS if not why_not(pool, tap)] == pools
     if max(size) > 8:
         assert why_not("flatten", tap) == "beyond the grid"
 
@@ -190,17 +189,25 @@ def test_margins_of_parts_add_up_to_that_of_the_whole(shown, measured, name):
     found, products = measured
     scorer = Scorer(products, make_folds(shown, 0), Treatment(name))
     cells = [cell(found, "conv2", "grid4"), cell(found, "pool5", "flatten")]
-    split = contribute(scorer, cells)
+    gains, matches = contribute(scorer, cells, shown)
     first = scorer.reciprocal_ranks(cells) == 1
-    assert split.margins.shape == (len(first), 2)
-    assert ((split.margins.sum(1) > 0) == first).all()
-    assert (split.found == first).all()
-    assert (split.without[0] == (scorer.reciprocal_ranks(cells[1:]) == 1)).all()
-    assert (shown.role[split.rivals] == "gallery").all()
+    margins = np.array([match.margins for match in matches])
+    assert margins.shape == (len(first), 2)
+    assert ((margins.sum(1) > 0) == first).all()
+    assert [match.found for match in matches] == first.tolist()
+    rows = np.concatenate([fold.queries for fold in scorer.folds])
+    assert [match.query for match in matches] == shown.instance[rows].tolist()
+    assert all(match.rival in shown.instance and match.rival != match.query for match in matches)
+    for gain, margin, other in zip(gains, margins.T, cells[::-1], strict=True):
+        without = scorer.reciprocal_ranks([other]) == 1
+        assert (gain.margin, gain.helps) == (margin.mean(), (margin > 0).mean())
+        assert gain.only_with == (first & ~without).sum()
+        assert gain.only_without == (~first & without).sum()
     if name in ("l2", "centred"):  # by hand, for a query
         fold = scorer.folds[0]
         fused = shortening.vectors(found, cells, scorer.treatment).astype(np.float64)
-        query, rival = fold.queries[0], split.rivals[0]
+        query = fold.queries[0]
+        rival = np.flatnonzero((shown.instance == matches[0].rival) & (shown.role != "query"))[0]
         if name == "centred":
             fused = fused - (fold.means @ fused)[fold.domains]
         match = np.flatnonzero((shown.instance == shown.instance[query]) & (shown.role != "query"))
@@ -208,7 +215,7 @@ def test_margins_of_parts_add_up_to_that_of_the_whole(shown, measured, name):
         if name == "l2":  # lengths are those of the recipe's vectors: each part has length one
             x, y, z = (fused[i] for i in (query, match[0], rival))
         whole = ((x - z) @ (x - z) - (x - y) @ (x - y)) / 2
-        assert split.margins[0].sum() == pytest.approx(whole, abs=1e-5)
+        assert margins[0].sum() == pytest.approx(whole, abs=1e-5)
 
 
 def test_a_layer_that_says_nothing_comes_last_not_first(shown, tmp_path):
@@ -228,15 +235,24 @@ def test_pruning_keeps_what_agrees_within_pairs(shown):
     noise = rng.standard_normal((len(shown), 30))
     fused = np.concatenate([noise, told], 1).astype(np.float32)
     folds = make_folds(shown, 0)
-    forms = shortening.shorten(
+    forms = shortening.try_forms(
         fused, shown, folds, np.repeat(np.arange(12), 3), Treatment("l2", 1.0)
     )
-    by = {(form.how, form.dim): form.reciprocal_ranks for form in forms}
-    assert forms[0].how == "whole"
+    by = {(how, dim): ranks for how, dim, ranks in forms}
+    assert forms[0][0] == "whole"
     kept = by["12.5 % of the filters", 6]  # 2 of 12: those that are told
     assert (kept == 1).all()
     assert by["whole", 36].mean() < 1
     assert by["50 % of the filters", 18].mean() >= by["whole", 36].mean()
+    whole, *shorter = shortening.shorten(forms)
+    assert (whole.cost.difference, whole.against) == (0, "whole, 36")
+    longest = {form.how: form for form in reversed([whole, *shorter])}
+    for form in shorter:
+        long = longest[form.how] if form.how.startswith("projected") else whole
+        assert form.against == f"{long.how}, {long.dim}"
+        assert form.cost.difference == pytest.approx(
+            form.accuracy.acc_1.value - long.accuracy.acc_1.value
+        )
 
 
 def test_filters_of_maps_of_different_size_are_pruned_together(shown, measured):
@@ -245,10 +261,10 @@ def test_filters_of_maps_of_different_size_are_pruned_together(shown, measured):
     fused = shortening.vectors(found, cells, Treatment("l2"))
     filters = shortening.filters_of(cells, [256, 256])
     folds = make_folds(shown, 0)
-    forms = shortening.shorten(fused, shown, folds, filters, Treatment("l2"))
+    forms = shortening.try_forms(fused, shown, folds, filters, Treatment("l2"))
     queries = sum(len(fold.queries) for fold in folds)
-    assert all(len(form.reciprocal_ranks) == queries for form in forms)
-    assert len({(form.how, form.dim) for form in forms}) == len(forms)
+    assert all(len(ranks) == queries for _, _, ranks in forms)
+    assert len({(how, dim) for how, dim, _ in forms}) == len(forms)
 
 
 def test_projections_are_those_of_a_head_that_has_not_seen_the_fold(shown, measured):
@@ -256,12 +272,12 @@ def test_projections_are_those_of_a_head_that_has_not_seen_the_fold(shown, measu
     folds, treatment = make_folds(shown, 0), Treatment("pairs", 0.3)
     cells = [cell(found, "conv4", "grid2"), cell(found, "fc7", "flatten")]
     fused = shortening.vectors(found, cells, treatment)
-    forms = shortening.shorten(
+    forms = shortening.try_forms(
         fused, shown, folds, shortening.filters_of(cells, [256, 256]), treatment
     )
     most = min(len(f.train) for f in folds) - 2
-    mine = next(f for f in forms if f.how == "projected, pairs:0.3")
-    assert mine.dim == most
+    _, dim, mine = next(form for form in forms if form[0] == "projected, pairs:0.3")
+    assert dim == most
     wanted = []
     for fold in folds:
         part = shown.take(fold.train)
@@ -269,7 +285,7 @@ def test_projections_are_those_of_a_head_that_has_not_seen_the_fold(shown, measu
         known = fit.pair(known, part.role == "query", part.instance)
         made = fit.contrast(known, most, 0.3)
         wanted.append(naive_ranks(projection.apply(made, fused, shown.domain), fold, shown))
-    assert mine.reciprocal_ranks.tolist() == np.concatenate(wanted).tolist()
+    assert mine.tolist() == np.concatenate(wanted).tolist()
 
 
 def test_filters_are_numbered_through_all_parts():

@@ -78,15 +78,19 @@ def test_what_helps_joins_and_noise_does_not(pairs, tmp_path, treatment):
     }
     judge, cells = scorer(pairs, tmp_path, parts, treatment)
     found = explore(judge, cells, 1000)
-    assert set(names(found.steps)) == {"first", "second"}
+    chosen = found.selected
+    assert set(names(chosen.steps)) == {"first", "second"}
     alone = found.single.mean(axis=1)
     assert found.chosen.mean() > alone.max()
-    assert found.steps[1].gain == pytest.approx(found.chosen.mean() - alone.max())
-    assert [cell.tap for cell in found.cells] == names(found.steps)
+    assert chosen.steps[1].gain == pytest.approx(found.chosen.mean() - alone.max())
+    assert [cell.tap for cell in chosen.cells] == names(chosen.steps)
+    assert chosen.on_chosen.mrr == found.chosen.mean()
+    held = np.concatenate([values for _, values in found.without])
+    assert chosen.held_out.acc_1.value == (held == 1).mean()
     # Every choice made without a fold is judged on that fold, and only there.
     assert sum(len(values) for _, values in found.without) == INSTANCES
     for fold, fusion, (inner, values) in zip(
-        judge.folds, found.fusions, found.without, strict=True
+        judge.folds, chosen.fusions, found.without, strict=True
     ):
         whole = judge.reciprocal_ranks(fusion)
         start = sum(len(f.queries) for f in judge.folds[: judge.folds.index(fold)])

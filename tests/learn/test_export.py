@@ -23,9 +23,8 @@ from cdim.errors import CdimError, ModelError, UsageError
 from cdim.find.gallery import Gallery
 from cdim.judge.evaluate import evaluate
 from cdim.learn.export import export as exporting
-from cdim.learn.export import graph, parity
+from cdim.learn.export import graph
 from cdim.learn.export.export import export
-from cdim.learn.export.graph import Graph
 from cdim.learn.export.runs import open_run
 from cdim.learn.networks.embedder import load_run
 from cdim.learn.training.run import train
@@ -176,8 +175,8 @@ def test_run_bundle_and_gallery_rank_alike_to_the_last_query(plain, runs, data_r
 
 def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
     run = open_run(runs / "all", None)
-    network = Graph(run.embedder)
-    parity.check(plain, network, None, run.train)
+    network = graph.Graph(run.embedder)
+    graph.check(plain, network, None, run.train)
     shutil.copytree(plain.folder, tmp_path / "b")
     model = onnx.load(str(tmp_path / "b" / "model.onnx"))
     weights = next(t for t in model.graph.initializer if "fc7" in t.name and len(t.dims) == 2)
@@ -186,7 +185,7 @@ def test_parity_is_looked_at_vector_by_vector(plain, runs, tmp_path):
     onnx.save(model, str(tmp_path / "b" / "model.onnx"))
     made = save_bundle(load_bundle(tmp_path / "b"), tmp_path / "b")
     with pytest.raises(ModelError, match=r"differ from what they were made from \(cosine 0\."):
-        parity.check(made, network, None, run.train)
+        graph.check(made, network, None, run.train)
 
 
 @pytest.mark.parametrize(("rooted", "bank"), [(False, 0), (True, 0), (True, 4), (False, 30)])
@@ -205,7 +204,7 @@ def test_the_graph_with_a_head_is_the_network_and_numpys_head(
     made = finish.headed(plain, "embedding", head, tmp_path / "headed")
     assert (made.dim, made.domain_input) == (7 if bank else 5, domains if len(domains) > 1 else ())
     some = run.train.where(domain=domains)
-    parity.check(made, Graph(run.embedder), head, some)
+    graph.check(made, graph.Graph(run.embedder), head, some)
     features = Encoder(made).embed(some, output="features")
     network = run.embedder.embed(some)
     assert features == pytest.approx(network, abs=1e-5)
@@ -213,7 +212,7 @@ def test_the_graph_with_a_head_is_the_network_and_numpys_head(
     assert Encoder(made).embed(some) == pytest.approx(wanted, abs=1e-4)
     other = dataclasses.replace(head, matrix=np.roll(matrix, 1, axis=0))
     with pytest.raises(ModelError, match="embedding of the new graph differ"):
-        parity.check(made, Graph(run.embedder), other, some)
+        graph.check(made, graph.Graph(run.embedder), other, some)
 
 
 def test_in_eight_bits_embeddings_keep_their_length(runs, tmp_path, monkeypatch):

@@ -21,12 +21,7 @@ On = Literal["features", "embedding"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A head that can be fitted.
-
-    Args:
-        on: the vectors that it takes.
-        head: which one.
-    """
+    """A head that can be fitted, and the vectors that it takes."""
 
     on: On
     head: Head
@@ -69,17 +64,14 @@ class Pairs:
         Raises:
             UsageError: a kind that learns from pairs, and fewer than two instances have them.
         """
-        plain = kind == "components"
-        if (on, plain) not in self._found:
-            x, fused = self.vectors[on], on == "features"
-            if plain:
-                known = decompose(x, self.taken)
-            else:
-                known = decompose(x, self.taken, roots=fused, whole=not fused)
-                sides = self.manifest.role == "query"
-                known = pair(known, sides, self.manifest.instance)
-            self._found[on, plain] = known
-        return self._found[on, plain]
+        learns, fused = kind != "components", on == "features"
+        if (on, learns) not in self._found:
+            x, roots, whole = self.vectors[on], learns and fused, learns and not fused
+            known = decompose(x, self.taken, roots=roots, whole=whole)
+            if learns:
+                known = pair(known, self.manifest.role == "query", self.manifest.instance)
+            self._found[on, learns] = known
+        return self._found[on, learns]
 
     def fit(self, candidate: Candidate, dim: int) -> Projection:
         """A head of `dim` dimensions, or of as many as these images span."""
@@ -105,26 +97,21 @@ class Trial:
 def try_heads(
     candidates: Sequence[Candidate], known: Pairs, held: HeldOut, unseen: Pairs, dim: int
 ) -> Trial:
-    """Fits every head to the known images and searches among unseen ones.
+    """Fits every head to the known images and searches among `unseen`, the images of `held`.
 
-    Args:
-        candidates: the heads.
-        known: the images that they are fitted on.
-        held: the searches.
-        unseen: the images of `held`.
-        dim: dimensions; fewer where the known images span fewer.
+    Heads have `dim` dimensions; fewer where the known images span fewer.
     """
-    found = {}
-    for each in candidates:
-        fitted = known.fit(each, dim)
-        found[each] = apply(fitted, unseen.vectors[each.on], unseen.taken)
+    found = {
+        each: apply(known.fit(each, dim), unseen.vectors[each.on], unseen.taken)
+        for each in candidates
+    }
     return Trial(held, found, {each: held.reciprocal_ranks(x) for each, x in found.items()})
 
 
 def best(trials: Sequence[Trial]) -> Candidate:
     """The head with the best mean reciprocal rank over all searches; of equals, the first."""
-    scores = {
-        each: np.concatenate([trial.scores[each] for trial in trials]).mean()
-        for each in trials[0].scores
-    }
-    return max(scores, key=lambda each: scores[each])
+
+    def score(head: Candidate) -> float:
+        return float(np.concatenate([trial.scores[head] for trial in trials]).mean())
+
+    return max(trials[0].scores, key=score)

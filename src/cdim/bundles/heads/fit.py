@@ -67,13 +67,6 @@ class Components:
     within: NDArray[np.float64] | None = None
     pairs: int = 0
 
-    @property
-    def asking(self) -> tuple[str, ...]:
-        """The domains of the queries; () where none are known, or gallery images share one."""
-        if self.sides is None:
-            return ()
-        return hubness.asking(np.array(self.domains)[self.numbers], self.sides)
-
     @cached_property
     def noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Eigenvalues (m,) and eigenvectors (m, m) of `within`: the same for every lambda.
@@ -85,8 +78,7 @@ class Components:
             raise UsageError(
                 "components without pairs", "this head learns from pairs", "pair() first"
             )
-        values, vectors = np.linalg.eigh(self.within)
-        return values, vectors
+        return np.linalg.eigh(self.within)
 
 
 def decompose(
@@ -119,12 +111,11 @@ def decompose(
 
 
 def pair(components: Components, sides: NDArray[np.bool_], instances: ArrayLike) -> Components:
-    """Adds known pairs.
+    """Adds known pairs: each query with the mean of its instance's other images.
 
     Args:
         components: of n images.
-        sides: (n,) which of them are queries; each is paired with the mean of its instance's
-            other images.
+        sides: (n,) which of them are queries.
         instances: (n,) what each shows.
 
     Raises:
@@ -148,12 +139,7 @@ def pair(components: Components, sides: NDArray[np.bool_], instances: ArrayLike)
 
 
 def fit(components: Components, head: Head, dim: int) -> Projection:
-    """A head, fitted.
-
-    Args:
-        components: of the training images, with pairs where the head needs them.
-        head: which one.
-        dim: dimensions of its output.
+    """A head, fitted to the components of the training images.
 
     Raises:
         UsageError: more dimensions than there are components, or too few; no pairs where they are
@@ -166,12 +152,7 @@ def fit(components: Components, head: Head, dim: int) -> Projection:
 
 
 def shorten(components: Components, dim: int, whitening: float) -> Projection:
-    """Keeps the first components.
-
-    Args:
-        components: of the training images.
-        dim: how many, from 1 to all.
-        whitening: 0 to 1: component i is divided by its standard deviation to this power.
+    """Keeps the first `dim` components, each divided by its standard deviation to a power, 0 to 1.
 
     Raises:
         UsageError: more dimensions than there are components.
@@ -185,10 +166,7 @@ def shorten(components: Components, dim: int, whitening: float) -> Projection:
 def contrast(components: Components, dim: int, regularisation: float) -> Projection:
     """Whitens what differs within pairs and keeps the directions with the largest spread, evened.
 
-    Args:
-        components: of the training images, with pairs.
-        dim: how many directions, from 1 to all.
-        regularisation: lambda, above 0.
+    `regularisation` is lambda, above 0.
 
     Raises:
         UsageError: more dimensions than there are components, or no pairs.
@@ -214,11 +192,9 @@ def contrast(components: Components, dim: int, regularisation: float) -> Project
 
 
 def lower(components: Components, pairs: Projection) -> Projection:
-    """Puts the training queries into a head of pairs as a bank that tells hubs.
+    """Puts the training queries into a head of `contrast` as a bank that tells hubs.
 
-    Args:
-        components: what the head was fitted on.
-        pairs: of `contrast`; two of its dimensions, the last ones, make room for the hubs.
+    The last two dimensions of the head make room for the hubs.
 
     Raises:
         UsageError: too few dimensions, or queries and gallery images of one domain.
@@ -228,16 +204,19 @@ def lower(components: Components, pairs: Projection) -> Projection:
         raise UsageError(
             f"{pairs.dim} dimensions", f"hubs take {hubness.DIMS} of them", "ask for 3 or more"
         )
-    if not components.asking or components.sides is None:
+    sides = components.sides
+    shown = np.array(components.domains)[components.numbers]
+    asking = () if sides is None else hubness.asking(shown, sides)
+    if not asking:
         raise UsageError(
             f"images of {', '.join(components.domains)}",
             "a head csls needs queries of one domain and gallery images of another",
             "take the head of pairs",
         )
     matrix = pairs.matrix[:, :dim]
-    queries = components.inside[components.sides].astype(np.float32)
+    queries = components.inside[sides].astype(np.float32)
     bank = unit(queries @ (components.axes.T.astype(np.float32) @ matrix))
-    return replace(pairs, matrix=matrix, bank=hubness.some(bank), asking=components.asking)
+    return replace(pairs, matrix=matrix, bank=hubness.some(bank), asking=asking)
 
 
 def _check_dim(components: Components, dim: int) -> None:

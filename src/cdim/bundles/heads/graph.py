@@ -24,14 +24,9 @@ _HEAD = "cdimhead"
 def put_head(
     base: Bundle, on: Output, head: Projection, path: Path, *, half: bool
 ) -> tuple[str, ...]:
-    """Writes the graph of a bundle with `embedding` replaced by a head.
+    """Writes the graph of a bundle with `embedding` replaced by a head on an output.
 
-    Args:
-        base: the bundle with the graph.
-        on: the output that the head takes.
-        head: what it does.
-        path: the new graph's file.
-        half: whether its matrices are kept in 16 bits, half the size; all is computed in 32.
+    With `half` the head's matrices are kept in 16 bits, half the size; all is computed in 32.
 
     Returns:
         The names of the domains in the order of the numbers that the input `domain` takes; ()
@@ -51,11 +46,10 @@ def put_head(
     taken = {node.name.partition("_")[0] for node in graph.node if node.name.startswith(_HEAD)}
     prefix = next(f"{_HEAD}{n}_" for n in range(len(taken) + 1) if f"{_HEAD}{n}" not in taken)
     before = prefix + "given"
-    for node in graph.node:
-        for names in (node.input, node.output):
-            for place, name in enumerate(names):
-                if name == _EMBEDDING:
-                    names[place] = before
+    for names in (names for node in graph.node for names in (node.input, node.output)):
+        for place, name in enumerate(names):
+            if name == _EMBEDDING:
+                names[place] = before
     source = before if on == _EMBEDDING else on
     order = head.domains
     if on == _EMBEDDING and base.domain_input:
@@ -63,12 +57,10 @@ def put_head(
     elif len(order) > 1:
         order = tuple(sorted({*order, *base.domains.values()}))
     # A domain that the pairs did not show is placed in the middle of those that they did.
-    middle = head.means.mean(0)
-    rows = [
-        head.means[head.domains.index(name)] if name in head.domains else middle for name in order
-    ]
+    known = dict(zip(head.domains, head.means, strict=True))
+    means = np.stack([known.get(name, head.means.mean(0)) for name in order])
     asks = np.array([[name in head.asking] for name in order], dtype=np.float32)
-    _append(graph, source, prefix, head, np.stack(rows), asks, half)
+    _append(graph, source, prefix, head, means, asks, half)
     inputs = {value.name for value in graph.input}
     if len(order) > 1 and "domain" not in inputs:
         batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param or "batch"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from cdim.learn.networks.backbones import Backbone
 from cdim.learn.networks.fusion import GRIDS, build_pool
 from cdim.learn.networks.taps import Tap, check_tap
+from cdim.learn.recipes.parts import Pool
 
-POOLS = ("average", "gem", "max", "grid2", "grid3", "grid4", "grid8", "flatten")
+POOLS: tuple[Pool, ...] = ("average", "gem", "max", "grid2", "grid3", "grid4", "grid8", "flatten")
 """From one value a channel to the whole map."""
 MOST_CELLS = 8
 """Cells on a side of the finest grid that is kept."""
@@ -20,7 +21,7 @@ class Cell:
     """One way to turn images into vectors of `dim` dimensions: a tap, and how it is pooled."""
 
     tap: str
-    pool: str
+    pool: Pool
     dim: int
 
     def __str__(self) -> str:
@@ -28,11 +29,7 @@ class Cell:
 
 
 def cells_of(backbone: Backbone, taps: Sequence[str] = ()) -> tuple[Cell, ...]:
-    """All cells of a network, by depth and then by pooling; those of the final feature last.
-
-    Args:
-        backbone: the network.
-        taps: the maps wanted; () for those of every block.
+    """The cells of some taps, by default of every block, by depth; the final feature's come last.
 
     Raises:
         RecipeError: a tap that the network does not have.
@@ -44,17 +41,13 @@ def cells_of(backbone: Backbone, taps: Sequence[str] = ()) -> tuple[Cell, ...]:
     return tuple(
         Cell(tap, pool, build_pool(pool, backbone.taps[tap])[1])
         for tap in ordered
-        for pool in pools_of(backbone.taps[tap])
+        for pool in POOLS
+        if not why_not(pool, backbone.taps[tap])
     )
 
 
-def pools_of(tap: Tap) -> list[str]:
-    """The ways of pooling that a map allows and that differ from each other."""
-    return [pool for pool in POOLS if not why_not(pool, tap)]
-
-
 def why_not(pool: str, tap: Tap) -> str:
-    """Why a map is not pooled so, in words; "" if it is."""
+    """Why a map is not pooled so, in words; "" if it can be and differs from all other ways."""
     height, width = tap.size
     if pool == "flatten":
         return "beyond the grid" if max(height, width) > MOST_CELLS else ""

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import tomli_w
 
-from cdim.learn.atlas.selection import Explored
+from cdim.learn.atlas.selection import Selected
 from cdim.learn.atlas.treatments import HEAD_DIM, Treatment
-from cdim.learn.recipes.parts import (
-    DataPart,
-    FusionPart,
-    LoopPart,
-    LossPart,
-    ModelPart,
-    Pool,
-)
+from cdim.learn.recipes.parts import DataPart, FusionPart, LoopPart, LossPart, ModelPart
 from cdim.learn.recipes.recipe import Recipe, parse_recipe
 
 
 def configure(
-    recipe: Recipe, model: ModelPart, datasets: tuple[str, ...], chosen: Explored, final: str
+    recipe: Recipe, model: ModelPart, datasets: tuple[str, ...], chosen: Selected, final: str
 ) -> Recipe:
     """The recipe of a chosen fusion: the measured network as it is, and nothing to train.
 
@@ -36,7 +29,7 @@ def configure(
     middle = [cell for cell in chosen.cells if cell.tap != final]
     fusion = FusionPart(
         taps=tuple(cell.tap for cell in middle),
-        pool=cast("tuple[Pool, ...]", tuple(cell.pool for cell in middle)),
+        pool=tuple(cell.pool for cell in middle),
         final=len(middle) < len(chosen.cells),
         normalise=chosen.treatment.normalise,
         mirror=recipe.fusion.mirror,

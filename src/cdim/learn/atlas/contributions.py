@@ -11,34 +11,54 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cdim.data.manifest import Manifest
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.scoring import Scorer
 
 
-@dataclass(frozen=True, eq=False)
-class Contributions:
-    """What parts add, query by query.
+@dataclass(frozen=True)
+class PartGain:
+    """What a part of the chosen fusion adds.
 
     Args:
-        cells: m parts.
-        margins: (q, m) of each part; their sum is above zero where the match is found first.
-        rivals: (q,) position in the manifest of the best wrong item.
-        found: (q,) whether the match is found first.
-        without: (m, q) whether it is, with one part left out; of a single part, never.
+        cell: which.
+        margin: mean over queries of how much nearer it puts the match than the best wrong item.
+        helps: share of queries where that is above zero.
+        only_with: queries whose match is found first, and is not without this part.
+        only_without: the other way round.
     """
 
-    cells: tuple[Cell, ...]
-    margins: NDArray[np.float64]
-    rivals: NDArray[np.intp]
-    found: NDArray[np.bool_]
-    without: NDArray[np.bool_]
+    cell: Cell
+    margin: float
+    helps: float
+    only_with: int
+    only_without: int
 
 
-def contribute(scorer: Scorer, cells: Sequence[Cell]) -> Contributions:
-    """Splits the margins of a fusion by part."""
-    margins, rivals = [], []
+@dataclass(frozen=True)
+class Match:
+    """One query.
+
+    Args:
+        query: the instance it shows.
+        rival: that of the best wrong item.
+        found: whether the match is first.
+        margins: of each part; their sum is above zero where it is.
+    """
+
+    query: str
+    rival: str
+    found: bool
+    margins: tuple[float, ...]
+
+
+def contribute(
+    scorer: Scorer, cells: Sequence[Cell], manifest: Manifest
+) -> tuple[tuple[PartGain, ...], tuple[Match, ...]]:
+    """Splits the margins of a fusion by part: over all queries, and of each."""
+    first = scorer.reciprocal_ranks(cells) == 1
+    matches: list[Match] = []
     for fold, parts in zip(scorer.folds, scorer.parts(cells), strict=True):
         for search in fold.searches:
             each = np.stack([search.nearness(part) for part in parts]).astype(np.float64)
@@ -46,14 +66,17 @@ def contribute(scorer: Scorer, cells: Sequence[Cell]) -> Contributions:
             right = np.where(search.correct, whole, -np.inf).argmax(axis=1)
             wrong = np.where(search.correct | search.ignored, -np.inf, whole).argmax(axis=1)
             rows = np.arange(len(whole))
-            margins.append((each[:, rows, right] - each[:, rows, wrong]).T)
-            rivals.append(fold.held[search.gallery[wrong]])
-    found = scorer.reciprocal_ranks(cells) == 1
-    without = np.full((len(cells), len(found)), False)
-    if len(cells) > 1:
-        for number, left_out in enumerate(cells):
-            others = [cell for cell in cells if cell != left_out]
-            without[number] = scorer.reciprocal_ranks(others) == 1
-    return Contributions(
-        tuple(cells), np.concatenate(margins), np.concatenate(rivals), found, without
-    )
+            margins = (each[:, rows, right] - each[:, rows, wrong]).T
+            names = (
+                manifest.instance[fold.held[at]] for at in (search.query, search.gallery[wrong])
+            )
+            for query, rival, margin in zip(*names, margins.tolist(), strict=True):
+                found = bool(first[len(matches)])
+                matches.append(Match(str(query), str(rival), found, tuple(margin)))
+    gains = []
+    for cell, margin in zip(cells, np.array([match.margins for match in matches]).T, strict=True):
+        others = [other for other in cells if other != cell]
+        without = scorer.reciprocal_ranks(others) == 1 if others else np.zeros_like(first)
+        counts = int((first & ~without).sum()), int((~first & without).sum())
+        gains.append(PartGain(cell, float(margin.mean()), float((margin > 0).mean()), *counts))
+    return tuple(gains), tuple(matches)

@@ -63,15 +63,10 @@ def record(
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> Descriptors:
-    """Runs a network once over some images and keeps the descriptors of every cell.
+    """Runs a network once over some images and puts the descriptors of every cell into a folder.
 
-    With fusion.mirror each is the mean of the image's and its mirror image's, as in `Fusion`.
-
-    Args:
-        embedder: the network; its fusion is not used.
-        manifest, cells: the images, and what is kept of them.
-        folder: an empty one, for the files.
-        progress: called with (images done, all).
+    With fusion.mirror each is the mean of the image's and its mirror image's, as in `Fusion`; no
+    other part of the network's fusion is used. `progress` is called with (images done, all).
 
     Raises:
         ImageError: an image cannot be read.
@@ -81,9 +76,8 @@ def record(
     final = embedder.backbone.final
     embedder.backbone.watch([cell.tap for cell in kept if cell.tap != final])
     embedder.eval()
-    pools = [build_pool(cell.pool, embedder.backbone.taps[cell.tap])[0] for cell in kept]
-    for pool in pools:
-        pool.to(embedder.device)
+    taps = embedder.backbone.taps
+    pools = [build_pool(cell.pool, taps[cell.tap])[0].to(embedder.device) for cell in kept]
     with ExitStack() as opened, torch.inference_mode():
         files = [opened.enter_context(_file(folder, kept, cell).open("wb")) for cell in kept]
         for stack in embedder.load(manifest, LOADED, progress):

@@ -44,22 +44,18 @@ class Grams:
 def measure(
     descriptors: Descriptors, folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> Grams:
-    """Puts the Gram matrices of every cell into a folder, a few rows of one cell at a time.
-
-    `progress` is called with (cells done, all).
-    """
+    """Puts the Gram matrices of every cell into a folder; `progress` gets (cells done, all)."""
     for number, cell in enumerate(descriptors.cells):
-        plain, rooted = _products(descriptors, cell)
-        np.save(folder / f"{number:04}.plain.npy", plain)
-        np.save(folder / f"{number:04}.rooted.npy", rooted)
+        for kind, gram in zip(("plain", "rooted"), _products(descriptors, cell), strict=True):
+            np.save(folder / f"{number:04}.{kind}.npy", gram)
         if progress is not None:
             progress(number + 1, len(descriptors.cells))
     return Grams(folder, descriptors.cells)
 
 
 def _products(descriptors: Descriptors, cell: Cell) -> tuple[Gram, Gram]:
-    n = descriptors.images
-    plain, rooted = np.empty((n, n), np.float32), np.empty((n, n), np.float32)
+    """Inner products of the descriptors and of their roots, a few rows at a time."""
+    plain, rooted = (np.empty([descriptors.images] * 2, np.float32) for _ in range(2))
     blocks = descriptors.blocks(cell)
     for place, rows in enumerate(blocks):
         left = descriptors.rows(cell, rows)

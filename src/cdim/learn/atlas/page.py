@@ -7,7 +7,9 @@ from typing import Any
 
 from cdim.judge.templates import render
 from cdim.learn.atlas.cells import POOLS
-from cdim.learn.atlas.report import Atlas, Match, Selected
+from cdim.learn.atlas.contributions import Match
+from cdim.learn.atlas.report import Atlas
+from cdim.learn.atlas.selection import Selected
 
 WIDTH, HEIGHT = 58, 42
 """Of a cell of the heat map."""

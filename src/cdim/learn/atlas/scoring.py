@@ -22,9 +22,26 @@ from cdim.learn.atlas.grams import Gram, Grams, shrinking, unit
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.protocol import relevance
 from cdim.metrics.ranking import first_ranks
+from cdim.metrics.significance import Estimate, bootstrap
 
+RESAMPLES = 2000
+"""For intervals of cells, of which there are hundreds."""
 _TINY = 1e-24
 _RELATIVE = 1e-6  # of the largest eigenvalue: below it there is only rounding
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often the match is found first, and the mean reciprocal rank."""
+
+    acc_1: Estimate
+    mrr: float
+
+
+def accuracy(reciprocal_ranks: NDArray[np.float64]) -> Accuracy:
+    """Of queries (q,)."""
+    first = reciprocal_ranks == 1
+    return Accuracy(bootstrap(first, resamples=RESAMPLES), float(reciprocal_ranks.mean()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +149,7 @@ class Scorer:
     """Judges fusions under one treatment; what was judged once is remembered."""
 
     def __init__(self, grams: Grams, folds: Sequence[Fold], treatment: Treatment) -> None:
-        self.grams = grams
-        self.folds = folds
-        self.treatment = treatment
+        self.grams, self.folds, self.treatment = grams, folds, treatment
         self._pairs = treatment.name == "pairs"
         self._parts: dict[Cell, list[Gram]] = {}
         self._scores: dict[frozenset[Cell], NDArray[np.float64]] = {}

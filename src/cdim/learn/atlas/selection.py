@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cdim.errors import UsageError
 from cdim.learn.atlas.cells import Cell
-from cdim.learn.atlas.scoring import Scorer
+from cdim.learn.atlas.scoring import Accuracy, Scorer, accuracy
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.significance import best_of
 
@@ -53,31 +53,45 @@ class Step:
     p: float | None
 
 
+@dataclass(frozen=True)
+class Selected:
+    """The fusion chosen under one treatment.
+
+    Args:
+        treatment, words: which, and in words.
+        cells, dim: the parts, and the dimensions of all.
+        steps: how it was chosen; the last may be one that did not join.
+        on_chosen: on the queries that chose it: optimistic.
+        held_out: of the choices made without each fold, on that fold.
+        fusions: those choices.
+    """
+
+    treatment: Treatment
+    words: str
+    cells: tuple[Cell, ...]
+    dim: int
+    steps: tuple[Step, ...]
+    on_chosen: Accuracy
+    held_out: Accuracy
+    fusions: tuple[tuple[Cell, ...], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Explored:
     """All that was measured under one treatment.
 
     Args:
-        treatment: which.
+        selected: the fusion that was chosen.
         single: (cells, q) reciprocal ranks of every cell alone.
-        steps: of the selection on all queries; the last may be one that did not join.
         chosen: reciprocal ranks (q,) with the chosen fusion, too good since chosen on them.
         without: for each fold, what the other folds' queries chose: their mean reciprocal rank
             with it, and the reciprocal ranks of the fold's own queries.
-        fusions: for each fold, that choice.
     """
 
-    treatment: Treatment
+    selected: Selected
     single: NDArray[np.float64]
-    steps: tuple[Step, ...]
     chosen: NDArray[np.float64]
     without: tuple[tuple[float, NDArray[np.float64]], ...]
-    fusions: tuple[tuple[Cell, ...], ...]
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The chosen fusion."""
-        return _joined(self.steps)
 
 
 def _joined(steps: Sequence[Step]) -> tuple[Cell, ...]:
@@ -97,25 +111,30 @@ def check_budget(cells: Sequence[Cell], budget: int) -> None:
 
 
 def explore(scorer: Scorer, cells: Sequence[Cell], budget: int) -> Explored:
-    """Judges every cell under a treatment, and chooses a fusion.
-
-    Args:
-        scorer: of the treatment.
-        cells: candidates, by depth.
-        budget: most dimensions of the fusion; see `check_budget`.
-    """
+    """Judges every cell under the scorer's treatment, and chooses a fusion under a budget."""
     single = np.stack([scorer.reciprocal_ranks([cell]) for cell in cells])
     sizes = [len(fold.queries) for fold in scorer.folds]
     part = np.repeat(np.arange(len(sizes)), sizes)
     steps = forward(scorer, cells, budget, np.full(len(part), True))
-    chosen = scorer.reciprocal_ranks(_joined(steps))
+    fusion = _joined(steps)
+    chosen = scorer.reciprocal_ranks(fusion)
     without, fusions = [], []
     for number in range(len(sizes)):
         others = part != number
         fusions.append(_joined(forward(scorer, cells, budget, others)))
         found = scorer.reciprocal_ranks(fusions[-1])
         without.append((float(found[others].mean()), found[~others]))
-    return Explored(scorer.treatment, single, tuple(steps), chosen, tuple(without), tuple(fusions))
+    selected = Selected(
+        scorer.treatment,
+        scorer.treatment.words,
+        fusion,
+        sum(cell.dim for cell in fusion),
+        tuple(steps),
+        accuracy(chosen),
+        accuracy(np.concatenate([found for _, found in without])),
+        tuple(fusions),
+    )
+    return Explored(selected, single, chosen, tuple(without))
 
 
 def forward(
@@ -141,8 +160,8 @@ def forward(
         values = np.stack([scorer.reciprocal_ranks([*fusion, cell])[rows] for cell in fitting])
         best = best_of(values, base, level)
         taken = best.difference > 0 and best.p <= level
-        place = best.place
-        steps.append(_step(fitting[place], len(fitting), values[place], base, best.p, taken))
+        found = values[best.place]
+        steps.append(_step(fitting[best.place], len(fitting), found, base, best.p, taken))
         if not taken:
             return steps
 

@@ -15,9 +15,10 @@ from cdim.bundles.heads.projection import apply, roots
 from cdim.data.manifest import Manifest
 from cdim.learn.atlas.cells import Cell
 from cdim.learn.atlas.descriptors import Descriptors
-from cdim.learn.atlas.scoring import Fold, cosines
+from cdim.learn.atlas.scoring import Accuracy, Fold, accuracy, cosines
 from cdim.learn.atlas.treatments import Treatment
 from cdim.metrics.distances import unit
+from cdim.metrics.significance import Paired, paired_test
 
 DIMS = (512, 256, 128)
 SHARES = (0.5, 0.25, 0.125)
@@ -26,19 +27,23 @@ WHITENING = 0.5
 _TINY = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ShortForm:
-    """One form of the fusion.
+    """A shorter form of the chosen fusion.
 
     Args:
         how: what was done to it, in words.
         dim: dimensions left; the mean over folds, which may keep filters of different maps.
-        reciprocal_ranks: (q,) of the held-out queries.
+        accuracy: on the folds.
+        cost: acc@1 minus that of `against`.
+        against: the longest of its kind: a projection's own, or the whole fusion.
     """
 
     how: str
     dim: int
-    reciprocal_ranks: NDArray[np.float64]
+    accuracy: Accuracy
+    cost: Paired
+    against: str
 
 
 def vectors(
@@ -53,13 +58,25 @@ def vectors(
     return np.concatenate(parts, axis=1)
 
 
-def shorten(
+def shorten(forms: Sequence[tuple[str, int, NDArray[np.float64]]]) -> tuple[ShortForm, ...]:
+    """What `try_forms` gives, each form beside the longest of its kind."""
+    longest: dict[str, tuple[str, NDArray[np.float64]]] = {}
+    found = []
+    for how, dim, ranks in forms:
+        kind = how if how.startswith("projected") else "whole"
+        against, others = longest.setdefault(kind, (f"{how}, {dim}", ranks))
+        cost = paired_test(ranks == 1, others == 1)
+        found.append(ShortForm(how, dim, accuracy(ranks), cost, against))
+    return tuple(found)
+
+
+def try_forms(
     fused: NDArray[np.float32],
     manifest: Manifest,
     folds: Sequence[Fold],
     filters: NDArray[np.intp],
     treatment: Treatment,
-) -> list[ShortForm]:
+) -> list[tuple[str, int, NDArray[np.float64]]]:
     """The fusion whole, with fewer filters, with fewer values, and projected.
 
     Args:
@@ -69,7 +86,8 @@ def shorten(
         treatment: gives lambda.
 
     Returns:
-        The first form is the whole fusion without a head.
+        How each form is made, its dimensions, and reciprocal ranks (q,) of the held-out queries;
+        the whole fusion without a head comes first.
     """
     # As many directions as the images of every fold span.
     most = min(fused.shape[1], *(len(fold.train) - len(fold.means) for fold in folds))
@@ -86,7 +104,7 @@ def shorten(
     made = []
     for (how, _), parts in found.items():
         lengths, each = zip(*parts, strict=True)
-        made.append(ShortForm(how, round(np.mean(lengths)), np.concatenate(each)))
+        made.append((how, round(np.mean(lengths)), np.concatenate(each)))
     return made
 
 

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from cdim.learn.atlas import configuration, descriptors, grams, page, report, sh
 from cdim.learn.atlas.cells import cells_of
 from cdim.learn.atlas.contributions import contribute
 from cdim.learn.atlas.report import Atlas
-from cdim.learn.atlas.scoring import Scorer, make_folds
+from cdim.learn.atlas.scoring import Scorer, accuracy, make_folds
 from cdim.learn.atlas.selection import LEVEL, best, check_budget, explore
 from cdim.learn.atlas.treatments import NAMES, read_treatment
 from cdim.learn.export.graph import MOST_FEATURES
@@ -97,22 +98,22 @@ def survey(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="temp-") as place:
         work = Path(place)
-        found = descriptors.record(
-            embedder, manifest, cells, work, lambda i, n: progress("images", i, n)
-        )
-        products = grams.measure(found, work, lambda i, n: progress("cells", i, n))
+        found = descriptors.record(embedder, manifest, cells, work, partial(progress, "images"))
+        products = grams.measure(found, work, partial(progress, "cells"))
         explored = []
         for number, treatment in enumerate(treatments):
             scorer = Scorer(products, folds, treatment)
             explored.append(explore(scorer, cells, options.budget))
             progress("treatments", number + 1, len(treatments))
-        chosen, honest = best(explored)
+        best_explored, honest = best(explored)
+        chosen, alone = best_explored.selected, best_explored.single[-1]  # the final feature's
         channels = [taps[cell.tap].channels for cell in chosen.cells]
         filters = shortening.filters_of(chosen.cells, channels)
         fused = shortening.vectors(found, chosen.cells, chosen.treatment)
-        forms = shortening.shorten(fused, manifest, folds, filters, chosen.treatment)
-        split = contribute(Scorer(products, folds, chosen.treatment), chosen.cells)
-    alone = chosen.single[-1]  # cells end with the final feature
+        forms = shortening.try_forms(fused, manifest, folds, filters, chosen.treatment)
+        gains, matches = contribute(
+            Scorer(products, folds, chosen.treatment), chosen.cells, manifest
+        )
     atlas = Atlas(
         model=model.stem,
         backbone=embedder.recipe.model.backbone,
@@ -125,14 +126,14 @@ def survey(
         level=LEVEL,
         layers=tuple(report.layer(tap, taps[tap]) for tap in dict.fromkeys(c.tap for c in cells)),
         cells=report.scored(cells, explored),
-        selections=tuple(report.selected(each) for each in explored),
+        selections=tuple(each.selected for each in explored),
         chosen=chosen.treatment.name,
-        held_out=report.accuracy(honest),
-        last_layer=report.accuracy(alone),
+        held_out=accuracy(honest),
+        last_layer=accuracy(alone),
         gain=paired_test(honest == 1, alone == 1),
-        forms=report.shorter(forms),
-        parts=report.parts(split),
-        matches=report.matches(split, manifest, np.concatenate([f.queries for f in folds])),
+        forms=shortening.shorten(forms),
+        parts=gains,
+        matches=matches,
     )
     text = json.dumps(strict.plain(atlas), indent=1)
     (folder / "atlas.json").write_text(text + "\n", encoding="utf-8")

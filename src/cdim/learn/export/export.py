@@ -25,7 +25,7 @@ from cdim.disk import free_folder
 from cdim.errors import ModelError, UsageError
 from cdim.judge.held_out import HeldOut
 from cdim.judge.split import open_tests
-from cdim.learn.export import graph, parity
+from cdim.learn.export import graph
 from cdim.learn.export.quantise import halve, quantise, sample
 from cdim.learn.export.runs import TrainedRun, check_folds, open_run
 from cdim.metrics.calibration.fit import LabelledSearch
@@ -191,7 +191,7 @@ def _make(
         halve(made.model)
         made = save_bundle(replace(made, precision="fp16"), place)
     if check:
-        parity.check(made, graph.Graph(run.embedder), head, run.train)
+        graph.check(made, graph.Graph(run.embedder), head, run.train)
     if variant.precision == "int8":
         some = run.train.take(sample(len(run.train)))
         inputs = Encoder(made, "onnxruntime").inputs(some)

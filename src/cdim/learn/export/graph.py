@@ -9,17 +9,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cdim.bundles import finish
+from cdim.bundles.bundle import Bundle
+from cdim.bundles.encoder import BATCH, Encoder, Output
+from cdim.bundles.heads.projection import Projection, apply
+from cdim.data.manifest import Manifest
 from cdim.errors import ModelError, RecipeError, first_line
+from cdim.learn.export.quantise import sample
 from cdim.learn.networks.embedder import Embedder
 from cdim.learn.networks.fusion import GRIDS, Fusion
 
 MOST_FEATURES = 16_384
 OPSET = 18
+COMPARED = 200
+"""Training images that graph and network are compared on."""
 
 
 class Graph(nn.Module):
@@ -28,9 +38,6 @@ class Graph(nn.Module):
     `features` is the fused vector before a trained projection. Where it would have more than
     `MOST_FEATURES` dimensions, flattened maps are averaged over the finest grid that fits.
     `embedding` is what the network was trained to compare.
-
-    Args:
-        embedder: the trained network.
 
     Raises:
         RecipeError: features that do not fit however they are pooled.
@@ -93,6 +100,23 @@ def write(graph: Graph, path: Path) -> None:
         )
 
 
+def check(made: Bundle, network: Graph, head: Projection | None, manifest: Manifest) -> None:
+    """The graph gives what PyTorch's network gives, and NumPy's head on it, on real images.
+
+    Raises:
+        ModelError: it does not, as `finish.check` says.
+    """
+    some = manifest.take(sample(len(manifest), COMPARED))
+    images = torch.from_numpy(Encoder(made, "onnxruntime").inputs(some)["images"])
+    with torch.inference_mode():
+        parts = [network(images[at : at + BATCH]) for at in range(0, len(images), BATCH)]
+    features, embedding = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    if head is not None:
+        embedding = apply(head, embedding, some.domain)
+    wanted: dict[Output, NDArray[np.float32]] = {"features": features, "embedding": embedding}
+    finish.check(made, some, wanted, half=made.precision == "fp16")
+
+
 def _forget_origins(path: Path) -> None:
     """Removes what the exporter notes of every node: stack traces, with this machine's paths."""
     model = onnx.load(path)
@@ -111,16 +135,13 @@ def _features(embedder: Embedder) -> Fusion | None:
     if trained.project is None and trained.dim <= MOST_FEATURES:
         return None
     part = embedder.recipe.fusion
-    finest = ["flatten", *sorted(GRIDS, key=lambda name: -GRIDS[name])]
-    for name in finest:
+    taps, final = embedder.backbone.taps, embedder.backbone.final
+    for name in ["flatten", *sorted(GRIDS, key=lambda name: -GRIDS[name])]:
         fitted: Any = tuple(name if pool == "flatten" else pool for pool in part.pools)
-        plain = replace(part, pool=fitted, project=0)
-        fusion = Fusion(embedder.backbone.taps, embedder.backbone.final, plain)
+        fusion = Fusion(taps, final, replace(part, pool=fitted, project=0))
         if fusion.dim <= MOST_FEATURES:
-            # Learned exponents of pooling come along.
-            fusion.load_state_dict(
-                {k: v for k, v in trained.state_dict().items() if k.startswith("pools.")}
-            )
+            learned = trained.state_dict().items()  # exponents of pooling come along
+            fusion.load_state_dict({k: v for k, v in learned if k.startswith("pools.")})
             return fusion
     raise RecipeError(
         f"fusion.taps = {list(part.taps)}, pooled to more than {MOST_FEATURES} dimensions",

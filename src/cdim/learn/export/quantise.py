@@ -33,11 +33,7 @@ class _Images(CalibrationDataReader):  # type: ignore[misc]
 
 
 def halve(path: Path) -> None:
-    """Keeps the larger weights of a graph in 16 bits: half the file. All is computed in 32.
-
-    Args:
-        path: an ONNX file, replaced.
-    """
+    """Keeps the larger weights of an ONNX file in 16 bits: half the file. All is computed in 32."""
     model = onnx.load(str(path))
     graph = model.graph
     casts = []
@@ -45,13 +41,11 @@ def halve(path: Path) -> None:
         value = onnx.numpy_helper.to_array(weight)
         if value.dtype != np.float32 or value.size < LEAST or np.abs(value).max() > LARGEST:
             continue
-        name = weight.name
-        weight.CopyFrom(onnx.numpy_helper.from_array(value.astype(np.float16), f"{name}_half"))
-        casts.append(
-            onnx.helper.make_node(
-                "Cast", [f"{name}_half"], [name], f"{name}_whole", to=onnx.TensorProto.FLOAT
-            )
-        )
+        name, half = weight.name, f"{weight.name}_half"
+        weight.CopyFrom(onnx.numpy_helper.from_array(value.astype(np.float16), half))
+        whole = f"{name}_whole"
+        to = onnx.TensorProto.FLOAT
+        casts.append(onnx.helper.make_node("Cast", [half], [name], whole, to=to))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -75,23 +69,19 @@ def quantise(source: Path, target: Path, inputs: dict[str, NDArray[Any]]) -> Non
     level = root.level
     root.setLevel(logging.ERROR)  # it advises what is being done
     try:
-        _quantise(source, target, prepared, inputs)
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        quantize_static(
+            str(prepared),
+            str(target),
+            _Images(inputs),
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
     finally:
         root.setLevel(level)
         prepared.unlink(missing_ok=True)
-
-
-def _quantise(source: Path, target: Path, prepared: Path, inputs: dict[str, NDArray[Any]]) -> None:
-    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-    quantize_static(
-        str(prepared),
-        str(target),
-        _Images(inputs),
-        op_types_to_quantize=["Conv", "Gemm", "MatMul"],
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
 
 
 def sample(n: int, most: int = SEEN) -> NDArray[np.int64]:

@@ -57,16 +57,15 @@ def open_run(run: Path, data: Path | None) -> TrainedRun:
     """
     embedder = load_run(run, "cpu")
     recipe = embedder.recipe
-    parts = load_parts(recipe.data, data)
-    own, before = _own(recipe, data), tuple(dict.fromkeys(_before(run, recipe, data)))
-    return TrainedRun(run.name, embedder, parts.train, held_out(recipe, data), own, before)
+    train = load_parts(recipe.data, data).train
+    own, before = tuple(_own(recipe, data)), tuple(dict.fromkeys(_before(run, recipe, data)))
+    return TrainedRun(run.name, embedder, train, held_out(recipe, data), own, before)
 
 
-def _own(recipe: Recipe, data: Path | None) -> tuple[TrainingSet, ...]:
+def _own(recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:
     """The datasets that a recipe names."""
-    # A bundle travels: it names a file, not where it lay.
-    sets = open_sets(recipe.data, data)
-    return tuple(TrainingSet(Path(opened.name).name, opened.terms) for opened in sets)
+    for opened in open_sets(recipe.data, data):  # a bundle travels: it names a file, not its place
+        yield TrainingSet(Path(opened.name).name, opened.terms)
 
 
 def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSet]:
@@ -74,8 +73,7 @@ def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSe
     if recipe.model.weights:
         weights = Path(recipe.model.weights).name
         yield TrainingSet(f"weights of {weights}", "see the upstream licence")
-    start = recipe.model.start
-    if start:
+    if start := recipe.model.start:
         earlier = next((p for p in (run.parent / start, Path(start)) if p.is_dir()), None)
         if earlier is None:
             raise ModelError(
@@ -84,7 +82,8 @@ def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSe
                 "put the earlier stage's run back beside it",
             )
         stage = read_recipe(earlier / "recipe.toml")
-        yield from _own(stage, data) if stage.loop.steps else ()
+        if stage.loop.steps:
+            yield from _own(stage, data)
         yield from _before(earlier, stage, data)
 
 

@@ -7,6 +7,7 @@ cosine of two maps, and their difference, the margin, ranks the filters.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +65,9 @@ def pairs(manifest: Manifest) -> NDArray[np.intp]:
     Raises:
         DataError: no instance has two sides.
     """
-    by_instance: dict[str, list[int]] = {}
+    by_instance = defaultdict(list)
     for row, name in enumerate(manifest.instance):
-        by_instance.setdefault(str(name), []).append(row)
+        by_instance[name].append(row)
     found = []
     for rows in by_instance.values():
         first = next((r for r in rows if manifest.role[r] in ("", *QUERY)), None)

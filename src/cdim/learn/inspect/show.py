@@ -100,10 +100,10 @@ def show_activations(
     margins = {n: bootstrap(found.margin[:, n]) for n in filters or map(int, ranked[:top])}
     few = [stack[:shown] for stack in stacks]
     fine = [maps(network, layer, stack, cells=FINE).numpy() for stack in few]
-    lines = [
-        (_label(n, one), list(zip(fine[0][:, n], fine[1][:, n], strict=True)))
-        for n, one in margins.items()
-    ]
+    lines = []
+    for n, one in margins.items():
+        label = f"filter {n}\nmargin {one.value:+.2f}\n[{one.low:+.2f}, {one.high:+.2f}]"
+        lines.append((label, list(zip(fine[0][:, n], fine[1][:, n], strict=True))))
     views = [network.preprocess.center(stack) for stack in few]
     title = f"{run.name}, {layer}: {len(margins)} of {len(ranked)} filters, over {len(rows)} pairs"
     out.mkdir(parents=True, exist_ok=True)
@@ -141,12 +141,6 @@ def _manifest(images: Sequence[str | Path], data: Path | None, split: str, edges
         domain=["query", "match"] * count,
         role=["query", "gallery"] * count,
     )
-
-
-def _label(number: int, margin: Estimate) -> str:
-    """The text beside a filter's heat maps."""
-    interval = f"[{margin.low:+.2f}, {margin.high:+.2f}]"
-    return f"filter {number}\nmargin {margin.value:+.2f}\n{interval}"
 
 
 def _table(found: FilterAgreement) -> str:

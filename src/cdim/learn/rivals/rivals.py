@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,6 +26,7 @@ FOLDS = 5
 COSTS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 TRIPLETS = 4000
 """Triplets that are learned from, at most, drawn by the seed."""
+_ROLES = ("query", "gallery")
 Name = Literal["hog-bow", "dense-hog", "isn"]
 Teacher = Literal["people", "pairs"]
 """Whose triplets: the annotated ones, or each sketch's own photo against any other."""
@@ -104,10 +106,10 @@ def fit(
     for fold in range(FOLDS):
         held = load_parts(DataPart((dataset,), 1 / FOLDS, fold=fold), data).validation
         out = np.isin(whole.train.instance, held.instance)
-        kept = _take(described, ~out)
-        vectors = features.learn(kept, seed)
-        sides = [_take(described, out & (whole.train.role == r)) for r in _ROLES]
-        query, gallery, known = (vectors(side) for side in (*sides, kept))
+        masks = [~out, *(out & (whole.train.role == role) for role in _ROLES)]
+        parts = [list(compress(described, mask)) for mask in masks]
+        vectors = features.learn(parts[0], seed)
+        known, query, gallery = map(vectors, parts)
         names, items = (held.where(role=role).instance for role in _ROLES)
         for teacher, triplets in _taught(whole.train.take(~out), whole.triplets, seed).items():
             for cost in COSTS:
@@ -120,9 +122,6 @@ def fit(
     triplets = _taught(whole.train, whole.triplets, seed)[teacher]
     weights = rank_svm.fit(vectors(described)[triplets], cost)
     return Rival(features, vectors, weights, teacher, cost)
-
-
-_ROLES = ("query", "gallery")
 
 
 def _features(name: Name, run: Path | None) -> Features:
@@ -142,10 +141,6 @@ def _features(name: Name, run: Path | None) -> Features:
         lambda _train, _seed: np.stack,
         network.recipe.model.backbone,
     )
-
-
-def _take(described: Described, mask: NDArray[np.bool_]) -> Described:
-    return [described[row] for row in np.flatnonzero(mask).tolist()]
 
 
 def _taught(
