@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +38,9 @@ COMPARED = 64
 
 @dataclass(frozen=True)
 class Adapted:
-    """What came of it.
+    """What came of it: the new bundle, and the head that was chosen.
 
     Args:
-        bundle: the new one.
-        head: the one that was chosen.
         metric: by which it is judged, such as "acc@1".
         gain: of that metric on the held-out queries, after less before.
         seen: datasets among the pairs that the bundle had been trained on before, so that
@@ -119,14 +118,9 @@ def adapt(
 def _try_folds(
     pairs: Pairs, outputs: Sequence[On], dim: int, seed: int
 ) -> tuple[Candidate, list[tuple[HeldOut, NDArray[np.float32]]]]:
-    """Chooses a head on folds of the pairs.
+    """The head that suits all folds of the pairs best; and of each fold its searches.
 
-    Returns:
-        The head that suits all folds best; and of each fold its searches, with the embeddings (n,
-        dim) of all images by the head that the other folds would have chosen.
-
-    Raises:
-        DataError: too few pairs of a kind to search among, or a query without gallery image.
+    With these come embeddings (n, dim) of all images, by the head that the other folds choose.
     """
     kinds = [head for head in pairs.heads(dim) if head.kind != "components"]
     candidates = [Candidate(on, head) for on in outputs for head in kinds]
@@ -140,11 +134,7 @@ def _try_folds(
 
 
 def _sides(base: Bundle, manifest: Manifest) -> tuple[str, str]:
-    """The domains of queries and of galleries; of several that the bundle takes alike, the first.
-
-    Raises:
-        UsageError: a side has several that are not, or none.
-    """
+    """The domains of queries and galleries; of several that the bundle takes alike, the first."""
     found = []
     for role in ("query", "gallery"):
         names = np.unique(manifest.domain[manifest.role == role]).tolist()
@@ -168,9 +158,8 @@ def _embed(
     """Features and embeddings of the pairs, some of domains that the bundle does not know."""
     # Features do not depend on the number of a domain: a stranger enters as any other that
     # becomes no edge map.
-    inputs = base.domain_input
-    stand_in = next((name for name in inputs if name != "edge"), None)
-    if strange and inputs and stand_in is None:
+    stand_in = next((name for name in base.domain_input if name != "edge"), None)
+    if strange and base.domain_input and stand_in is None:
         raise ModelError(
             f"images of domain {strange[0]!r}",
             f"{base.name} takes {', '.join(base.domains)}",
@@ -179,8 +168,7 @@ def _embed(
     known = {**base.domains, **{name: stand_in or name for name in strange}}
     running = Encoder(base)
     running.bundle = replace(base, domains=known)
-    outputs: tuple[On, ...] = ("features", "embedding")
-    return {output: running.embed(manifest, output=output) for output in outputs}
+    return {output: running.embed(manifest, output=output) for output in get_args(On)}
 
 
 def _outputs(base: Bundle, manifest: Manifest, strange: Sequence[str], dim: int | None) -> list[On]:
@@ -188,9 +176,6 @@ def _outputs(base: Bundle, manifest: Manifest, strange: Sequence[str], dim: int 
 
     Features only where the images span as many dimensions as the embedding has: a head keeps what
     it has seen, and of few images that is little.
-
-    Raises:
-        UsageError: none of so many dimensions.
     """
     span = len(manifest) - len(np.unique(manifest.domain))
     most: dict[On, int] = {"features": min(span, base.features)}

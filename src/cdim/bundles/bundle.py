@@ -39,12 +39,7 @@ _VECTORS = ("preprocess", "domains", "domain_input", "distance", "edge_maps")
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A dataset that the model has seen.
-
-    Args:
-        name: of the dataset.
-        terms: what may be done with it.
-    """
+    """A dataset that the model has seen, and what may be done with it."""
 
     name: str
     terms: str
@@ -189,10 +184,7 @@ def is_bundle(place: str | Path) -> bool:
 
 
 def load_bundle(place: str | Path) -> Bundle:
-    """Reads a bundle.
-
-    Args:
-        place: its folder, or the name of one that comes with cdim (see `shipped`).
+    """Reads a bundle from its folder, or one that comes with cdim by its name (see `shipped`).
 
     Raises:
         ModelError: no such folder or name, a part of it missing or damaged.

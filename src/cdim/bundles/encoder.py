@@ -134,10 +134,7 @@ class Encoder:
 
     @checked
     def embed(
-        self,
-        manifest: Manifest,
-        progress: Progress | None = None,
-        output: Output = "embedding",
+        self, manifest: Manifest, progress: Progress | None = None, output: Output = "embedding"
     ) -> NDArray[np.float32]:
         """Vectors (n, d) of a manifest's images, each as its column `domain` says.
 

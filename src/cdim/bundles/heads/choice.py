@@ -83,10 +83,7 @@ class Pairs:
 class Trial:
     """Heads tried on searches for instances that they have not seen.
 
-    Args:
-        held: the searches.
-        found: for each head, embeddings (n, dim) of the images of `held`.
-        scores: for each head, 1 / rank (q,) of every query.
+    For each head: embeddings (n, dim) of the images of `held`, and 1 / rank (q,) of every query.
     """
 
     held: HeldOut

@@ -87,9 +87,7 @@ def _append(
 ) -> None:
     """Adds the head's nodes; each is one step of `cdim.bundles.heads.projection.apply`.
 
-    Args:
-        means: (domains, d).
-        asks: (domains, 1) ones where a domain's images are queries; of no use without a bank.
+    `means` is (domains, d); `asks` (domains, 1) has ones where a domain's images are queries.
     """
 
     def constant(name: str, value: NDArray[Any]) -> str:

@@ -36,9 +36,7 @@ BESIDE = math.sqrt(WEIGHT)
 def asking(domains: NDArray[np.str_], sides: NDArray[np.bool_]) -> tuple[str, ...]:
     """The domains of the queries; () where gallery images share one: then no hub can be recognised.
 
-    Args:
-        domains: (n,) of the images.
-        sides: (n,) which of them are queries.
+    `domains` (n,) are those of images, `sides` (n,) says which of them are queries.
 
     >>> asking(np.array(["sketch", "photo", "edge"]), np.array([True, False, False]))
     ('sketch',)

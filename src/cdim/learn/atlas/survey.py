@@ -91,7 +91,7 @@ def survey(
     treatments = [read_treatment(name, options.regularisation) for name in names]
     manifest = _images(datasets, options, data)
     folds = make_folds(manifest, options.seed)
-    embedder, part = open_network(model, data, device)
+    embedder, part = _open_network(model, data, device)
     taps = embedder.backbone.taps
     cells = cells_of(embedder.backbone, options.taps)
     check_budget(cells, options.budget)
@@ -163,16 +163,8 @@ def _images(datasets: Sequence[str], options: AtlasOptions, data: Path | None) -
     return manifest
 
 
-def open_network(model: Path, data: Path | None, device: str) -> tuple[Embedder, ModelPart]:
-    """A run's network, or that of a recipe with the weights it starts from.
-
-    Returns:
-        The network, and how a recipe that takes it as it is names it.
-
-    Raises:
-        ModelError: neither is there, or a run that was not trained to its end.
-        RecipeError: the recipe is wrong.
-    """
+def _open_network(model: Path, data: Path | None, device: str) -> tuple[Embedder, ModelPart]:
+    """The network of a run, or of a recipe with its weights; and how other recipes name it."""
     if model.is_dir():
         embedder = load_run(model, device)
         if not is_over(model):

@@ -78,13 +78,10 @@ class Treatment:
 
 
 def read_treatment(name: str, regularisation: float = 1.0) -> Treatment:
-    """A treatment from its name.
+    """A treatment from its name; refuses unknown ones, and a lambda that is not above 0.
 
     >>> read_treatment("pairs", 0.3).head
     'pairs:0.3'
-
-    Raises:
-        UsageError: no such treatment, or a lambda that is not above 0.
     """
     if not 0 < regularisation < np.inf:
         raise UsageError(

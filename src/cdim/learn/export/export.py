@@ -39,13 +39,7 @@ _MEANT = Head("components", 0.5)  # where nothing is held out to choose on
 
 @dataclass(frozen=True)
 class Variant:
-    """A form of the network.
-
-    Args:
-        dim: dimensions of the embedding, None to leave it as trained.
-        head: how it is made that short.
-        precision: of the graph, as `cdim.bundles.bundle.Bundle` has it.
-    """
+    """A form of the network: as trained, or of `dim` dimensions by a head."""
 
     dim: int | None = None
     head: Head = _MEANT
@@ -134,14 +128,8 @@ def _judge(
     plains: dict[TrainedRun, Bundle],
     work: Path,
 ) -> tuple[tuple[Measured, ...], list[list[LabelledSearch]]]:
-    """What is wanted, measured on all folds together, beside the form it was made from.
-
-    Raises:
-        ModelError: 8 bits cost too much.
-    """
-    variants = [Variant()]
-    variants += [replace(wanted, precision="fp32")] if wanted.dim else []
-    variants += [wanted] if wanted.precision != "fp32" else []
+    """What is wanted, measured on all folds together, beside the form it was made from."""
+    variants = list(dict.fromkeys((Variant(), replace(wanted, precision="fp32"), wanted)))
     parts: list[list[finish.Values]] = [[] for _ in variants]
     searches = []
     for number, (run, held) in enumerate(judges):

@@ -20,15 +20,9 @@ from cdim.learn.training.data import held_out, load_parts, open_sets
 
 @dataclass(frozen=True, eq=False)
 class TrainedRun:
-    """A run that is exported, or speaks for one.
+    """A run that is exported, or speaks for one: its best network, training and held-out rows.
 
-    Args:
-        name: of its folder.
-        embedder: its best network.
-        train: its training rows.
-        held: the rows that it held out.
-        own: the datasets of its recipe.
-        before: what its weights had been trained on before it.
+    `own` are the datasets of its recipe, `before` what its weights had been trained on before it.
     """
 
     name: str
@@ -49,12 +43,7 @@ class TrainedRun:
 
 
 def open_run(run: Path, data: Path | None) -> TrainedRun:
-    """Opens a run with its data.
-
-    Raises:
-        ModelError: no run there, or an earlier stage of it is missing.
-        DataError: a dataset cannot be opened.
-    """
+    """Opens a run with its data, and raises as `cdim.export`."""
     embedder = load_run(run, "cpu")
     recipe = embedder.recipe
     train = load_parts(recipe.data, data).train

@@ -116,7 +116,6 @@ def show_activations(
 def _manifest(images: Sequence[str | Path], data: Path | None, split: str, edges: bool) -> Manifest:
     """The images as queries and gallery: files in pairs, or a split of a dataset."""
     if len(images) == 1:
-        manifest = open_dataset(str(images[0]), data).manifest.where(split=split)
         if edges:
             raise UsageError(
                 "edge maps of a dataset",
@@ -124,7 +123,7 @@ def _manifest(images: Sequence[str | Path], data: Path | None, split: str, edges
                 "name the files, or leave this out",
                 argument="edges",
             )
-        return manifest
+        return open_dataset(str(images[0]), data).manifest.where(split=split)
     if len(images) % 2:
         raise UsageError(
             f"{len(images)} images",

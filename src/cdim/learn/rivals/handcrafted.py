@@ -26,20 +26,12 @@ WORDS, SEEN = 500, 50_000
 
 
 def dense_hog(manifest: Manifest) -> Described:
-    """One histogram of gradients of each image: (1764,), 7 x 7 blocks of 2 x 2 cells.
-
-    Raises:
-        ImageError: an image cannot be read.
-    """
+    """One histogram of gradients of each image: (1764,), 7 x 7 blocks of 2 x 2 cells."""
     return list(unit(_blocks(manifest).reshape(len(manifest), -1)))
 
 
 def local_hog(manifest: Manifest) -> Described:
-    """Descriptors (m, 36) of each image: its blocks, but for those of blank paper.
-
-    Raises:
-        ImageError: an image cannot be read.
-    """
+    """Descriptors (m, 36) of each image: its blocks, but for those of blank paper."""
     grids = _blocks(manifest).reshape(len(manifest), -1, ORIENTATIONS * BLOCK**2)
     return [grid[grid.any(1)] for grid in grids]
 
@@ -47,14 +39,9 @@ def local_hog(manifest: Manifest) -> Described:
 def words(train: Described, seed: int) -> Callable[[Described], Vectors]:
     """Bags of words: how often each of 500 kinds of descriptors occurs, wherever it is.
 
-    The words are the centres of k-means; the counts' square roots are compared.
-
-    Args:
-        train: descriptors that the vocabulary is learned from.
-        seed: of the descriptors drawn and of k-means.
-
-    Returns:
-        Descriptors of n images to vectors (n, 500) of length one, zero where an image is blank.
+    The words are the centres of k-means on some descriptors of `train`, both drawn by the seed.
+    The counts' square roots are compared: vectors (n, 500) of length one, zero where an image is
+    blank.
     """
     found = np.concatenate(train)
     drawn = np.random.default_rng(seed).permutation(len(found))[:SEEN]

@@ -70,11 +70,7 @@ class Rival:
         return len(self.weights) - 1
 
     def distances(self, query: Manifest, gallery: Manifest) -> NDArray[np.float32]:
-        """(q, g): smaller is nearer.
-
-        Raises:
-            ImageError: an image cannot be read.
-        """
+        """(q, g): smaller is nearer."""
         left, right = (self.vectors(self.features.describe(side)) for side in (query, gallery))
         return rank_svm.distances(self.weights, left, right)
 
@@ -146,11 +142,7 @@ def _features(name: Name, run: Path | None) -> Features:
 def _taught(
     train: Manifest, annotated: list[Triplets], seed: int
 ) -> dict[Teacher, NDArray[np.int64]]:
-    """Rows (3, n) of anchors, nearer and farther photos, by whose triplets they are.
-
-    Raises:
-        UsageError: nothing to learn from.
-    """
+    """Rows (3, n) of anchors, nearer and farther photos, by whose triplets they are."""
     # Of an instance with several images in a role, the first counts.
     sketch, photo = (
         {str(train.instance[row]): row for row in np.flatnonzero(train.role == role)[::-1]}
