@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from cdim.judge.templates import render
 from cdim.learn.atlas.cells import POOLS
 from cdim.learn.atlas.contributions import Match
@@ -104,13 +106,9 @@ def _heat(atlas: Atlas, shown: Selected) -> dict[str, Any]:
 
 
 def _colour(share: float) -> str:
-    place = share * (len(_COLOURS) - 1)
-    first = min(int(place), len(_COLOURS) - 2)
-    mixed = (
-        round(a + (b - a) * (place - first))
-        for a, b in zip(_COLOURS[first], _COLOURS[first + 1], strict=True)
-    )
-    return "#" + "".join(f"{level:02x}" for level in mixed)
+    stops = np.linspace(0, 1, len(_COLOURS))
+    mixed = (np.interp(share, stops, levels) for levels in zip(*_COLOURS, strict=True))
+    return "#" + "".join(f"{round(float(level)):02x}" for level in mixed)
 
 
 def _rows(shown: Sequence[Match]) -> list[dict[str, Any]]:

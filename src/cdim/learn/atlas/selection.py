@@ -14,7 +14,7 @@ each of these choices does on the fold that it did not see.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,51 +144,40 @@ def forward(
     rows: NDArray[np.bool_],
     level: float = LEVEL,
 ) -> list[Step]:
-    """The steps of a selection on some queries (q,); the last may be one that did not join."""
+    """The steps of a selection on some queries (q,)."""
     first = [cell for cell in cells if cell.dim <= budget]
     values = np.stack([scorer.reciprocal_ranks([cell])[rows] for cell in first])
-    single = values.mean(axis=1).tolist()
+    alone = dict(zip(first, values.mean(axis=1).tolist(), strict=True))
     place = int(values.mean(axis=1).argmax())
-    steps = [_step(first[place], len(first), values[place], None)]
+    steps = [_step(first[place], True, len(first), values[place], 0.0, None)]
     while True:
         fusion = [step.cell for step in steps]
-        left, taps = budget - sum(cell.dim for cell in fusion), {cell.tap for cell in fusion}
-        fitting = _fitting(first, single, left, taps)
+        fitting = _fitting(alone, budget - sum(cell.dim for cell in fusion), fusion)
         if not fitting:
             return steps
         base = scorer.reciprocal_ranks(fusion)[rows]
         values = np.stack([scorer.reciprocal_ranks([*fusion, cell])[rows] for cell in fitting])
         best = best_of(values, base, level)
-        taken = best.difference > 0 and best.p <= level
-        found = values[best.place]
-        steps.append(_step(fitting[best.place], len(fitting), found, base, best.p, taken))
+        taken, found = best.difference > 0 and best.p <= level, values[best.place]
+        before = float(base.mean())
+        steps.append(_step(fitting[best.place], taken, len(fitting), found, before, best.p))
         if not taken:
             return steps
 
 
-def _fitting(
-    cells: Sequence[Cell], alone: Sequence[float], left: int, taps: set[str]
-) -> list[Cell]:
+def _fitting(alone: Mapping[Cell, float], left: int, fusion: Sequence[Cell]) -> list[Cell]:
     """Of each tap that has not joined yet, the cell that is best alone, of those that fit."""
-    found: dict[str, tuple[float, Cell]] = {}
-    for cell, value in zip(cells, alone, strict=True):
-        if cell.dim <= left and cell.tap not in taps:
-            known = found.get(cell.tap)
-            found[cell.tap] = (value, cell) if known is None or value > known[0] else known
-    return [cell for _, cell in found.values()]
+    joined = {cell.tap for cell in fusion}
+    fitting = [cell for cell in alone if cell.dim <= left and cell.tap not in joined]
+    taps = dict.fromkeys(cell.tap for cell in fitting)
+    return [max((c for c in fitting if c.tap == tap), key=alone.__getitem__) for tap in taps]
 
 
 def _step(
-    cell: Cell,
-    candidates: int,
-    values: NDArray[np.float64],
-    base: NDArray[np.float64] | None,
-    p: float | None = None,
-    taken: bool = True,
+    cell: Cell, taken: bool, tried: int, values: NDArray[np.float64], before: float, p: float | None
 ) -> Step:
     mrr = float(values.mean())
-    gain = mrr if base is None else mrr - float(base.mean())
-    return Step(cell, taken, candidates, float((values == 1).mean()), mrr, gain, p)
+    return Step(cell, taken, tried, float((values == 1).mean()), mrr, mrr - before, p)
 
 
 def best(explored: Sequence[Explored]) -> tuple[Explored, NDArray[np.float64]]:

@@ -108,10 +108,10 @@ def try_forms(
     return made
 
 
-def agreement(
-    fused: NDArray[np.float32], manifest: Manifest, fold: Fold
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How much each value (d,) varies between training instances, and within their pairs.
+def _pruned(
+    fused: NDArray[np.float32], manifest: Manifest, fold: Fold, filters: NDArray[np.intp]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """The values that vary much between training instances and little within their pairs.
 
     The ratio of the two, Fisher's, ranks filters. Each domain's mean is removed first.
     """
@@ -121,16 +121,10 @@ def agreement(
     sums = np.zeros((names.max() + 1, fused.shape[1]))
     np.add.at(sums, names, x)
     mean = sums / np.bincount(names)[:, None]
-    return mean.var(axis=0), np.square(x - mean[names]).mean(axis=0)
-
-
-def _pruned(
-    fused: NDArray[np.float32], manifest: Manifest, fold: Fold, filters: NDArray[np.intp]
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    between, within = agreement(fused, manifest, fold)
+    between, within = mean.var(axis=0), np.square(x - mean[names]).mean(axis=0)
     held = fused[fold.held]
-    sums = [np.bincount(filters, weights=part) for part in (between, within)]
-    order = np.argsort(-sums[0] / np.maximum(sums[1], _TINY), kind="stable")
+    apart, noise = (np.bincount(filters, weights=part) for part in (between, within))
+    order = np.argsort(-apart / np.maximum(noise, _TINY), kind="stable")
     for share in SHARES:
         kept = np.sort(order[: max(1, round(share * len(order)))])
         yield f"{100 * share:g} % of the filters", held[:, np.isin(filters, kept)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +107,7 @@ def show_activations(
     out.mkdir(parents=True, exist_ok=True)
     picture, table = out / "activations.png", out / "filters.csv"
     sheet(list(zip(*views, strict=True)), lines, title).save(picture)
-    table.write_text(_table(found), encoding="utf-8")
+    _write(table, found)
     return ShownFilters(found, margins, picture, table)
 
 
@@ -142,12 +140,11 @@ def _manifest(images: Sequence[str | Path], data: Path | None, split: str, edges
     )
 
 
-def _table(found: FilterAgreement) -> str:
+def _write(table: Path, found: FilterAgreement) -> None:
     """Every filter as a line of CSV, best first."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["filter", "margin", "alike", "unlike", "acc@1", "fires"])
+    columns = (found.margin, found.alike, found.unlike, found.first, found.fires[None])
+    means = [values.mean(axis=0) for values in columns]
+    text = "filter,margin,alike,unlike,acc@1,fires\n"
     for n in found.ranked():
-        values = (found.margin[:, n], found.alike[:, n], found.unlike[:, n], found.first[:, n])
-        writer.writerow([n, *(f"{v.mean():.4f}" for v in values), f"{found.fires[n]:.4f}"])
-    return text.getvalue()
+        text += ",".join([str(n), *(f"{mean[n]:.4f}" for mean in means)]) + "\n"
+    table.write_text(text, encoding="utf-8")
