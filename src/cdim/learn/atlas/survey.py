@@ -78,8 +78,6 @@ def survey(
             of them is read.
         folder: where `atlas.json`, `atlas.html`, `atlas.svg` and `recipe.toml` go; new or empty.
         options: the rest.
-        data: where datasets are; None reads CDIM_DATA.
-        device: where the network runs.
         progress: called with (what is done, how much, of how much).
 
     Raises:

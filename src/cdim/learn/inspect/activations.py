@@ -55,12 +55,9 @@ class FilterAgreement:
 
 
 def pairs(manifest: Manifest) -> NDArray[np.intp]:
-    """One pair an instance: a query and an image of the gallery.
+    """One pair an instance: rows (n, 2) of a query and an image of the gallery.
 
     Of images without a role, two of an instance, from two cameras where there are two.
-
-    Returns:
-        (n, 2) rows, instances in the order of the manifest.
 
     Raises:
         DataError: no instance has two sides.
@@ -87,16 +84,9 @@ def pairs(manifest: Manifest) -> NDArray[np.intp]:
 
 
 def maps(embedder: Embedder, layer: str, stack: NDArray[np.uint8], cells: int = CELLS) -> Maps:
-    """A layer's positive response to images: later layers see no other.
+    """A layer's positive response to images (n, *resize, channels): later layers see no other.
 
-    Args:
-        embedder: the network.
-        layer: one of its taps, a map.
-        stack: uint8 (n, *resize, channels), as `Preprocess.load` gives them.
-        cells: maps with more rows or columns are averaged down to so many.
-
-    Returns:
-        float32 on the CPU, 0 or more.
+    Maps with more rows or columns than `cells` are averaged down to so many. They lie on the CPU.
 
     Raises:
         UsageError: the network has no such layer, or it gives a vector, which has no places.
@@ -123,21 +113,18 @@ def maps(embedder: Embedder, layer: str, stack: NDArray[np.uint8], cells: int = 
 def agreement(queries: Maps, matches: Maps, categories: ArrayLike) -> FilterAgreement:
     """Compares maps of both sides, pair by pair and filter by filter.
 
-    Args:
-        queries, matches: the maps.
-        categories: (pairs,) names; matches of another category are no rivals.
+    Matches of another one of the `categories` (pairs,) are no rivals.
     """
-    n, channels = queries.shape[:2]
     sides = [F.normalize(side.flatten(2).double(), dim=2) for side in (queries, matches)]
     names = np.asarray(categories)
-    rival = torch.from_numpy((names[:, None] == names) & ~np.eye(n, dtype=np.bool_))
+    rival = torch.from_numpy((names[:, None] == names) & ~np.eye(len(names), dtype=np.bool_))
     rivals = rival.sum(1)
-    alike, unlike, first = (np.empty((n, channels)) for _ in range(3))
-    for channel in range(channels):
-        cosine = sides[0][:, channel] @ sides[1][:, channel].T
-        own = cosine.diagonal()
-        alike[:, channel] = own
-        unlike[:, channel] = (cosine * rival).sum(1) / rivals  # 0 / 0: not a number
-        first[:, channel] = (own > cosine.masked_fill(~rival, -2).amax(1)) & (rivals > 0)
+    found = []
+    for query, match in zip(*(side.unbind(1) for side in sides), strict=True):
+        cosine = query @ match.T
+        alike, unlike = cosine.diagonal(), (cosine * rival).sum(1) / rivals  # 0 / 0: not a number
+        first = (alike > cosine.masked_fill(~rival, -2).amax(1)) & (rivals > 0)
+        found.append((alike, unlike, first))
+    alike, unlike, first = (torch.stack(part, 1).numpy() for part in zip(*found, strict=True))
     fires = (torch.cat([queries, matches]).amax((2, 3)) > 0).double().mean(0)
-    return FilterAgreement(alike, unlike, first.astype(np.bool_), fires.numpy())
+    return FilterAgreement(alike, unlike, first, fires.numpy())

@@ -83,12 +83,7 @@ def fit(
     Triplets are people's or made from the pairs, and the SVM has a cost: the two whose searches
     among held-out instances have the best mean reciprocal rank over five folds of train.
 
-    Args:
-        name: which rival.
-        dataset: a dataset with queries and gallery in train.
-        data: where datasets are; None reads CDIM_DATA.
-        seed: of all that is random.
-        run: of "isn", a network trained to tell drawings apart (`recipes/stage1-quickdraw.toml`).
+    "isn" needs the run of a network that tells drawings apart (`recipes/stage1-quickdraw.toml`).
 
     Raises:
         UsageError: "isn" without a run, or a train split without pairs.
