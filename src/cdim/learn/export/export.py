@@ -89,9 +89,9 @@ def export(
         )
     own = open_run(run, data)
     opened = open_tests(tests, own.embedder.recipe.data.train, data)
-    others = [open_run(fold, data) for fold in folds] or [own]
-    judges = [(other, other.held) for other in others if other.held is not None]
-    check_folds(own, others, bool(folds))
+    others = [open_run(fold, data) for fold in folds]
+    check_folds(own, others)
+    judges = [(each, each.held) for each in others or [own] if each.held is not None]
     if precision == "int8" and not judges:
         raise UsageError(
             "int8 with nothing held out",

@@ -76,10 +76,10 @@ def _before(run: Path, recipe: Recipe, data: Path | None) -> Iterator[TrainingSe
         yield from _before(earlier, stage, data)
 
 
-def check_folds(own: TrainedRun, others: Sequence[TrainedRun], named: bool) -> None:
+def check_folds(own: TrainedRun, folds: Sequence[TrainedRun]) -> None:
     """Folds are of the same recipe, but for what they held out, and held out different things."""
     taken: dict[str, str] = {}
-    for other in others if named else ():
+    for other in folds:
         if other.held is None:
             raise UsageError(
                 f"the fold {other.name} held out nothing to search",
