@@ -349,6 +349,7 @@ def export(
     Raises:
         UsageError: the folder holds something, or options that do not go together.
         ModelError: no run there, or a graph that differs from the network.
+        DataError: a dataset cannot be opened.
         MissingExtra: `cdim[train]` is not installed.
     """
     from cdim.bundles.heads.kinds import read_head

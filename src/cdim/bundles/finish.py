@@ -54,10 +54,7 @@ def headed(
 ) -> Bundle:
     """A bundle with a head, fitted to one of its outputs, in a folder that is made here.
 
-    With `half` the head's matrices are kept in 16 bits.
-
-    Raises:
-        ModelError: the graph cannot be read, or is not one of cdim.
+    With `half` the head's matrices are kept in 16 bits. Raises as `put_head`.
     """
     folder.mkdir()
     order = put_head(base, on, head, folder / MODEL, half=half)

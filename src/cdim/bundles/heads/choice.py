@@ -59,11 +59,7 @@ class Pairs:
         return [head for head in HEADS if head.kind in fits]
 
     def components(self, on: On, kind: Kind) -> Components:
-        """What a head of some kind is fitted to; computed once.
-
-        Raises:
-            UsageError: a kind that learns from pairs, and fewer than two instances have them.
-        """
+        """What a head of some kind is fitted to, as `pair` gives it; computed once."""
         learns, fused = kind != "components", on == "features"
         if (on, learns) not in self._found:
             x, roots, whole = self.vectors[on], learns and fused, learns and not fused

@@ -69,11 +69,7 @@ class Components:
 
     @cached_property
     def noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Eigenvalues (m,) and eigenvectors (m, m) of `within`: the same for every lambda.
-
-        Raises:
-            UsageError: no pairs.
-        """
+        """Eigenvalues (m,) and eigenvectors (m, m) of `within`: the same for every lambda."""
         if self.within is None:
             raise UsageError(
                 "components without pairs", "this head learns from pairs", "pair() first"
@@ -152,11 +148,7 @@ def fit(components: Components, head: Head, dim: int) -> Projection:
 
 
 def shorten(components: Components, dim: int, whitening: float) -> Projection:
-    """Keeps the first `dim` components, each divided by its standard deviation to a power, 0 to 1.
-
-    Raises:
-        UsageError: more dimensions than there are components.
-    """
+    """Keeps the first `dim` components, divided by their standard deviations to a power, 0 to 1."""
     _check_dim(components, dim)
     matrix = components.axes[:, :dim] / components.variances[:dim] ** (whitening / 2)
     how = f"principal components, whitened to the power {whitening:g}"
@@ -167,9 +159,6 @@ def contrast(components: Components, dim: int, regularisation: float) -> Project
     """Whitens what differs within pairs and keeps the directions with the largest spread, evened.
 
     `regularisation` is lambda, above 0.
-
-    Raises:
-        UsageError: more dimensions than there are components, or no pairs.
     """
     _check_dim(components, dim)
     from scipy.linalg import eigh
@@ -195,9 +184,6 @@ def lower(components: Components, pairs: Projection) -> Projection:
     """Puts the training queries into a head of `contrast` as a bank that tells hubs.
 
     The last two dimensions of the head make room for the hubs.
-
-    Raises:
-        UsageError: too few dimensions, or queries and gallery images of one domain.
     """
     dim = pairs.dim - hubness.DIMS
     if dim < 1:

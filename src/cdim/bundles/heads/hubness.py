@@ -53,11 +53,9 @@ def some(queries: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def hub(vectors: NDArray[np.float32], bank: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How near each of (n, d) is to the queries nearest to it, (n,), -1 to 1.
+    """How near each of (n, d) is to the queries (b, d) nearest to it, (n,), -1 to 1.
 
-    Args:
-        vectors: of length one.
-        bank: (b, d) queries of length one; of fewer than `NEIGHBOURS` all count.
+    All are of length one. Of fewer queries than `NEIGHBOURS` all count.
     """
     k = min(NEIGHBOURS, len(bank))
     near = np.partition(vectors @ bank.T, len(bank) - k, axis=1)[:, len(bank) - k :]
@@ -70,10 +68,7 @@ def lower(
 ) -> NDArray[np.float32]:
     """Embeddings (n, d) of length one to (n, d + 2), whose inner products are scores / 1.5.
 
-    Args:
-        vectors: to be compared by their cosines.
-        asks: (n,) which of them are queries.
-        bank: (b, d) queries of training.
+    `asks` (n,) says which of them are queries; `bank` (b, d) are queries of training.
 
     >>> bank = np.eye(2, dtype=np.float32)
     >>> query, image = lower(np.float32([[1, 0], [0.6, 0.8]]), np.array([True, False]), bank)

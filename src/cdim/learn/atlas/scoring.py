@@ -109,8 +109,7 @@ class Fold:
 def make_folds(manifest: Manifest, seed: int) -> list[Fold]:
     """Divides the instances of a manifest, which all have both sides, into parts held out once.
 
-    Raises:
-        DataError: there is nothing to tell apart in a part.
+    Raises as `searched_fold`.
     """
     names, domains = np.unique(manifest.domain, return_inverse=True)
     folds = []

@@ -66,14 +66,6 @@ def export(
 
     The cost of a short embedding stands in the bundle's metrics. 8 bits are accepted only if the
     held-out searches, all folds together, lose at most one query or half a point.
-
-    Raises:
-        UsageError: the folder holds something, folds that held out nothing or are of another
-            recipe, int8 with nothing held out, a head without dim, or more dimensions than can be
-            had.
-        ModelError: no run there, a graph that differs from the network, or 8 bits that cost too
-            much.
-        DataError: a dataset cannot be opened.
     """
     folder = free_folder(folder)
     if head is not None and dim is None:

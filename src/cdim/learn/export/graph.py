@@ -101,11 +101,7 @@ def write(graph: Graph, path: Path) -> None:
 
 
 def check(made: Bundle, network: Graph, head: Projection | None, manifest: Manifest) -> None:
-    """The graph gives what PyTorch's network gives, and NumPy's head on it, on real images.
-
-    Raises:
-        ModelError: it does not, as `finish.check` says.
-    """
+    """`finish.check` that the graph gives what PyTorch's network gives, and NumPy's head on it."""
     some = manifest.take(sample(len(manifest), COMPARED))
     images = torch.from_numpy(Encoder(made, "onnxruntime").inputs(some)["images"])
     with torch.inference_mode():
