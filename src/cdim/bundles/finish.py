@@ -65,7 +65,7 @@ def headed(
 def check(
     made: Bundle, some: Manifest, wanted: Mapping[Output, NDArray[np.float32]], *, half: bool
 ) -> None:
-    """The graph gives of n images, for each of some outputs, the vectors (n, d) that it should.
+    """Checks that the graph gives the vectors (n, d) that it should, of n images and some outputs.
 
     `half` says that its weights, or its head's, are kept in 16 bits.
 
