@@ -48,7 +48,7 @@ def test_what_is_wrong_is_one_line(call, tiny_run, tmp_path, words, message):
 
 def test_datasets_and_models_that_do_not_exist_are_named(call, tiny_run, tmp_path):
     done = call("atlas", tiny_run, "sinthetic", "-o", tmp_path / "out")
-    assert (done.exit_code, "dataset 'sinthetic'" in done.stderr) == (2, True)
+    assert (done.exit_code, "there is no sinthetic" in done.stderr) == (2, True)
     done = call("atlas", "nothing", "synthetic:36", "-o", tmp_path / "out")
     assert (done.exit_code, "neither a run nor a recipe" in done.stderr) == (2, True)
     done = call("atlas", tiny_run, "-o", tmp_path / "out")
