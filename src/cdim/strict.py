@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origi
 from cdim.errors import CdimError, UsageError, nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -37,7 +38,7 @@ class Document(NamedTuple):
     error: type[CdimError]
 
 
-def build(cls: Any, table: Any, document: Document, where: str = "") -> Any:
+def build(cls: type[T], table: Any, document: Document, where: str = "") -> T:
     """A dataclass from a table of plain values, as its annotations say.
 
     Args:
@@ -62,7 +63,7 @@ def build(cls: Any, table: Any, document: Document, where: str = "") -> Any:
                 nearest(str(key), hints),
             )
     values = {}
-    for spec in dataclasses.fields(cls):
+    for spec in dataclasses.fields(cls):  # type: ignore[arg-type]
         name = f"{where}.{spec.name}" if where else spec.name
         if spec.name in table:
             values[spec.name] = _value(hints[spec.name], table[spec.name], document, name)
@@ -75,7 +76,7 @@ def build(cls: Any, table: Any, document: Document, where: str = "") -> Any:
 
 def _value(hint: Any, value: Any, document: Document, name: str) -> Any:
     """`value` as the annotated type, or an error that says what the type is."""
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, document, name)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):

@@ -92,6 +92,5 @@ def paired(
         say(f"{test.dataset}, {one.queries} queries, split {split}, {one.conditions}")
         say(compare(ours, theirs))
     if len(judged) > 1:
-        total = sum(ours[0].queries for ours, _ in judged)
-        say(f"all {total} queries together")
+        say(f"all {sum(ours[0].queries for ours, _ in judged)} queries together")
         say(compare_sets(judged))

@@ -44,8 +44,7 @@ def average_precision(ranks: ArrayLike, counts: ArrayLike, convention: str) -> N
     if convention == "trapezoid":
         before = np.where(places == 1, 1, (found - 1) / np.maximum(places - 1, 1))
         precision = (precision + before) / 2
-    total: NDArray[np.float64] = np.add.reduceat(precision, starts)
-    return total / sizes
+    return np.add.reduceat(precision, starts) / sizes
 
 
 def inverse_negative_penalty(ranks: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:

@@ -181,8 +181,7 @@ def _encode(
     out: sparse.csr_array = (whole + joined @ half).tocsr()
     rows = np.repeat(np.arange(len(vectors)), np.diff(out.indptr))
     out.data = np.exp(-squared(vectors, rows, out.indices) / farthest[rows])
-    sums = np.bincount(rows, out.data, len(vectors)).astype(np.float32)
-    out.data /= sums[rows]
+    out.data /= np.bincount(rows, out.data, len(vectors)).astype(np.float32)[rows]
     return out
 
 

@@ -198,5 +198,4 @@ def read_plan(path: Path) -> Plan:
             "work in the repository's folder, or name another list",
             argument="listed",
         ) from None
-    plan: Plan = strict.build(Plan, table, DOCUMENT)
-    return plan
+    return strict.build(Plan, table, DOCUMENT)

@@ -41,7 +41,7 @@ def read_results(path: Path) -> list[ResultRow]:
     seen: dict[tuple[object, ...], int] = {}
     for number, given in enumerate(read_list(path)):
         try:
-            row: ResultRow = strict.build(ResultRow, given, DOCUMENT)
+            row = strict.build(ResultRow, given, DOCUMENT)
         except DataError as error:
             found = f"row {number} of {path}: {error.given}"
             raise DataError(found, error.allowed, error.todo) from None
@@ -108,8 +108,7 @@ def pool(reports: Sequence[Report], **about: Any) -> ResultRow:
         "source": "measured",
         **about,
     }
-    made: ResultRow = strict.build(ResultRow, row, DOCUMENT)
-    return made
+    return strict.build(ResultRow, row, DOCUMENT)
 
 
 def write_page(file: Path, plan: Plan | None = None) -> Path:

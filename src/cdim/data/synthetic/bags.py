@@ -174,16 +174,14 @@ class Backpack(Product):
             strap = [(w * 0.4, h - 6), (out - 8, h * 0.78), (out, h * 0.42), (w * 0.9, h * 0.08)]
             self.cord(np.multiply(strap, (side, 1)), 13, shade(trim, 0.8), 7, puff=0.7)
         x, tall = self.sizes((10, 20), (12, 26))
-        loop = arch((x, h - 6), (x * 0.8, h + tall - 5), (0, h + tall))
-        self.cord(loop, 7, trim, puff=0.8)
+        self.cord(arch((x, h - 6), (x * 0.8, h + tall - 5), (0, h + tall)), 7, trim, puff=0.8)
         if self.chance(0.5):
             for side in (-1, 1):  # nets
                 high = h * self.size(0.34, 0.4)
                 net = [(w * 0.8, 6), (wide + 15, 12), (wide + 13, high), (w * 0.8, high + 6)]
                 self.panel(np.multiply(net, (side, 1)), 7, shade(trim, 0.9), puff=0.7, grain=0.9)
         belly = (w * 0.94, 4), (wide, h * 0.4), (w * 0.96, h * 0.74), (w * dome, h * 0.97), (0, h)
-        around = [*arch(*belly), (0, 0)]
-        body = self.blob(around, main, (0, 8), puff=0.8, gloss=0.15, grain=0.9)
+        body = self.blob([*arch(*belly), (0, 0)], main, (0, 8), puff=0.8, gloss=0.15, grain=0.9)
         if self.chance(0.4):
             self.patch(body, (300, h * 0.14), (-300, h * 0.14), trim, puff=0.4, lift=0.1)
         if self.chance(0.45):
@@ -220,8 +218,7 @@ class Backpack(Product):
             self.panel(flap, 7, shade(main, 0.85), lift=0.4)
             self.oval((0, top * 0.7), 5, 5, GOLD, 16, gloss=0.9)
         else:  # with a zip
-            zipper = arch((x - 4, top - 22), (0, top - 15))
-            self.seam(zipper, shade(main, 0.35), width=2.0)
+            self.seam(arch((x - 4, top - 22), (0, top - 15)), shade(main, 0.35), width=2.0)
             self.plate(x - 16, top - 36, x - 11, top - 20, 2, SILVER, gloss=0.9, detail=USUAL)
         if self.chance(0.4):
             tag = mirrored((11, top + 22), (11, top + 36))

@@ -202,8 +202,7 @@ class Office(Solid):
                 frame += [(out, up - 12, 26), (w, h, 20)]
                 shape = self.cord
             shape(np.multiply(frame, (side, 1, 1)), 8, metal, puff=0.7)
-            rest = [(side * out, up + 2, -26), (side * out, up + 3, 24)]
-            self.rod(rest, 13, DARK, puff=0.7)
+            self.rod([(side * out, up + 2, -26), (side * out, up + 3, 24)], 13, DARK, puff=0.7)
 
         if arms:
             arm(-self.near)
@@ -231,8 +230,7 @@ class Armchair(Solid):
         wing, crown = self.chance(0.3), self.size(0, 16)
         x = w + arm * (0.2 if wing else self.size(0.1, 0.95))
         rim = mirrored((x, seat - 10, -d + 14), (x, back, -d - 2), (0, back + crown, -d - 2))
-        behind = shifted(self.seen(rim), -10 * self.near, 7)
-        self.panel(behind, soft + 8, shade(cloth, 0.7), **look)
+        self.panel(shifted(self.seen(rim), -10 * self.near, 7), soft + 8, shade(cloth, 0.7), **look)
         self.panel(rim, soft + 8, cloth, **look)
         self._tufting(w, d, seat, back)
         roll = self.chance(0.4)
@@ -266,8 +264,7 @@ class Armchair(Solid):
             rows = np.linspace(seat + 24, back - 16, 2 if back - seat < 90 else 3)
             for i, y in enumerate(rows):
                 for u in np.linspace(-0.66, 0.66, 3 + i % 2):
-                    look = {"puff": 0.3, "lift": 0, "detail": USUAL}
-                    self.oval((u * w, y, z), 2.6, 2.6, dark, 12, **look)
+                    self.oval((u * w, y, z), 2.6, 2.6, dark, 12, puff=0.3, lift=0, detail=USUAL)
         elif kind == 1:  # seams
             for u in np.linspace(-1, 1, self.number(1, 6) + 2)[1:-1]:
                 self.line([(u * w, seat, z), (u * w, back - 8, z - 6)], dark, width=1.6)

@@ -76,8 +76,7 @@ def _surface(part: Part, coarse: Image.Image, size: tuple[int, int]) -> Image.Im
     lit += (255 - lit) * np.clip(shine + np.maximum(light - 1.0, 0) * 0.35, 0, 0.85)[..., None]
     surface = Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8)).resize(size, _SOFT)
     if part.grain:
-        texture = _grain(round(part.grain * 10)).crop((0, 0, *size))
-        surface = ImageChops.multiply(surface, texture)
+        surface = ImageChops.multiply(surface, _grain(round(part.grain * 10)).crop((0, 0, *size)))
     return surface
 
 

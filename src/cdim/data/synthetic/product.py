@@ -148,16 +148,12 @@ class Product(ABC):
         """An ellipse of so many points."""
         self.part(ellipse(self.seen(centre), rx, ry, steps), colour, **look)
 
-    def rod(
-        self, points: Any, width: float, colour: Colour, end: float | None = None, **look: Any
-    ) -> None:
-        """A ribbon along straight pieces, `end` wide at its end."""
-        self.part(band(self.seen(points), width, end), colour, **look)
+    def rod(self, points: Any, width: float, colour: Colour, end: float = 0, **look: Any) -> None:
+        """A ribbon along straight pieces, `end` wide at its end; 0 is `width`."""
+        self.part(band(self.seen(points), width, end or width), colour, **look)
 
-    def cord(
-        self, points: Any, width: float, colour: Colour, end: float | None = None, **look: Any
-    ) -> None:
-        """A ribbon along a smooth line, `end` wide at its end."""
+    def cord(self, points: Any, width: float, colour: Colour, end: float = 0, **look: Any) -> None:
+        """A ribbon along a smooth line, `end` wide at its end; 0 is `width`."""
         self.rod(curve(self.seen(points)), width, colour, end, **look)
 
 

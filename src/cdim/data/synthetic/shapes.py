@@ -44,8 +44,7 @@ def curve(points: Any, closed: bool = False, sharp: Sequence[int] = ()) -> Point
         runs = [_spline(given[a : b + 1]) for a, b in pairwise(cuts)]
         return np.concatenate([*(run[:-1] for run in runs[:-1]), runs[-1]])
     if not sharp:
-        around = np.concatenate([given[-1:], given, given[:2]])
-        return _between(around)
+        return _between(np.concatenate([given[-1:], given, given[:2]]))
     start = sharp[0]
     turned = np.concatenate([given[start:], given[: start + 1]])
     return curve(turned, sharp=[i - start for i in sharp[1:]])[:-1]
@@ -86,13 +85,13 @@ def rounded(x0: float, y0: float, x1: float, y1: float, radius: float) -> Points
     return np.concatenate([np.array([x, y]) + turn for x, y, turn in corners])
 
 
-def band(points: Any, width: float, end_width: float | None = None) -> Points:
-    """The outline of a ribbon along an open polyline, (2 k, 2); it may taper."""
+def band(points: Any, width: float, end: float) -> Points:
+    """The outline of a ribbon along an open polyline, (2 k, 2), from one width to another."""
     middle = np.asarray(points, dtype=np.float64)
     along = np.gradient(middle, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
     across = along[:, ::-1] * (-1, 1)
-    half = np.linspace(width, width if end_width is None else end_width, len(middle))[:, None] / 2
+    half = np.linspace(width, end, len(middle))[:, None] / 2
     return np.concatenate([middle + across * half, (middle - across * half)[::-1]])
 
 

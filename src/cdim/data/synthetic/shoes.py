@@ -217,8 +217,7 @@ class Boot(_Heeled):
     def _elastic(self, x: float, tall: float, floor: float) -> None:
         half, low = self.size(13, 20), max(floor + 44, tall - self.size(70, 100))
         right = (half, tall - 8), (half * 0.7, low + 20), (0, low)
-        edge = curve(shifted(arch(*right), x, 0))
-        self.part(edge, (52, 50, 54), puff=0.2, lift=0.1, grain=0.8)
+        self.part(curve(shifted(arch(*right), x, 0)), (52, 50, 54), puff=0.2, lift=0.1, grain=0.8)
         for share in np.linspace(-0.5, 0.5, 5):
             thread = [(x + share * half, low + 24), (x + share * half * 1.4, tall - 10)]
             self.line(thread, (92, 90, 94), detail=FINE)
@@ -294,8 +293,7 @@ class Heel(_Heeled):
             self.patch(shell, *ends, colour, 0.1, puff=0.9, gloss=0.6, lift=0.1)
         elif kind == 3:  # studs
             for i in range(3):
-                stud = (x - 13 * i, y - 2 - 3.5 * i)
-                self.oval(stud, 4, 4, METAL, 14, gloss=0.9, detail=USUAL)
+                self.oval((x - 13 * i, y - 2 - 3.5 * i), 4, 4, METAL, 14, gloss=0.9, detail=USUAL)
 
     def _sandal(self, lip: Points, plate: float, lining: Colour) -> None:
         h, floor = self.rise, self.rise + plate

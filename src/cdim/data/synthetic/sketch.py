@@ -98,8 +98,7 @@ def owner_map(product: Product) -> NDArray[np.uint8]:
 
 def _lines_of(item: Part | Line, rng: Generator, hand: Hand) -> list[Points]:
     if isinstance(item, Line):
-        stitched = item.dash and rng.random() < 0.6
-        return dashes(item.points, 5.0) if stitched else [item.points]
+        return dashes(item.points, 5.0) if item.dash and rng.random() < 0.6 else [item.points]
     spine = _spine(item.points, hand.single)
     return [np.concatenate([item.points, item.points[:1]]) if spine is None else spine]
 

@@ -151,8 +151,7 @@ class Embedder(nn.Module):
     def inputs(self, stack: NDArray[np.uint8], most: int = BATCH) -> Iterator[Tensor]:
         """Loaded images as the network takes them, `most` or fewer at a time."""
         for start in range(0, len(stack), most):
-            pixels = self.preprocess(stack[start : start + most])
-            yield self.on_device(torch.from_numpy(pixels))
+            yield self.on_device(torch.from_numpy(self.preprocess(stack[start : start + most])))
 
     def on_device(self, pixels: Tensor) -> Tensor:
         """A batch on the network's device, in the recipe's memory layout."""

@@ -142,8 +142,7 @@ class Fusion(nn.Module):
 
 def fusion_part(**values: Any) -> FusionPart:
     """What is fused and how, checked as in a recipe."""
-    part: FusionPart = strict.build(FusionPart, values, DOCUMENT, "fusion")
-    return part
+    return strict.build(FusionPart, values, DOCUMENT, "fusion")
 
 
 def unit(vectors: Vectors) -> Vectors:

@@ -91,8 +91,7 @@ class TappedNetwork(nn.Module):
         """Makes `forward` give more taps; refuses what the constructor refuses."""
         for tap in taps:
             check_tap(tap, self.layouts)
-        wanted = [tap for tap in (*self.taps, *taps) if tap != FINAL]
-        self.taps = tuple(dict.fromkeys(wanted))
+        self.taps = tuple(dict.fromkeys(tap for tap in (*self.taps, *taps) if tap != FINAL))
 
     def forward(self, images: Maps) -> dict[str, Tensor]:
         """Maps by tap, and the network's own output under `FINAL`, a vector or a map."""

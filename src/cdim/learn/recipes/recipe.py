@@ -104,8 +104,7 @@ def parse_recipe(table: Mapping[str, Any]) -> Recipe:
     Raises:
         RecipeError: as `read_recipe`.
     """
-    recipe: Recipe = strict.build(Recipe, table, DOCUMENT)
-    return recipe
+    return strict.build(Recipe, table, DOCUMENT)
 
 
 def _override(table: dict[str, Any], text: str) -> None:
