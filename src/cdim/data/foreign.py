@@ -69,10 +69,13 @@ def understood(
         named = zip(given["identity"], roles, strict=True)
         columns["role"] = ["junk" if name == UNKNOWN else role for name, role in named]
     boxes = _boxes(columns, origin, at) or [""] * len(columns["source"])
-    told = enumerate(zip(columns["source"], boxes, strict=True))
-    sources = [_source(source, box, root, at(row)) for row, (source, box) in told]
+    told, here = enumerate(zip(columns["source"], boxes, strict=True)), os.path.abspath(root)
+    sources = [_source(source, box, here, at, row) for row, (source, box) in told]
     # One image may be named in two ways.
-    keys = [os.path.abspath(root / s) if isinstance(s, str) else n for n, s in enumerate(sources)]
+    keys = [
+        os.path.normpath(os.path.join(here, source)) if isinstance(source, str) else row
+        for row, source in enumerate(sources)
+    ]
     columns["source"] = [""] * len(sources)
     kept = once(keys, list(zip(*columns.values(), strict=True)), at)
     columns["source"] = sources
@@ -97,18 +100,18 @@ def _renamed(given: dict[str, list[Any]], origin: str) -> dict[str, list[Any]]:
     return columns
 
 
-def _source(given: Any, box: str, root: Path, where: str) -> Any:
+def _source(given: Any, box: str, root: str, at: At, row: int) -> Any:
     """A row's locator; pixels stay as they are."""
     if hasattr(given, "shape"):
         if box:
             raise DataError(
-                f"{where} has pixels and a box", "a box is one of a file", "cut the box out"
+                f"{at(row)} has pixels and a box", "a box is one of a file", "cut the box out"
             )
         return given
     found = file_named(str(given), root)
     if found is None:
         raise DataError(
-            f"{where} has the path {given!r}, which may name several files",
+            f"{at(row)} has the path {given!r}, which may name several files",
             "a path names one file",
             "write it as the folder does",
         )
@@ -116,21 +119,21 @@ def _source(given: Any, box: str, root: Path, where: str) -> Any:
 
 
 def _roles(columns: dict[str, list[Any]], at: At) -> list[str]:
-    query = [_truth(flag, at(row)) for row, flag in enumerate(columns.pop("is_query"))]
+    query = [_truth(flag, at, row) for row, flag in enumerate(columns.pop("is_query"))]
     said = columns.pop("is_gallery", [not flag for flag in query])
-    gallery = [_truth(flag, at(row)) for row, flag in enumerate(said)]
+    gallery = [_truth(flag, at, row) for row, flag in enumerate(said)]
     names = {(True, True): "both", (True, False): "query", (False, True): "gallery"}
     return [names.get(flags, "") for flags in zip(query, gallery, strict=True)]
 
 
-def _truth(value: object, where: str) -> bool:
+def _truth(value: object, at: At, row: int) -> bool:
     word = str(value).strip().lower()
     if word in ("true", "1", "1.0", "yes"):
         return True
     if word in ("false", "0", "0.0", "no", "", "none", "nan"):
         return False
     raise DataError(
-        f"{value!r} in is_query or is_gallery, {where}", "it is true or false", "correct the row"
+        f"{value!r} in is_query or is_gallery, {at(row)}", "it is true or false", "correct the row"
     )
 
 
@@ -144,7 +147,7 @@ def _boxes(columns: dict[str, list[Any]], origin: str, at: At) -> list[str]:
             "remove or rename the others",
         )
     rows = zip(*(columns.pop(name) for name in names), strict=True)
-    return [_box([_listed(v) for v in row], at(number)) for number, row in enumerate(rows)]
+    return [_box([_listed(v) for v in values], at, row) for row, values in enumerate(rows)]
 
 
 def _listed(value: Any) -> str:
@@ -153,7 +156,7 @@ def _listed(value: Any) -> str:
     return ", ".join(map(str, value)) if several else str(value)
 
 
-def _box(values: Sequence[str], where: str) -> str:
+def _box(values: Sequence[str], at: At, row: int) -> str:
     """A row's box as the end of a locator; "" for none, which is the whole image."""
     if not any(values):
         return ""
@@ -168,7 +171,7 @@ def _box(values: Sequence[str], where: str) -> str:
         if width > 0 and height > 0 and max(right, bottom) > 1:  # at most 1: shares of the image
             return f"#xywh={left},{top},{width},{height}"
     raise DataError(
-        f"{where} has the box {text}",
+        f"{at(row)} has the box {text}",
         f"{', '.join(CORNERS)} are left, top, right and bottom in pixels, {BOX} is left, top, "
         "width and height; a box holds a pixel or more",
         "correct the box, or leave it empty for the whole image",

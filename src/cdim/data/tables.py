@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import NamedTuple
 
 from cdim.errors import DataError
@@ -21,6 +21,7 @@ At = Callable[[int], str]
 Record = tuple[int, list[str]]
 """A row's first line in the file, and its values."""
 _SIGNS = ",;\t"
+_SAME = re.compile(r"(?:(?<=/)|^)\./+|(?<=/)/+")  # of a path: what names the same without it
 _SPECIAL = re.compile(r'[",;\t\r\n]|^ | $')
 
 
@@ -116,25 +117,29 @@ def spelling(name: str) -> str:
     >>> spelling(r".\in\a.jpg")
     'in/a.jpg'
     """
-    return unicodedata.normalize("NFC", PurePath(name.replace("\\", "/")).as_posix())
+    return unicodedata.normalize("NFC", _plain(name.replace("\\", "/")))
 
 
-def file_named(name: str, root: Path) -> str | None:
+def file_named(name: str, root: str) -> str | None:
     """The path of the file, below `root` or absolute, that a table calls `name`.
 
     Returns:
         it, as the disk spells it; `name` where there is no such file; None where it may be one
         of several.
     """
-    if os.path.isfile(root / name):
-        return PurePath(name).as_posix()
-    slashes = PurePath(name.replace("\\", "/")).as_posix()
-    forms = (slashes, spelling(name), unicodedata.normalize("NFD", slashes))
-    found = [form for form in dict.fromkeys(forms) if os.path.isfile(root / form)]
+    if os.path.isfile(os.path.join(root, name)):
+        return _plain(name.replace(os.sep, "/"))
+    slashes = _plain(name.replace("\\", "/"))
+    forms = {slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD"))} - {name}
+    found = sorted(form for form in forms if os.path.isfile(os.path.join(root, form)))
     if not found:
         return name
-    alike = all(os.path.samefile(root / found[0], root / way) for way in found[1:])
-    return found[0] if alike else None
+    files = [os.path.join(root, form) for form in found]
+    return found[0] if all(os.path.samefile(files[0], file) for file in files) else None
+
+
+def _plain(path: str) -> str:
+    return _SAME.sub("", path) if "./" in path or "//" in path else path
 
 
 def _records(path: Path) -> list[Record]:
@@ -185,7 +190,8 @@ def _parsed(path: Path, lines: Sequence[str], start: int, sign: str) -> Iterator
             end += 1
         values = _values(path, "".join(lines[start:end]).rstrip("\r\n"), start + 1, sign)
         columns = columns or len(values)
-        if any(_swallows(value, place, columns, sign) for place, value in enumerate(values)):
+        spread = end > start + 1
+        if spread and any(_swallows(v, place, columns, sign) for place, v in enumerate(values)):
             raise _stray(path, start + 1, f"goes on to line {end}, over what look like rows")
         if any(values):
             yield start + 1, values
@@ -195,11 +201,11 @@ def _parsed(path: Path, lines: Sequence[str], start: int, sign: str) -> Iterator
 def _values(path: Path, text: str, number: int, sign: str) -> list[str]:
     """The values of a row, which begins in line `number`."""
     if '"' not in text:
-        return [value.strip(" ") for value in text.split(sign)]
+        values = text.split(sign)
+        return [value.strip(" ") for value in values] if " " in text else values
     mark = re.escape(sign)
     value = re.compile(rf' *(?:"([^"]*(?:""[^"]*)*)" *|([^"{mark}\r\n]*))({mark}|\Z)')
-    values: list[str] = []
-    place, more = 0, sign
+    values, place, more = [], 0, sign
     while more:
         found = value.match(text, place)
         if found is None:
