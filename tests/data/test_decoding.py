@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdim.data.decoding import decoded
+from cdim.data import decoding
+from cdim.data.decoding import decoded, room
 
 
 @given(st.lists(st.integers(0, 3), max_size=20), st.integers(1, 9))
@@ -54,3 +55,27 @@ def test_an_error_comes_at_its_turn_and_stops_the_others() -> None:
     with pytest.raises(ValueError, match="job 2"):
         next(results)
     assert len(begun) <= 8
+
+
+def test_all_threads_stay_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "BUDGET", 100)
+    now, lock, most = 0, threading.Lock(), []
+
+    def take(size: int) -> int:
+        nonlocal now
+        with room(size):
+            with lock:
+                now += min(size, 100)
+                most.append(now)
+            time.sleep(0.001)
+            with lock:
+                now -= min(size, 100)
+        return size
+
+    sizes = [60, 30, 500, 1, 100, 45, 45, 45] * 5
+    assert list(decoded(take, sizes, 16)) == sizes
+    assert max(most) == 100
+    with pytest.raises(KeyError), room(100):
+        raise KeyError
+    with room(100):  # it was given back
+        pass

@@ -247,3 +247,53 @@ def test_what_is_no_image_is_named_and_not_called_damaged(kind: str, data: bytes
     with pytest.raises(ImageError, match=f"a.jpg is .*{kind}") as raised:
         decode(data, "a.jpg")
     assert "cannot be decoded" not in str(raised.value)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "LA", "I;16", "CMYK"])
+def test_a_large_image_is_shrunk_to_what_is_enough(mode: str) -> None:
+    fine = Image.fromarray(np.add.outer(np.arange(90), np.arange(60)).astype(np.uint8))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(fine).astype(np.uint16) << 8)
+    else:
+        image = (fine.convert("RGB") if mode in ("RGBA", "CMYK") else fine).convert(mode)
+    data = encoded(image, "TIFF" if mode == "CMYK" else "PNG")
+    whole = decode(data, "a")
+    assert np.array_equal(decode(data, "a", 31), whole)
+    found = decode(data, "a", 20)
+    assert found.shape[:2] == (30, 20)
+    mean = whole.reshape(30, 3, 20, 3, -1).astype(float).mean((1, 3)).reshape(found.shape)
+    assert np.abs(mean - found).max() <= 1
+
+
+def test_a_large_jpeg_is_shrunk_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(photo(300, 200).resize((800, 400)), "JPEG", exif=exif)
+    taken: list[int] = []
+
+    @contextlib.contextmanager
+    def room(size: int):  # type: ignore[no-untyped-def]
+        taken.append(size)
+        yield
+
+    monkeypatch.setattr(formats, "room", room)
+    for enough, shape in ((0, (800, 400)), (200, (400, 200)), (130, (400, 200)), (40, (100, 50))):
+        assert decode(data, "a", enough).shape == (*shape, 3)
+    assert taken[0] == 8 * 800 * 400
+    assert taken[1] == 8 * 400 * 200
+    with formats.open_image(data) as image:
+        assert formats.upright_size(image) == (400, 800)
+
+
+def test_a_panorama_is_shrunk_by_its_area(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "LARGEST", 10_000)
+    assert decode(encoded(photo(40, 1000)), "a", 40).shape == (20, 500, 3)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_unread() -> None:
+    data = encoded(photo(400, 600), "JPEG", progressive=True)
+    start = data.rindex(b"\xff\xda")
+    scan = data[start:-2]
+    assert decode(data[:-2] + 10 * scan + data[-2:], "a").shape == (400, 600, 3)
+    with pytest.raises(ImageError, match=r"\d+ scans of 600 x 400"):
+        decode(data[:-2] + 10_000 * scan[:40] + data[-2:], "a")

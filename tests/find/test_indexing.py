@@ -69,6 +69,15 @@ def names(gallery):
     return {item.id for item in gallery.items(limit=1000)[0]}
 
 
+def test_a_large_photo_is_known_by_its_own_size(gallery, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (2100, 2400)).save(tmp_path / "large.jpg", exif=turned)
+    run(gallery, tmp_path)
+    item = gallery.get("large.jpg")
+    assert (item.metadata["width"], item.metadata["height"]) == (2400, 2100)
+
+
 def test_a_folder_becomes_a_gallery(gallery, folder):
     calls, safe = [], []
     summary = run(gallery, folder, progress=lambda *a: calls.append(a), on_put=safe.extend)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import files, images
-from cdim.data.formats import decode, plain
+from cdim.data.formats import ENOUGH, decode, plain
 from cdim.data.manifest import absolute, holds_image
 from cdim.errors import ImageError, UsageError
 
@@ -22,7 +22,7 @@ class Content:
     """What an image holds.
 
     Args:
-        pixels: uint8 (h, w) or (h, w, 3).
+        pixels: uint8 (h, w) or (h, w, 3); a large image is shrunk, see `formats.decode`.
         digest: SHA-256, hexadecimal: of the file's bytes, or of the pixels where there is no
             file of its own.
         source: its locator; "" for an image from memory.
@@ -44,7 +44,7 @@ def read(image: Any, opened: images.Files) -> Content:
     if os.path.isfile(source):
         data = files.read_bytes(Path(source), limit=images.MAX_BYTES)
     if data:
-        return Content(decode(data, source or "the image"), digest(data), source, data)
+        return Content(decode(data, source or "the image", ENOUGH), digest(data), source, data)
     own = image_pixels(image, opened)
     shape_and_pixels = repr(own.shape).encode() + np.ascontiguousarray(own).tobytes()
     return Content(own, digest(shape_and_pixels), source)
@@ -63,7 +63,7 @@ def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
         UsageError: it is no image.
     """
     if isinstance(source, bytes):
-        return decode(source, "the image")
+        return decode(source, "the image", ENOUGH)
     if isinstance(source, np.ndarray):
         if not holds_image(source):
             raise UsageError(
@@ -78,7 +78,7 @@ def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
         if not source.width * source.height:
             raise UsageError("a PIL image without pixels", "an image has some", "give another")
         try:
-            return plain(source)
+            return plain(source, ENOUGH)
         except ValueError as error:
             raise UsageError(
                 f"a PIL image of {error}", "grey and colour images are understood", "convert it"

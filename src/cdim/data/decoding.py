@@ -1,15 +1,41 @@
-"""Many images decoded by threads."""
+"""Many images decoded by threads, within one budget of memory."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+BUDGET = 512 * 2**20
+"""Bytes that all images take while they are decoded, in all threads of the process together."""
+_taken = 0
+_freed = threading.Condition()
+
+
+@contextmanager
+def room(size: int) -> Iterator[None]:
+    """Waits until `size` bytes are free in the budget, and takes them for a while.
+
+    More than the whole budget is given to one alone.
+    """
+    global _taken  # noqa: PLW0603 - there is one memory
+    size = min(size, BUDGET)
+    with _freed:
+        _freed.wait_for(lambda: _taken + size <= BUDGET)
+        _taken += size
+    try:
+        yield
+    finally:
+        with _freed:
+            _taken -= size
+            _freed.notify_all()
 
 
 def decoded(read: Callable[[Job], Result], jobs: Iterable[Job], ahead: int) -> Iterator[Result]:

@@ -2,20 +2,24 @@
 
 What a camera, a phone or a scanner wrote is read as it was meant: upright (EXIF), transparency on
 white, 10 to 16 bits brought to 8 by what the file uses, JPEGs of more than `MAX_PIXELS` at a half,
-a quarter or an eighth of their size. What is no image is named as what it is.
+a quarter or an eighth of their size. What is no image is named as what it is. Whatever threads
+decode at a time, it stays within one budget of memory (`decoding.room`).
 """
 
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
+from cdim.data.decoding import room
 from cdim.errors import ImageError
 
 MAX_PIXELS = 64 * 10**6
@@ -24,6 +28,17 @@ MAX_JPEG = 4 * MAX_PIXELS
 """Most pixels of a JPEG, which is decoded at a part of its size."""
 MAX_PROGRESSIVE = 2 * MAX_PIXELS
 """Most pixels of a progressive JPEG: its decoder holds all of them at once."""
+MAX_DEEP = MAX_PIXELS // 2
+"""Most pixels of a colour PNG whose 10 to 14 bits are brought to 8: it is decoded twice."""
+MAX_WORK = 2 * 10**9
+"""Most pixels of a JPEG times its scans, each of which goes over all of them."""
+ENOUGH = 1024
+"""Pixels of the shorter side that are enough to embed or to show an image."""
+LARGEST = 16 * 10**6
+"""Most pixels of an image of which `ENOUGH` are enough."""
+
+# Larger blocks than malloc keeps for itself: the memory of a large image goes back to the system.
+Image.core.set_block_size(64 * 2**20)  # type: ignore[attr-defined]
 
 # Formats whose decoders are pure pixel code: no PostScript, no PDF, no video. JPEG and HEIC are
 # opened by their own decoders.
@@ -44,6 +59,8 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = [_TURNS[number] for number in (5, 6, 7, 8)]
+_SCAN = b"\xff\xda"  # what a scan of a JPEG begins with
 # What Pillow's decoders raise on damaged files.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
 _DAMAGE_TOO = (OverflowError, struct.error, zlib.error)
@@ -75,12 +92,14 @@ _FAINT = 240
 """What is lighter than this everywhere shows nothing on white."""
 
 
-def decode(data: bytes, name: str) -> NDArray[np.uint8]:
+def decode(data: bytes, name: str, enough: int = 0) -> NDArray[np.uint8]:
     """An encoded image's pixels: upright (EXIF), transparency on white.
 
     Args:
         data: content of an image file.
         name: what error messages call it.
+        enough: pixels of the shorter side that are enough, such as `ENOUGH`: a larger image is
+            shrunk by a whole number, while it is decoded where its format can; 0 for all pixels.
 
     Returns:
         uint8 (h, w) for grey images, (h, w, 3) for colour; of an animation, the first frame; a
@@ -94,10 +113,16 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
     if data.startswith(_PNG):
         data = _without_texts(data)
     try:
-        with open_image(data) as image:
-            _check_size(image, name)
+        with ExitStack() as taken:
+            image = taken.enter_context(open_image(data))
+            part = _part(image, data, name, enough)
+            taken.enter_context(room(_cost(image, data, part)))
+            if part > 1:
+                image.draft(None, (image.width // part, image.height // part))
             image.load()
-            return plain(_brightened(image, data) if _is_deep(data) else image)
+            pixels = plain(_brightened(image, data, name) if _is_deep(data) else image, enough)
+            del image  # before its room is given back
+            return pixels
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         # The warning is an exception where warnings are errors.
         raise _too_large(name, "too many pixels", MAX_PIXELS) from None
@@ -121,10 +146,14 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
         ) from None
 
 
-def plain(image: Image.Image) -> NDArray[np.uint8]:
+def plain(image: Image.Image, enough: int = 0) -> NDArray[np.uint8]:
     """The pixels of a Pillow image: upright (EXIF), transparency composited on white.
 
     White lines on transparency would vanish there: they become dark.
+
+    Args:
+        image: whose pixels are decoded, or will be.
+        enough: as for `decode`.
 
     Returns:
         uint8 (h, w) for grey images, (h, w, 3) for colour.
@@ -132,18 +161,24 @@ def plain(image: Image.Image) -> NDArray[np.uint8]:
     Raises:
         ValueError: a mode with no known white.
     """
-    image = _upright(image)
+    turn, clear = _turn(image), image.has_transparency_data
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     if image.mode.startswith("I;16"):
         values = np.asarray(image)
-        clear = image.info.get("transparency")
-        grey: NDArray[np.uint8] = np.where(values == clear, 255, _eight_bits(values))
-        return grey.astype(np.uint8)
+        grey = _eight_bits(values)
+        grey[values == image.info.get("transparency")] = 255
+        image, mode, clear = Image.fromarray(grey), "L", False
     if image.mode in ("I", "F"):
         raise ValueError(f"mode {image.mode} with no known white")
-    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    if not image.has_transparency_data:
-        return np.array(image.convert(mode), dtype=np.uint8)
-    image = image.convert("RGBA")
+    kind = "RGBA" if clear else mode
+    if image.mode != kind:  # else it would be copied
+        image = image.convert(kind)
+    if (times := _times(image.size, enough)) > 1:
+        image = image.reduce(times)
+    if turn is not None:
+        image = image.transpose(turn)
+    if not clear:
+        return np.array(image, dtype=np.uint8)
     sheet = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     alpha = np.asarray(image)[..., 3]
     pixels = np.array(sheet.convert(mode), dtype=np.uint8)
@@ -165,40 +200,62 @@ def open_image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=FORMATS)
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in pixels of the upright image that an opened file holds."""
+    sideways = _turn(image) in _SIDEWAYS
+    return (image.height, image.width) if sideways else (image.width, image.height)
+
+
 def shrunk(data: bytes, name: str) -> int:
     """How many pixels of an image file become one of what `decode` gives, along each side."""
     with open_image(data) as image:
-        return _check_size(image, name)
+        return _part(image, data, name, 0)
 
 
-def _check_size(image: Image.Image, name: str) -> int:
-    """Refuses too many pixels; of a JPEG, a part of them is decoded.
-
-    Returns:
-        how many pixels become one, along each side.
+def _part(image: Image.Image, data: bytes, name: str, enough: int) -> int:
+    """At which part of its size an image is decoded: 1, or 2, 4 or 8 for a JPEG.
 
     Raises:
-        ImageError: they are too many.
+        ImageError: too many pixels, or too many scans.
     """
     width, height = image.size
-    most = MAX_PIXELS
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
-        most = MAX_PROGRESSIVE if image.info.get("progressive") else MAX_JPEG
+    jpeg = isinstance(image, JpegImagePlugin.JpegImageFile)
+    most = MAX_JPEG if jpeg else MAX_PIXELS
+    if _is_progressive(image):
+        most, scans = MAX_PROGRESSIVE, data.count(_SCAN)
+        if scans * width * height > MAX_WORK:
+            raise _too_large(name, f"{scans} scans of {width} x {height} pixels", MAX_WORK)
     if width * height > most:
         raise _too_large(name, f"{width} x {height} pixels", most)
-    shrink = next(n for n in (1, 2, 4, 8) if width * height <= MAX_PIXELS * n * n)
-    if shrink > 1:
-        image.draft(None, (width // shrink, height // shrink))
-    return shrink
+    part = next(n for n in (1, 2, 4, 8) if width * height <= MAX_PIXELS * n * n)
+    times = _times(image.size, enough) if jpeg else 1
+    return max(part, *(n for n in (1, 2, 4, 8) if n <= times))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF says; whatever else stands there may be damaged."""
+def _is_progressive(image: Image.Image) -> bool:
+    return isinstance(image, JpegImagePlugin.JpegImageFile) and "progressive" in image.info
+
+
+def _cost(image: Image.Image, data: bytes, part: int) -> int:
+    """The bytes that decoding takes; the decoder of a progressive JPEG holds all of it."""
+    pixels = image.width * image.height
+    held = 6 * pixels if _is_progressive(image) else 0
+    return held + (16 if _is_deep(data) else 8) * pixels // part**2
+
+
+def _times(size: tuple[int, int], enough: int) -> int:
+    """How many times smaller an image may be."""
+    if not enough:
+        return 1
+    return max(1, min(size) // enough, math.ceil(math.sqrt(size[0] * size[1] / LARGEST)))
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """The turn that its EXIF says; whatever else stands there may be damaged."""
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except (*_DAMAGE, *_DAMAGE_TOO):
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def _eight_bits(values: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
@@ -214,11 +271,17 @@ def _is_deep(data: bytes) -> bool:
     return data.startswith(_PNG) and data[24:26] in (b"\x10\x02", b"\x10\x06")
 
 
-def _brightened(image: Image.Image, data: bytes) -> Image.Image:
-    """A colour PNG of 16 bits, of which Pillow decoded the higher 8, with those that are used."""
+def _brightened(image: Image.Image, data: bytes, name: str) -> Image.Image:
+    """A colour PNG of 16 bits, of which Pillow decoded the higher 8, with those that are used.
+
+    Raises:
+        ImageError: more than `MAX_DEEP` pixels.
+    """
     high = np.asarray(image)
     if high[..., :3].max(initial=0) >= 1 << 6 or image.mode not in ("RGB", "RGBA"):
         return image
+    if image.width * image.height > MAX_DEEP:
+        raise _too_large(name, f"{image.width} x {image.height} pixels of 16 bits", MAX_DEEP)
     with PngImagePlugin.PngImageFile(io.BytesIO(data)) as again:
         again.tile = [t._replace(args=str(t.args).replace(";16B", ";16L")) for t in again.tile]
         again.load()

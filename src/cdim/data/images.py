@@ -40,7 +40,7 @@ from cdim.data import files, strokes
 from cdim.data.arrays import mat_array
 from cdim.data.decoding import decoded
 from cdim.data.drawings import DrawingLines
-from cdim.data.formats import decode, shrunk
+from cdim.data.formats import ENOUGH, decode, shrunk
 from cdim.data.manifest import Manifest, Source
 from cdim.data.preprocess import Preprocess
 from cdim.errors import DataError, ImageError
@@ -102,7 +102,7 @@ def read(source: Source, root: str | os.PathLike[str] = ".") -> NDArray[np.uint8
     Raises:
         ImageError: nothing there, or it cannot be read; names the file.
     """
-    with Files() as opened:
+    with Files(enough=0) as opened:
         return opened.read(source, Path(root))
 
 
@@ -134,10 +134,14 @@ class Files(ExitStack):
     """Reads many images: zips are held open, with one lock, so that threads may share a reader.
 
     Leaving its context closes them.
+
+    Args:
+        enough: as for `cdim.data.formats.decode`; images with a box keep all pixels.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, enough: int = ENOUGH) -> None:
         super().__init__()
+        self._enough = enough
         self._zips: dict[Path, zipfile.ZipFile] = {}
         self._lock = threading.Lock()
 
@@ -166,7 +170,8 @@ class Files(ExitStack):
 
     def _pixels(self, where: Place, source: str) -> NDArray[np.uint8]:
         if not where.key:
-            return decode(self._bytes(where.path, where.member), source)
+            enough = 0 if where.box else self._enough
+            return decode(self._bytes(where.path, where.member), source, enough)
         with _of_image(source):
             if not where.in_mat:
                 return strokes.draw(_drawing(where))

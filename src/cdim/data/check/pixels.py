@@ -56,7 +56,7 @@ def look_at(manifest: Manifest, progress: Progress | None = None) -> list[Look]:
     `progress` is called with (images done, n) now and then.
     """
     looks: list[Look] = []
-    with images.Files() as opened:
+    with images.Files(enough=0) as opened:
         look = partial(_look, opened, manifest.root)
         for seen in decoded(look, manifest.source, 4 * _STEP):
             looks.append(seen)

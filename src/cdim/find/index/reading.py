@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import content
-from cdim.data.formats import open_image
+from cdim.data.formats import open_image, upright_size
 from cdim.data.images import Files
 from cdim.data.thumbnails import thumbnail
 from cdim.errors import CdimError
@@ -56,8 +56,7 @@ def read(entry: Entry, root: str, stamp: str, opened: Files) -> Read | str:
         found = content.read(entry.source, opened)
     except CdimError as error:
         return str(error)
-    day, pages = _told(found.data)
-    described = _described(entry.source, found, day) if entry.described else {}
+    described, pages = _told(entry.source, found.data)
     item = Item(
         entry.id,
         entry.source,
@@ -65,28 +64,26 @@ def read(entry: Entry, root: str, stamp: str, opened: Files) -> Read | str:
         entry.domain,
         root,
         stamp,
-        {**described, **entry.metadata},
+        {**(described if entry.described else {}), **entry.metadata},
         thumbnail(found.pixels),
     )
     return Read(item, found.pixels, pages - 1)
 
 
-def _described(path: str, found: content.Content, day: str) -> dict[str, Value]:
-    """A file's own metadata: the day it was taken, else changed, and its size in pixels."""
-    height, width = found.pixels.shape[:2]
-    try:
-        changed = datetime.fromtimestamp(os.stat(path).st_mtime)
-    except (OSError, ValueError, OverflowError):
-        changed = None
-    day = day or ("" if changed is None else changed.date().isoformat())
-    return {**({"date": day} if day else {}), "width": width, "height": height}
+def _told(path: str, data: bytes) -> tuple[dict[str, Value], int]:
+    """A file's own metadata, and how many pages it has.
 
-
-def _told(data: bytes) -> tuple[str, int]:
-    """The day a photo was taken, as its EXIF data says, or "", and the number of its pages."""
-    day, pages = "", 1
+    The metadata are the day a photo was taken, else its file was changed, and its size in pixels.
+    """
+    told: dict[str, Value] = {}
+    pages = 1
+    with suppress(OSError, ValueError, OverflowError):
+        told["date"] = datetime.fromtimestamp(os.stat(path).st_mtime).date().isoformat()
     with suppress(*_DAMAGE), open_image(data) as image:
+        told["width"], told["height"] = upright_size(image)
         if image.format != "MPO":  # its further pictures are the photo's depth, or a preview
             pages = getattr(image, "n_frames", 1)
         day = str(image.getexif().get_ifd(_EXIF).get(_TAKEN, ""))[:10].replace(":", "-")
-    return day if is_date(day) else "", pages
+        if is_date(day):
+            told["date"] = day
+    return told, pages
