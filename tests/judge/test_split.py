@@ -10,6 +10,7 @@ import pytest
 from cdim.data.manifest import Manifest
 from cdim.data.sets.catalogue import Dataset
 from cdim.errors import DataError, UsageError
+from cdim.judge.held_out import paired
 from cdim.judge.options import PLAIN, EvalOptions
 from cdim.judge.split import EvalSplit, open_test, open_tests
 
@@ -54,3 +55,9 @@ def test_what_cannot_be_judged_says_what_can() -> None:
         opened(split=["train", "train", "val", "val"])
     with pytest.raises(DataError, match="once its own image is ignored"):
         opened(ALONE, role=["both", "junk", "both", "junk"])
+
+
+def test_pairs_have_two_sides() -> None:
+    manifest = Manifest.build(list("abcd"), [1, 1, 2, 2], role=["both", "gallery"] * 2)
+    with pytest.raises(UsageError, match="2 images are query and gallery at once"):
+        paired(manifest, None, 0)

@@ -75,9 +75,9 @@ def index(
     """Make a gallery of SOURCE, or update it.
 
     SOURCE is a folder of images, or a dataset: one of `cdim data list`, a .csv or a zip. Of a
-    dataset, `cdim index` uses the images of role gallery, or all where none has a role. It embeds
-    new and changed images, removes items whose file no longer exists, and says what it left out.
-    Where most files are gone, it removes nothing, and the exit code is 1.
+    dataset, `cdim index` uses the images of role gallery or both, or all where none has a role. It
+    embeds new and changed images, removes items whose file no longer exists, and says what it left
+    out. Where most files are gone, it removes nothing, and the exit code is 1.
 
     Ctrl-C loses no finished item; the same command continues.
 

@@ -30,8 +30,15 @@ def paired(manifest: Manifest, most: int | None, seed: int) -> Manifest:
         most, seed: this many instances only, drawn by the seed; None for all.
 
     Raises:
-        UsageError: too few instances with both.
+        UsageError: too few instances with both, or images that are query and gallery at once.
     """
+    alone = int((manifest.role == "both").sum())
+    if alone:
+        raise UsageError(
+            f"{alone} images are query and gallery at once",
+            "pairs have a side of queries and a side of gallery images",
+            "give each image the role query or gallery",
+        )
     manifest = manifest.where(role=("query", "gallery"))
     query, gallery = (set(manifest.where(role=r).instance.tolist()) for r in ("query", "gallery"))
     both = np.array(sorted(query & gallery))
