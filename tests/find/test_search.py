@@ -106,9 +106,12 @@ def test_a_result_is_its_hits_and_prints_as_a_table():
 
 def test_names_are_those_of_files(tmp_path):
     path = save(tmp_path / "below" / "a.png", RED)
-    assert [name for name, _ in listed(tmp_path)] == ["below/a.png"]
-    assert [name for name, _ in listed([path, b"", np.zeros((2, 2))])] == [
+    (tmp_path / "notes.txt").touch()
+    images, left_out = listed(tmp_path)
+    assert [name for name, _ in images] == ["below/a.png"]
+    assert left_out == (("notes.txt", ".txt"),)
+    assert [name for name, _ in listed([path, b"", np.zeros((2, 2))])[0]] == [
         *(str(path), "image 2", "image 3")
     ]
-    assert listed(STROKES) == [("image 1", STROKES)]
-    assert [one for _, one in listed([STROKES, STROKES])] == [STROKES, STROKES]
+    assert listed(STROKES) == ([("image 1", STROKES)], ())
+    assert [one for _, one in listed([STROKES, STROKES])[0]] == [STROKES, STROKES]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cdim.data.listing import Omission, summary
 from cdim.errors import UsageError
 from cdim.metrics.distances import unit
 
@@ -19,10 +20,12 @@ class Embeddings:
     Args:
         vectors: float32 (n, d).
         names: n names of the images, in the same order.
+        left_out: files of a folder that are none of the images, each with its reason.
     """
 
     vectors: NDArray[np.float32]
     names: tuple[str, ...]
+    left_out: tuple[Omission, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -34,7 +37,9 @@ class Embeddings:
 
     def __repr__(self) -> str:
         names = ", ".join(map(repr, self.names[:3])) + (", ..." if len(self) > 3 else "")
-        return f"<Embeddings of {len(self)} images, {self.vectors.shape[1]} dimensions: {names}>"
+        shape = f"{len(self)} images, {self.vectors.shape[1]} dimensions"
+        left_out = f"; {summary(self.left_out)}" if self.left_out else ""
+        return f"<Embeddings of {shape}: {names}{left_out}>"
 
 
 def similarity(a: Any, b: Any) -> NDArray[np.float32]:

@@ -82,7 +82,8 @@ class Encoder:
             progress: True for a bar on the terminal, or a function of (done, all).
 
         Returns:
-            The vectors, float32 (n, d), d = `bundle.dim` or `bundle.features`, and their names.
+            The vectors, float32 (n, d), d = `bundle.dim` or `bundle.features`, their names, and the
+            files of a folder that are left out.
 
         Raises:
             DataError: a folder without images.
@@ -102,11 +103,11 @@ class Encoder:
                     bar.update(done - bar.n)
 
                 return self.encode(source, domain, output=output, progress=show)
-        given = listed(source)
+        given, left_out = listed(source)
         with images.Files() as opened:
             jobs = [partial(read_query, one, domain, self.bundle, opened) for _, one in given]
             vectors = self._encode(jobs, output, progress or None)
-        return Embeddings(vectors, tuple(name for name, _ in given))
+        return Embeddings(vectors, tuple(name for name, _ in given), left_out)
 
     @checked
     def encode_query(self, source: Any, **options: Any) -> Embeddings:

@@ -17,6 +17,7 @@ from cdim.bundles.bundle import Bundle
 from cdim.data import drawings, files, images, strokes
 from cdim.data.content import image_pixels
 from cdim.data.formats import SUFFIXES
+from cdim.data.listing import Omission
 from cdim.data.tree import Tree, no_images
 from cdim.errors import ImageError, UsageError
 
@@ -52,11 +53,12 @@ class QueryImage:
     domain: str
 
 
-def listed(source: Any) -> list[tuple[str, Any]]:
-    """One image, a list of images or a folder as images with their names.
+def listed(source: Any) -> tuple[list[tuple[str, Any]], tuple[Omission, ...]]:
+    """One image, a list of images or a folder as images with their names, and what is left out.
 
     Names are paths below the folder, paths as given, and "image 1" for the first of the list
-    where there is no path. Strokes, a list of lists of points, are one image.
+    where there is no path. Strokes, a list of lists of points, are one image. A folder's files that
+    are no images are left out.
 
     Raises:
         DataError: a folder without images, or one that cannot be read.
@@ -66,15 +68,16 @@ def listed(source: Any) -> list[tuple[str, Any]]:
         tree = Tree.open(Path(os.fsdecode(source)))
         if not tree.images:
             raise no_images(tree)
-        return [(name, tree.path / name) for name in tree.images]
+        return [(name, tree.path / name) for name in tree.images], tree.left_out
     several = isinstance(source, list | tuple) and not _is_strokes(source)
     given = list(source) if several else [source]
     if not given:
         raise UsageError("no image", "at least one is needed", "name an image")
-    return [
+    named = [
         (os.fsdecode(one) if _is_path(one) else f"image {number}", one)
         for number, one in enumerate(given, start=1)
     ]
+    return named, ()
 
 
 def read_query(

@@ -111,14 +111,14 @@ class Embedder(nn.Module):
 
         What it takes and raises is as for `cdim.bundles.encoder.Encoder.encode`.
         """
-        given = listed(source)
+        given, left_out = listed(source)
         found = np.empty((len(given), self.dim), dtype=np.float32)
         with images.Files() as opened:
             for start in range(0, len(given), BATCH):
                 rows = slice(start, start + BATCH)
                 pixels = [read_pixels(one, opened)[0] for _, one in given[rows]]
                 found[rows] = self.embed_stack(np.stack([self.preprocess.load(p) for p in pixels]))
-        return Embeddings(found, tuple(name for name, _ in given))
+        return Embeddings(found, tuple(name for name, _ in given), left_out)
 
     similarity = staticmethod(similarity)
 
