@@ -46,9 +46,9 @@ def test_what_is_left_out_is_counted_and_named_if_asked(call, tmp_path):
     assert "notes.txt: .txt\n" in named.stdout
     told = json.loads(call("data", "check", tmp_path, "--exclude", "old", "--json").stdout)
     assert told["left_out"] == [
-        {"name": "@eaDir/x/a.png", "reason": "in a system folder"},
-        {"name": "notes.txt", "reason": ".txt"},
-        {"name": "old/3.png", "reason": "excluded"},
+        {"name": "@eaDir/x/a.png", "why": "in a system folder"},
+        {"name": "notes.txt", "why": ".txt"},
+        {"name": "old/3.png", "why": "excluded"},
     ]
     assert told["counts"]["all"]["photo"] == {"images": 2, "instances": 2}
 

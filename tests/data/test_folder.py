@@ -263,7 +263,7 @@ def test_what_a_gallery_takes(tmp_path: Path) -> None:
     assert list(folder.searchable(Tree.open(plain)).values()) == ["", "", ""]
     people = put(tmp_path / "c", "query/1_c1.jpg", "bounding_box_test/1_c2.jpg")
     put(people, "bounding_box_test/-1_c2.jpg")
-    assert folder.searchable(Tree.open(people)) == {"bounding_box_test/1_c2.jpg": "photo"}
+    assert folder.searchable(Tree.open(people)) == {"bounding_box_test/1_c2.jpg": ""}
 
 
 def test_no_folder(tmp_path: Path) -> None:

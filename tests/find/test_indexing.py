@@ -12,6 +12,7 @@ from PIL import Image
 from tests.find.conftest import plain, save
 
 from cdim.data import content
+from cdim.data.sets.catalogue import open_dataset
 from cdim.errors import DataError, GalleryError, ModelError, UsageError
 from cdim.find.gallery import Gallery
 from cdim.find.index.indexing import index
@@ -44,10 +45,11 @@ def run(
     prefix="",
     data=None,
     exclude=(),
+    layout=None,
     on_put=None,
     **options,
 ):
-    wanted = Source(str(source), table, domain, prefix, data, exclude)
+    wanted = Source(str(source), table, domain, prefix, data, exclude, layout)
     put = gallery.put
 
     def told(items, vectors):
@@ -451,6 +453,31 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(gallery, folder, enc
     done = run(gallery, folder)
     assert (done.ids, done.embedded, done.reused) == (would.ids, would.embedded, would.reused)
     assert encoder.seen == seen + would.embedded
+
+
+def test_of_folders_with_queries_the_gallery_is_indexed(gallery, tmp_path):
+    photos, sketches = [f"photo/{n}.png" for n in (1, 2)], [f"sketch/{n}.png" for n in (1, 2)]
+    for name in photos + sketches:
+        save(tmp_path / "set" / name, RED)
+    summary = run(gallery, tmp_path / "set")
+    assert names(gallery) == set(photos)
+    assert dict(summary.left_out) == dict.fromkeys(sketches, "outside of the gallery")
+    checked = open_dataset(tmp_path / "set").manifest.where(role="gallery")
+    assert sorted(checked.source) == photos
+
+
+def test_a_layout_takes_every_image_and_its_items_stay_without_it(gallery, tmp_path):
+    both = {"query/7/a.png", "gallery/7/b.png"}
+    for name in both:
+        save(tmp_path / "set" / name, RED)
+    run(gallery, tmp_path / "set", layout="**")
+    assert names(gallery) == both
+    assert run(gallery, tmp_path / "set").withheld == ["query/7/a.png"]
+    assert names(gallery) == both
+    run(gallery, tmp_path / "set", prune=True)
+    assert names(gallery) == {"gallery/7/b.png"}
+    with pytest.raises(DataError, match="lies in 2 folders"):
+        run(gallery, tmp_path / "set", layout="{role}")
 
 
 def test_what_is_left_out_is_counted(gallery, folder):

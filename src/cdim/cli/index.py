@@ -47,6 +47,7 @@ FIRST = 3  # names in a line
     metavar="NAME",
     help="Put NAME/ before every id. Use it for a second folder.",
 )
+@options.layout
 @options.exclude
 @options.data_root
 @click.option("--keep", is_flag=True, help="Keep items whose file no longer exists.")
@@ -173,6 +174,11 @@ def _notes(summary: Summary, first: int | None) -> Iterator[str]:
         from cdim.data import listing
 
         yield listing.summary(summary.left_out)
+        if any(reason == listing.NO_GALLERY for _, reason in summary.left_out):
+            yield (
+                "the gallery alone was taken, for folders tell queries and gallery apart; "
+                '--layout "**" takes every image'
+            )
     if summary.pages:
         number = plural(sum(summary.pages.values()), "page or frame", "pages or frames")
         yield f"left out: {number} after the first of {_named(summary.pages, first, 'file')}"
@@ -189,8 +195,9 @@ def _notes(summary: Summary, first: int | None) -> Iterator[str]:
     if summary.withheld:
         who = _named(summary.withheld, first)
         yield (
-            f"not removed: {who}; no file was found, and most files are gone or a folder cannot be "
-            "read: look whether a disk is not mounted, or remove the items (--prune)"
+            f"not removed: {who}; no file was found or taken, and most files are gone, a folder "
+            "cannot be read, or the gallery alone is taken: look whether a disk is not mounted, or "
+            "remove the items (--prune)"
         )
 
 

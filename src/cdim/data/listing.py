@@ -21,7 +21,7 @@ SYSTEM, HIDDEN, EXCLUDED = "in a system folder", "hidden", "excluded"
 CLOSED, LINK, BROKEN = "closed folder", "link to a folder", "broken link"
 SPECIAL, ENCODING = "pipe, socket or device", "name that is not UTF-8"
 NO_SUFFIX = "without a known suffix"
-NO_PLACE = "outside of the layout"
+NO_PLACE, NO_GALLERY = "outside of the layout", "outside of the gallery"
 UNSEEN = (CLOSED, LINK, BROKEN, SPECIAL)
 """Reasons of what is there and cannot be looked into."""
 _MANY = {

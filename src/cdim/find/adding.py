@@ -87,7 +87,7 @@ def add(
         GalleryError: the gallery is read-only.
     """
     self.store.check_writable()
-    given = listed(images)
+    given, _ = listed(images)
     names = [name for name, _ in given] if ids is None else list(ids)
     if ids is None and not (isinstance(images, str | Path) and os.path.isdir(images)):
         names = [Path(n).name if isinstance(i, str | Path) else "" for n, i in given]

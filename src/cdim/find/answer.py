@@ -66,7 +66,7 @@ def search(
     with Files() as opened:
         views = [
             view if isinstance(view, Like) else read_query(view, domain, self.bundle, opened)
-            for _, view in listed([query] if isinstance(query, str | Path) else query)
+            for _, view in listed([query] if isinstance(query, str | Path) else query)[0]
         ]
     return VectorSearch(
         self.store,

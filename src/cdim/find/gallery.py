@@ -126,6 +126,7 @@ class Gallery:
         prefix: str = "",
         data: str | Path | None = None,
         exclude: Sequence[str] = (),
+        layout: str | None = None,
         keep: bool = False,
         prune: bool = False,
         dry_run: bool = False,
@@ -144,6 +145,7 @@ class Gallery:
             prefix: put before every id, with a slash between them.
             data: the folder of the known datasets; None asks the environment (CDIM_DATA).
             exclude: globs of files and folders that are passed over, such as "old/*".
+            layout: of a folder or zip, as for `cdim.open_dataset`; "**" takes every image.
             keep: keep items whose file is gone.
             prune: remove items whose file is gone also where most are, or could not be looked for.
             dry_run: write nothing and embed nothing; say what would be done.
@@ -162,7 +164,7 @@ class Gallery:
         from cdim.find.index.sources import Source
 
         table, root = (None if path is None else Path(path) for path in (metadata, data))
-        wanted = Source(str(source), table, domain, prefix, root, tuple(exclude))
+        wanted = Source(str(source), table, domain, prefix, root, tuple(exclude), layout)
         how = {"keep": keep, "prune": prune, "dry_run": dry_run}
         return indexing.index(self, wanted.listed(self.bundle), progress=progress, **how)
 

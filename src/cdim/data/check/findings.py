@@ -84,7 +84,7 @@ class Findings:
         """{"dataset", "counts", "problems", "left_out"}, plain values."""
         counts = {s: {k: dict(v) for k, v in group.items()} for s, group in self.counts.items()}
         problems = [problem.to_json() for problem in self.problems]
-        left_out = [omission._asdict() for omission in self.left_out]
+        left_out = [{"name": name, "why": reason} for name, reason in self.left_out]
         return {
             "dataset": self.name,
             "counts": counts,

@@ -47,26 +47,30 @@ def manifest(tree: Tree, layout: str | None = None) -> Manifest:
 
 
 def searchable(tree: Tree, layout: str | None = None) -> dict[str, str]:
-    """The images that a gallery holds, and the domain of each; "" where nothing tells.
+    """The images that a gallery holds, and the domain of each; "" where no folder tells.
 
     Those are the gallery where folders tell queries and gallery apart, else all.
 
     Raises:
-        DataError: as `manifest`, except that all folders can be read.
+        DataError: a layout that does not fit, or what `market1501.manifest` and `msmt17.manifest`
+            refuse. Folders of any other kind can be read.
     """
     released = None if layout is not None else _released(tree)
     if released is not None:
         part = released.where(role="gallery") if any(released.role != "") else released
         first = len(tree.locator(""))
-        return {str(r.source)[first:]: r.domain for r in part}
+        return dict.fromkeys((str(source)[first:] for source in part.source), "")
     if not tree.images:
-        raise no_images(tree)
+        return {}
     levels = word_levels(tree.images) if layout is None else parsed(layout)
+    if layout is not None:
+        _check_depth(tree, levels, layout)
     words = labels(tree.images, levels)
     if not {"query", "gallery"} <= {word.role for word in words}:
         return dict.fromkeys(tree.images, "")
     both = zip(tree.images, words, strict=True)
-    return {name: word.domain for name, word in both if word.role == "gallery"}
+    told = "{domain}" in levels
+    return {name: word.domain if told else "" for name, word in both if word.role == "gallery"}
 
 
 def _released(tree: Tree) -> Manifest | None:

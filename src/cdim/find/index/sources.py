@@ -15,9 +15,10 @@ import numpy as np
 from cdim.bundles.bundle import Bundle
 from cdim.data.formats import SUFFIXES
 from cdim.data.images import place
-from cdim.data.listing import ENCODING, UNSEEN, Omission, summary
+from cdim.data.listing import ENCODING, NO_GALLERY, UNSEEN, Omission, summary
 from cdim.data.manifest import GALLERY, NO_CAMERA, QUERY, ImageRow, absolute
 from cdim.data.sets.catalogue import KNOWN, open_dataset
+from cdim.data.sets.folder import searchable
 from cdim.data.tree import Tree
 from cdim.errors import DataError, plural
 from cdim.find import filters
@@ -100,6 +101,7 @@ class Source:
     prefix: str = ""
     data: Path | None = None
     exclude: tuple[str, ...] = ()
+    layout: str | None = None
 
     def listed(self, bundle: Bundle) -> Listing:
         """All images of the source, for a gallery of a model.
@@ -107,12 +109,12 @@ class Source:
         Raises:
             DataError: no such source, or no table of metadata.
             ModelError: images of a domain that the model does not know.
-            UsageError: globs for what is no folder or zip.
+            UsageError: globs or a layout for what is no folder or zip.
         """
         name = self.prefix.rstrip("/")
         prefix = f"{name}/" if name else ""
         if self.place not in KNOWN and os.path.isdir(self.place):
-            found = _folder(self, self.domain or bundle.gallery, prefix)
+            found = _folder(self, bundle.gallery, prefix)
         else:
             found = _dataset(self, prefix)
         for domain in {entry.domain for entry in found.entries.values()}:
@@ -143,24 +145,28 @@ def nothing_to_index(
     return DataError(said, allowed, todo, argument="prune" if held else "")
 
 
-def _folder(source: Source, domain: str, prefix: str) -> Listing:
+def _folder(source: Source, usual: str, prefix: str) -> Listing:
     root = os.path.abspath(source.place)
     if not filters.is_utf8(root):
         raise DataError(f"the folder {root!r}", "its name is UTF-8", "rename it")
     tree = Tree.open(Path(root), source.exclude)
+    taken = searchable(tree, source.layout)
     entries: dict[str, Entry] = {}
-    for below in tree.images:
+    for below, own in taken.items():
+        domain = source.domain or own or usual
         path, name, inside = os.path.join(root, below), prefix + below, os.path.dirname(below)
         known = {"folder": inside} if inside else {}
         entries[name] = Entry(name, path, domain, (below, path, name), known, True, OF_FILES)
-    left_out = tree.left_out
+    others = [Omission(name, NO_GALLERY) for name in tree.images if name not in taken]
+    left_out = tuple(sorted((*tree.left_out, *others)))
     unreadable = {name: why for name, why in left_out if why in (*UNSEEN, ENCODING)}
-    unseen = tuple(prefix + name for name in tree.unseen)
+    # What an item was made of before, and the folders leave out now, stays until it is pruned.
+    unseen = tuple(prefix + name for name in (*tree.unseen, *(name for name, _ in others)))
     return Listing(root, entries, unreadable, unseen, left_out=left_out)
 
 
 def _dataset(source: Source, prefix: str) -> Listing:
-    dataset = open_dataset(source.place, source.data, exclude=source.exclude)
+    dataset = open_dataset(source.place, source.data, layout=source.layout, exclude=source.exclude)
     manifest = dataset.manifest
     if np.isin(manifest.role, (*QUERY, *GALLERY)).any():
         manifest = manifest.where(role=GALLERY)
