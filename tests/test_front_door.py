@@ -73,7 +73,8 @@ def test_the_front_door_runs_as_printed(desk):
     assert alike.shape == (1, len(photos)) == (1, 8)
     assert photos.names[int(alike[0].argmax())] == drawn
     with cdim.Gallery.open("gallery", model="default", create=True) as gallery:
-        assert gallery.index("photos/").added == 8
+        summary = gallery.index("photos/")
+        assert repr(summary) == "<Summary: 8 items; 8 added; 8 embedded>"
         assert gallery.vectors(photos.names) == pytest.approx(photos.vectors, abs=1e-6)
         result = gallery.search("sketch.png", k=5)
         assert len(result) == 5

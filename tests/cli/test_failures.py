@@ -39,7 +39,8 @@ def one_line(done, *words):
         (["search", "missing", "q.png"], ["missing", "index a folder"]),
         (["search", "missing", "q.png", "--model", "nothing"], ["nothing", "default"]),
         (["search", "missing"], ["QUERY", "--like"]),
-        (["index", ".", "-o", "missing"], ["missing", "--model"]),
+        (["index", ".", "-o", "missing"], ["no images in "]),
+        (["index", "photo", "-o", "missing"], ["did you mean 'photos'?"]),
         (["serve", "missing"], ["missing", "index a folder"]),
         (["serve", "missing", "--allow-host", "a/b"], ["a name alone", "(--allow-host)"]),
         (["export", "missing", "-o", "out"], ["missing", "training"]),
@@ -62,7 +63,6 @@ def test_bad_input(call, tmp_path, monkeypatch, arguments, words):
 @pytest.mark.parametrize(
     ("line", "option"),
     [
-        ("index . -o new", "--model"),
         ("eval default qmul-shoe", "--data"),
         ("eval default synthetic:18 --split val", "--split"),
         ("eval default synthetic:18 --multi-query average", "--multi-query"),

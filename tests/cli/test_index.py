@@ -48,6 +48,20 @@ def test_a_folder_is_indexed_and_brought_up_to_date(call, folder, model, tmp_pat
     )
 
 
+def test_a_new_gallery_is_of_the_model_default_and_an_old_one_of_its_own(
+    call, folder, model, tmp_path, monkeypatch
+):
+    from cdim.cli import index
+
+    done = call("index", tmp_path / "nothing", "-o", tmp_path / "new")
+    assert "there is no" in done.stderr
+    assert "new gallery" not in done.stderr
+    monkeypatch.setattr(index, "DEFAULT", model)
+    for note in (f"a new gallery, of the model {model}; --model takes another\n", ""):
+        done = call("index", folder, "-o", tmp_path / "new")
+        assert (done.exit_code, done.stderr) == (0, note)
+
+
 def test_unreadable_files_are_named_and_no_failure(call, folder, model, tmp_path):
     for i in range(25):
         (folder / f"broken{i}.png").write_text("no image")
@@ -161,7 +175,7 @@ def test_kept_items_and_another_domain(call, folder, model, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["{folder}", "-o", "{tmp}/new"], "such as default (--model)"),
+        (["{folder}", "-o", "http://127.0.0.1:9/c"], "(--model)"),
         (["{folder}", "-o", "{folder}", "--model", "{model}"], "something else"),
         (["{tmp}/nowhere", "-o", "{tmp}/g", "--model", "{model}"], "there is no"),
         (["{folder}", "-o", "{tmp}/g", "--model", "nowhere"], "no bundle"),

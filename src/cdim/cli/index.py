@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cdim.find.index.summary import Summary
 
 STOPPED = "indexed items are safe; the same command continues from there"
+DEFAULT = "default"  # the model of a new gallery
 SHOWN = 20  # lines that name files, of each kind
 FIRST = 3  # names in a line
 
@@ -34,7 +35,8 @@ FIRST = 3  # names in a line
 @click.option(
     "--model",
     metavar="BUNDLE",
-    help="A bundle's folder or name; for a new gallery, or to mend the copy in one.",
+    help="A bundle's folder or name; for a new gallery [default: default], or to mend the copy in "
+    "one.",
 )
 @click.option(
     "--metadata", type=options.PATH, metavar="CSV", help="A table of metadata; see docs/gallery.md."
@@ -83,7 +85,7 @@ def index(
     Ctrl-C loses no finished item; the same command continues.
 
     \b
-    cdim index photos/ -o gallery --model default
+    cdim index photos/ -o gallery
     cdim index photos/ -o gallery --metadata prices.csv --watch
     """  # noqa: D301 - click wants the character
     from cdim.bundles.bundle import load_bundle
@@ -100,14 +102,16 @@ def index(
         raise UsageError(f"--watch for {source!r}", "a folder is watched", "leave --watch out")
     if watch and dry_run:
         raise UsageError("--watch with --dry-run", "a dry run is one look", "leave one out")
-    bundle = None if model is None else load_bundle(model)
     wanted, how = Source(source, **given), {"keep": keep, "prune": prune}
     url = place.startswith(("http://", "https://"))
-    new = bundle is not None and not url and not is_gallery(Path(place))
+    new = not url and not is_gallery(Path(place))
+    bundle = load_bundle(model or DEFAULT) if model or new else None
     with stoppable(STOPPED), ExitStack() as closing:
         at = place
         if bundle is not None and (new or (url and not prune)):
             check_some(wanted.listed(bundle))  # a mistake in the source leaves no gallery behind
+        if new and not model:
+            say(f"a new gallery, of the model {DEFAULT}; --model takes another", err=True)
         if new and dry_run:
             check_free(Path(place), create=True)
             at = str(Path(closing.enter_context(TemporaryDirectory()), "gallery"))
@@ -153,14 +157,7 @@ def _report(summary: Summary, place: str, as_json: bool, verbose: bool) -> None:
 
 
 def _print(summary: Summary, place: str, verbose: bool) -> None:
-    did = [f"{len(ids):,} {kind}" for kind, ids in summary.ids.items() if ids or kind == "added"]
-    did += [f"{summary.unchanged:,} unchanged"] if summary.unchanged else []
-    known = f" ({summary.reused:,} known by their content)" if summary.reused else ""
-    dry = "a dry run, which writes nothing: " if summary.dry_run else ""
-    say(
-        f"{printable(place)}: {plural(summary.items, 'item')}; {dry}{', '.join(did)}; "
-        f"{summary.embedded:,} embedded{known}"
-    )
+    say(f"{printable(place)}: {summary}")
     for kind, ids in summary.ids.items() if summary.dry_run else ():
         for one in ids[: None if verbose else SHOWN]:
             say(f"  {kind}: {printable(one)}")

@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cdim.data.listing import Omission
+from cdim.errors import plural
 
 DONE = ("added", "replaced", "updated", "moved", "removed")
 """What an indexing does to items."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Summary:
-    """What an indexing did; of a dry run, what it would do.
+    """What an indexing did; of a dry run, what it would do. Printed, it is a line.
 
     Args:
         added: ids that are new.
@@ -54,6 +55,17 @@ class Summary:
     items: int = 0
     ids: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in DONE})
     dry_run: bool = False
+
+    def __str__(self) -> str:
+        did = [f"{len(ids):,} {kind}" for kind, ids in self.ids.items() if ids or kind == "added"]
+        did += [f"{self.unchanged:,} unchanged"] if self.unchanged else []
+        known = f" ({self.reused:,} known by their content)" if self.reused else ""
+        dry = "a dry run, which writes nothing: " if self.dry_run else ""
+        items, embedded = plural(self.items, "item"), f"{self.embedded:,} embedded{known}"
+        return f"{items}; {dry}{', '.join(did)}; {embedded}"
+
+    def __repr__(self) -> str:
+        return f"<Summary: {self}>"
 
     def did(self, kind: str, name: str) -> None:
         """Counts an id; `kind` is one of `DONE`, or "unchanged"."""
