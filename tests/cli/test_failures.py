@@ -42,6 +42,7 @@ def one_line(done, *words):
         (["index", ".", "-o", "missing"], ["no images in "]),
         (["index", "photo", "-o", "missing"], ["did you mean 'photos'?"]),
         (["serve", "missing"], ["missing", "index a folder"]),
+        (["serve", "photo"], ["photo is no gallery", "did you mean 'photos'?"]),
         (["serve", "missing", "--allow-host", "a/b"], ["a name alone", "(--allow-host)"]),
         (["export", "missing", "-o", "out"], ["missing", "training"]),
         (["data", "check", "missing.csv"], ["there is no missing.csv", "check the path"]),

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from cdim import strict
 from cdim.bundles.bundle import Bundle, check_whole, load_bundle, save_bundle
+from cdim.data.files import nearest_path
 from cdim.errors import CdimError, GalleryError, UsageError
 from cdim.find.stores.edge import EdgeStore
 from cdim.find.stores.record import Record
@@ -157,10 +158,11 @@ def check_free(place: Path, create: bool) -> None:
             "check the path",
         ) from None
     if not create:
+        otherwise = "check the path, or index a folder of images into a new gallery"
         raise GalleryError(
             f"{place} is no gallery: there is no {place / RECORD}",
             "a gallery is a folder that an indexing made",
-            "check the path, or index a folder of images into a new gallery",
+            nearest_path(place, otherwise) if not place.exists() else otherwise,
         )
     if RECORD in there:  # another process has just made it
         return
