@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,8 @@ def test_pairs_of_people_cross_cameras():
         camera=[1, 1, 2, 1, 3, 3],
     )
     assert pairs(manifest).tolist() == [[0, 2], [4, 5]]
+    both = dataclasses.replace(manifest, role=np.full(6, "both"))
+    assert pairs(both).tolist() == [[0, 2], [4, 5]]
 
 
 def test_no_pairs_is_an_error(products):

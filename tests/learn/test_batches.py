@@ -236,3 +236,10 @@ def test_the_cache_tells_how_far_it_is(manifest, capsys):
     told = capsys.readouterr().err
     assert "images: 100%" in told
     assert "24/24" in told
+
+
+def test_images_of_both_sides_stand_on_both():
+    for role in ("", "both"):
+        targets = Targets(Manifest.build(list("abc"), [1, 1, 2], role=role), "instance", [])
+        for rows in (targets.query_rows, targets.gallery_rows):
+            assert [own.tolist() for own in rows] == [[0, 1], [2]]
