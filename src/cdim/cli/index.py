@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from cdim.cli.progress import progress_bars
 from cdim.errors import CdimError, UsageError, plural, printable
 
 if TYPE_CHECKING:
+    from cdim.find.gallery import Gallery
+    from cdim.find.index.sources import Listing, Source
     from cdim.find.index.summary import Summary
 
 STOPPED = "indexed items are safe; the same command continues from there"
@@ -88,13 +90,9 @@ def index(
     cdim index photos/ -o gallery
     cdim index photos/ -o gallery --metadata prices.csv --watch
     """  # noqa: D301 - click wants the character
-    from cdim.bundles.bundle import load_bundle
     from cdim.find import watching
-    from cdim.find.gallery import Gallery
     from cdim.find.index import indexing
-    from cdim.find.index.reading import check_some
     from cdim.find.index.sources import Source
-    from cdim.find.stores.folder import check_free, is_gallery
 
     # Damaged EXIF data does no harm: photos without a usable date take that of their file.
     warnings.filterwarnings("ignore", module="PIL")
@@ -103,24 +101,10 @@ def index(
     if watch and dry_run:
         raise UsageError("--watch with --dry-run", "a dry run is one look", "leave one out")
     wanted, how = Source(source, **given), {"keep": keep, "prune": prune}
-    url = place.startswith(("http://", "https://"))
-    new = not url and not is_gallery(Path(place))
-    bundle = load_bundle(model or DEFAULT) if model or new else None
-    with stoppable(STOPPED), ExitStack() as closing:
-        at = place
-        if bundle is not None and (new or (url and not prune)):
-            check_some(wanted.listed(bundle))  # a mistake in the source leaves no gallery behind
-        if new and not model:
-            say(f"a new gallery, of the model {DEFAULT}; --model takes another", err=True)
-        if new and dry_run:
-            check_free(Path(place), create=True)
-            at = str(Path(closing.enter_context(TemporaryDirectory()), "gallery"))
-        gallery = closing.enter_context(Gallery.open(at, bundle, create=not (url and dry_run)))
-        name = gallery.place if at == place else place
-        listing = wanted.listed(gallery.bundle)
+    with stoppable(STOPPED), _opened(wanted, place, model, dry_run, prune) as (gallery, listing):
         with progress_bars() as progress:
             last = indexing.index(gallery, listing, dry_run=dry_run, progress=progress, **how)
-        encoder = gallery.encoder if watch else None
+        name, encoder = gallery.place, gallery.encoder if watch else None
     _report(last, name, as_json, verbose)
     if encoder is None:
         click.get_current_context().exit(1 if last.withheld else 0)
@@ -135,6 +119,36 @@ def index(
                 if found.changed or seen != (last.unreadable, last.withheld):
                     _report(found, name, as_json, verbose)
                 last = found
+
+
+@contextmanager
+def _opened(
+    wanted: Source, place: str, model: str | None, dry_run: bool, prune: bool
+) -> Iterator[tuple[Gallery, Listing]]:
+    """The gallery, and what the source holds; a mistake in the source leaves no gallery behind."""
+    from cdim.bundles.bundle import load_bundle
+    from cdim.find.gallery import Gallery
+    from cdim.find.index.reading import check_some
+    from cdim.find.stores.folder import check_free, is_gallery
+
+    url = place.startswith(("http://", "https://"))
+    new = not url and not is_gallery(Path(place))
+    bundle = load_bundle(model or DEFAULT) if model or new else None
+    listing = None if bundle is None else wanted.listed(bundle)
+    if listing is not None and (new or (url and not prune)):
+        check_some(listing)
+    if new and not model:
+        say(f"a new gallery, of the model {DEFAULT}; --model takes another", err=True)
+    with ExitStack() as closing:
+        if new and dry_run:  # tried in a gallery that is thrown away
+            check_free(Path(place), create=True)
+            trial = Path(closing.enter_context(TemporaryDirectory()), "gallery")
+            gallery = closing.enter_context(Gallery.open(trial, bundle, create=True))
+            gallery.place = place
+        else:
+            made = Gallery.open(place, bundle, create=not (url and dry_run))
+            gallery = closing.enter_context(made)
+        yield gallery, listing or wanted.listed(gallery.bundle)
 
 
 def _report(summary: Summary, place: str, as_json: bool, verbose: bool) -> None:

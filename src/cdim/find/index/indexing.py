@@ -7,7 +7,6 @@ whatever happens later; another run continues from there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 
 from cdim.data.decoding import decoded
 from cdim.data.images import Files
-from cdim.errors import GalleryError, UsageError
+from cdim.errors import UsageError
 from cdim.find.index import reading
 from cdim.find.index.gone import Gone, Known, file_part
 from cdim.find.index.reading import Read
+from cdim.find.index.roots import own_roots
 from cdim.find.index.sources import OF_IMAGES, Entry, Listing, nothing_to_index
 from cdim.find.index.summary import Summary
 from cdim.find.items import BY_HAND, Item
@@ -88,11 +88,13 @@ class _Indexing:
     def run(self, keep: bool, prune: bool, progress: Progress) -> Summary:
         """All of it, in order: nothing is removed before the rest is safe."""
         self._learn()
-        self._check_roots()
+        self.roots = own_roots(self.listing, self.known)
+        by_itself = {n for n in self.listing.entries if n in self.known and not self.known[n].root}
+        self.summary.unreadable.update(dict.fromkeys(by_itself, BY_ITSELF))
         missing = self._missing()
         if not self.listing.entries and not (prune and missing):
             raise nothing_to_index(self.listing, missing)
-        entries = [e for e in self.listing.entries.values() if not self._by_itself(e.id)]
+        entries = [e for e in self.listing.entries.values() if e.id not in by_itself]
         described = {name for entry in entries if entry.described for name in entry.columns}
         self.gallery.check_fields({name for e in entries for name in e.metadata} | described)
         if not self.dry_run:
@@ -128,44 +130,6 @@ class _Indexing:
             )
             self.contents[item.digest, item.domain] = item.id
 
-    def _check_roots(self) -> None:
-        """Refuses ids of another source; a renamed folder hands over its items.
-
-        Ids that were added by themselves are left as they are, and named.
-        """
-        root = self.listing.root
-        for name in self.listing.entries:
-            if self._by_itself(name):
-                self.summary.unreadable[name] = BY_ITSELF
-                continue
-            other = self.known[name].root if name in self.known else root
-            if other in self.roots:
-                continue
-            there = not os.path.isabs(other) or os.path.exists(other)
-            if not there and self._renamed(other):
-                self.roots.add(other)
-                continue
-            gone = f"; the folder {other} is not there now: if it is unmounted, mount it"
-            raise GalleryError(
-                f"{name!r} of {root} is in the gallery already, from {other}"
-                + ("" if there else gone),
-                "items of one gallery have different ids; a renamed folder is known by more than "
-                "half of them",
-                "give the ids of this source a prefix",
-                argument="prefix",
-            )
-
-    def _by_itself(self, name: str) -> bool:
-        return name in self.known and not self.known[name].root
-
-    def _renamed(self, other: str) -> bool:
-        """Whether the source is another one under a new name: most ids of that are in it.
-
-        A disk that is not mounted is missing too, and must not lose its items.
-        """
-        ids = [name for name, known in self.known.items() if known.root == other]
-        return 2 * sum(name in self.listing.entries for name in ids) > len(ids)
-
     def _missing(self) -> list[str]:
         """Items of the source that it does not list."""
         own = (name for name, known in self.known.items() if known.root in self.roots)
@@ -176,7 +140,7 @@ class _Indexing:
         old = [name for name in missing if self.known[name].root != self.listing.root]
         for start in range(0, len(old), BATCH):
             found = self.gallery.store.get(old[start : start + BATCH], True, True)
-            stamps = [BY_HAND if self.known[f.item.id].by_hand else "" for f in found]
+            stamps = [i.stamp if self.known[i.id].by_hand else "" for i in (f.item for f in found)]
             items = [
                 replace(f.item, root=self.listing.root, stamp=stamp)
                 for f, stamp in zip(found, stamps, strict=True)
