@@ -51,11 +51,11 @@ def test_a_table_names_images_however_they_are_spelt(tmp_path, written):
     ("text", "words"),
     [
         ("", "no rows"),
-        ("price\n1\n", "one of id, path, source names the image; rename the column"),
+        ("price\n1\n", "one of id, path, source names the image; rename a column"),
         ("id,id\na,b\n", "two columns"),
         (
             "id,path,x\nA7,b.jpg,1\n",
-            "the columns id, path.*rename the others, such as id to sku",
+            "the columns id, path.*keep one; rename .* such as id to sku",
         ),
         ("id,price\na\n", "line 2"),
         ('id,x\n"b.jpg,1\n', "line 2"),

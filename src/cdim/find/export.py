@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
+from cdim.data import tables
 from cdim.errors import GalleryError
 from cdim.find.filters import RESERVED
 from cdim.find.stores.store import Store
@@ -27,12 +27,11 @@ def write(store: Store, dim: int, folder: Path) -> None:
             str(folder / "vectors.npy"), "w+", np.float32, (store.count(()), dim)
         )
         with (folder / "items.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow([*RESERVED, *fields])
+            file.write(tables.line([*RESERVED, *fields]))
             for row, found in enumerate(store.all(vectors=True)):
                 item = found.item
                 told = [item.metadata.get(field, "") for field in fields]
-                table.writerow([item.id, item.source, item.digest, *told])
+                file.write(tables.line([item.id, item.source, item.digest, *told]))
                 vectors[row] = found.vector
         vectors.flush()
     except OSError as error:

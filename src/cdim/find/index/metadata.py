@@ -45,7 +45,7 @@ def told(path: Path, names: Mapping[str, Sequence[str]]) -> Told:
         raise DataError(
             f"{path} has the columns {', '.join(table.columns)}",
             f"one of {', '.join(KEYS)} names the image",
-            "rename the others, such as id to sku" if keys else "rename the column of the paths",
+            "keep one; rename a code of your own, such as id to sku" if keys else "rename a column",
         )
     written = table.columns.pop(keys[0])
     texts = [
