@@ -53,6 +53,13 @@ def test_what_is_left_out_is_counted_and_named_if_asked(call, tmp_path):
     assert told["counts"]["all"]["photo"] == {"images": 2, "instances": 2}
 
 
+def test_names_that_a_terminal_would_obey_are_escaped(call, tmp_path):
+    put(tmp_path, "a/1.png", "b/2.png")
+    (tmp_path / "new\nline\x1b[2J.txt").touch()
+    done = call("data", "check", tmp_path, "--verbose")
+    assert r"    new\nline\x1b[2J.txt: .txt" in done.stdout
+
+
 def test_what_can_be_read_in_two_ways_is_asked_for(call, tmp_path):
     put(tmp_path, "shoes/s1/a.png", "bags/b1/a.png")
     asked = call("data", "check", tmp_path)

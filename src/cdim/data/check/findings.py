@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from cdim.data.listing import Omission, summary
 from cdim.data.manifest import ROLES, SPLITS, Manifest
-from cdim.errors import plural
+from cdim.errors import plural, printable
 
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
@@ -100,7 +100,7 @@ class Findings:
         """
         parts = [self.name, self._table()]
         if self.left_out:
-            files = [f"    {name}: {reason}" for name, reason in self.left_out if verbose]
+            files = [f"    {printable(name)}: {why}" for name, why in self.left_out if verbose]
             parts.append("\n".join([summary(self.left_out), *files]))
         parts.append(self._verdict())
         return "\n\n".join([*parts, *(_paragraph(problem) for problem in self.problems)])
@@ -154,7 +154,7 @@ def _paragraph(problem: Problem) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-    lines += [f"    {example}" for example in problem.examples]
+    lines += [f"    {printable(example)}" for example in problem.examples]
     more = problem.count - len(problem.examples)
     if problem.examples and more > 0:
         lines.append(f"    ... and {more:,} more")
