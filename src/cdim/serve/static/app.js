@@ -1,12 +1,13 @@
 // The page: sends the query to the server stroke by stroke and shows the answers.
 
-import { checkSize, Failure, get, hasToken, send, setToken, takeToken } from "./api.js";
+import { checkSize, get, hasToken, send, setToken, takeToken } from "./api.js";
 import { Adding } from "./adding.js";
 import { Details } from "./details.js";
 import { Drawing } from "./drawing.js";
 import { $, closable, element, explain, many, percent, quoted } from "./elements.js";
 import { Filters } from "./filters.js";
-import { imageIn, Picture } from "./picture.js";
+import { listenGifts } from "./gifts.js";
+import { Picture } from "./picture.js";
 import { Results } from "./results.js";
 
 const HITS = 24, PAGE = 48, PAUSE = 90; // hits, items a page, milliseconds until a search is sent
@@ -258,12 +259,11 @@ function listen() {
   });
   addEventListener("hashchange", () => takeToken() && start(true));
   addEventListener("keydown", shortcut);
-  addEventListener("paste", (event) => {
-    const typing = event.target.closest?.("input");
-    const file = images(event.clipboardData)[0] ?? (typing ? null : imageIn(event.clipboardData.getData("text")));
-    if (file) picture.take(file);
+  listenGifts({
+    search: (file) => picture.take(file),
+    add: (files) => (gallery?.may_write ? adding.take(files) : askToken()),
+    complain,
   });
-  listenDrops();
 }
 
 function shortcut(event) {
@@ -277,39 +277,6 @@ function shortcut(event) {
   if (!Object.hasOwn(actions, key)) return;
   event.preventDefault();
   actions[key]();
-}
-
-// The left half of the window searches with what is dropped, the right half adds it.
-function listenDrops() {
-  let depth = 0;
-  const over = (on) => { $("dropping").hidden = !on; };
-  const adds = (event) => $("adding").open || event.target.closest?.("#drop-add");
-  addEventListener("dragenter", (event) => {
-    if (!["Files", "text/uri-list"].some((type) => event.dataTransfer?.types.includes(type))) return;
-    depth += 1;
-    over(!document.querySelector("dialog[open]"));
-  });
-  addEventListener("dragleave", () => { depth = Math.max(0, depth - 1); if (!depth) over(false); });
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
-    event.preventDefault();
-    depth = 0;
-    over(false);
-    const files = images(event.dataTransfer), link = event.dataTransfer.getData("text/uri-list");
-    const linked = files.length ? null : imageIn(link);
-    if (linked) files.push(linked);
-    if (!files.length && link) complain(new Failure(0, {
-      code: "link", given: "a link was dropped", allowed: "the page loads nothing from other sites", todo: "save the picture, then drop its file",
-    }));
-    if (!files.length) return;
-    if (!adds(event)) picture.take(files[0]);
-    else if (gallery?.may_write) adding.take(files);
-    else askToken();
-  });
-}
-
-function images(transfer) {
-  return [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/"));
 }
 
 listen();

@@ -3,19 +3,6 @@
 import { thumbnail } from "./api.js";
 import { $, paint, title } from "./elements.js";
 
-// An image whose address holds it; null for other text. The page's rules forbid to fetch it.
-export function imageIn(text) {
-  const [, type, base64, data] = /^data:(image\/[\w.+-]+)(?:;(?!base64)[^,;]*)*(;base64)?,(.*)$/is.exec(text.trim()) ?? [];
-  if (!type) return null;
-  try {
-    const plain = decodeURIComponent(data);
-    const content = base64 ? Uint8Array.from(atob(plain), (letter) => letter.charCodeAt(0)) : plain;
-    return new File([content], "pasted image", { type });
-  } catch {
-    return null;
-  }
-}
-
 export class Picture {
   #changed; #file = null; #like = null; #domain = null;
 
