@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import cdim
+from cdim import strict
 from cdim.data.images import read
 from cdim.data.synthetic import dataset
 from cdim.judge.options import EvalOptions
@@ -372,3 +373,12 @@ def test_a_dataset_that_is_open_is_judged_and_everything_prints_in_a_line():
     )
     assert cdim.evaluate("default", opened).queries == 6
     assert repr(EvalOptions(rerank=True)) == "EvalOptions(rerank=True)"
+
+
+def test_numbers_of_numpy_arrive_as_pythons():
+    @strict.checked
+    def call(n: int, share: float | None = None, *, flag: bool = True) -> tuple:
+        return type(n), type(share), type(flag)
+
+    assert call(np.int64(3), share=np.float32(0.5)) == (int, float, bool)
+    assert call(3) == (int, type(None), bool)

@@ -132,7 +132,8 @@ def plain(value: Any) -> Any:
 def checked(function: F) -> F:
     """The function, refusing arguments that are not what its annotations say.
 
-    The function raises `UsageError` then, also for missing and unknown arguments.
+    The function raises `UsageError` then, also for missing and unknown arguments. It gets NumPy's
+    numbers as Python's.
     """
     signature = inspect.signature(function)
 
@@ -145,12 +146,12 @@ def checked(function: F) -> F:
     def call(*args: Any, **named: Any) -> Any:
         name = function.__qualname__
         try:
-            given = signature.bind(*args, **named).arguments
+            bound = signature.bind(*args, **named)
         except TypeError as error:
             raise UsageError(
                 f"{name}: {error}", f"the call is {name}{signature}", "correct the call"
             ) from None
-        for key, value in given.items():
+        for key, value in bound.arguments.items():
             plain = signature.parameters[key].kind is not inspect.Parameter.VAR_KEYWORD
             if key in hints() and plain and not _fits(value, hints()[key]):
                 raise UsageError(
@@ -158,9 +159,17 @@ def checked(function: F) -> F:
                     f"it is {_words(hints()[key])}",
                     "give another",
                 )
-        return function(*args, **named)
+            bound.arguments[key] = _python_number(value)
+        return function(*bound.args, **bound.kwargs)
 
     return call  # type: ignore[return-value]
+
+
+def _python_number(value: Any) -> Any:
+    """A number of NumPy as Python's, which every library takes; other values as they are."""
+    if isinstance(value, Integral) and not isinstance(value, int):
+        return int(value)
+    return float(value) if isinstance(value, Real) and not isinstance(value, int | float) else value
 
 
 def shown(value: object) -> str:
