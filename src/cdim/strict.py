@@ -167,9 +167,11 @@ def checked(function: F) -> F:
 
 def _python_number(value: Any) -> Any:
     """A number of NumPy as Python's, which every library takes; other values as they are."""
-    if isinstance(value, Integral) and not isinstance(value, int):
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, Integral):
         return int(value)
-    return float(value) if isinstance(value, Real) and not isinstance(value, int | float) else value
+    return float(value) if isinstance(value, Real) else value
 
 
 def shown(value: object) -> str:
