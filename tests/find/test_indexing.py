@@ -480,6 +480,29 @@ def test_a_layout_takes_every_image_and_its_items_stay_without_it(gallery, tmp_p
         run(gallery, tmp_path / "set", layout="{role}")
 
 
+def test_a_read_only_gallery_is_not_indexed_but_tried(gallery, folder, encoder):
+    gallery.store.read_only = "the gallery is read-only"
+    with pytest.raises(GalleryError, match="read-only"):
+        run(gallery, folder)
+    assert encoder.seen == 0
+    assert run(gallery, folder, dry_run=True).added == 3
+
+
+def test_a_missing_item_of_a_renamed_folder_keeps_the_image_given_by_hand(
+    gallery, folder, tmp_path
+):
+    for i in range(4):
+        save(folder / f"{i}.png", (i, i, i))
+    run(gallery, folder)
+    gallery.update("red.png", plain(BLUE))
+    folder.rename(tmp_path / "renamed")
+    (tmp_path / "renamed" / "red.png").rename(tmp_path / "away.png")
+    run(gallery, tmp_path / "renamed", keep=True)
+    (tmp_path / "away.png").rename(tmp_path / "renamed" / "red.png")
+    assert told(run(gallery, tmp_path / "renamed")) == {"unchanged": 7, "by_hand": ["red.png"]}
+    assert gallery.vectors(["red.png"]).tolist() == [[0, 0, 250]]
+
+
 def test_what_is_left_out_is_counted(gallery, folder):
     save(folder / "@eaDir" / "red.png", RED)
     save(folder / "old" / "x.png", RED)
