@@ -14,7 +14,7 @@ from cdim.data import strokes
 from cdim.data.images import read
 from cdim.data.sets import qmul
 from cdim.data.synthetic import dataset
-from cdim.errors import ImageError, ModelError, UsageError
+from cdim.errors import DataError, ImageError, ModelError, UsageError
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0 L80 0 L80 40"/></svg>'
 STROKES = [[[0, 0], [80, 0], [80, 40]]]
@@ -127,6 +127,13 @@ def test_mistakes_of_a_query_are_answered_by_what_helps(tmp_path, bundle, monkey
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "shoe.jpg").touch()
     (tmp_path / "notes.txt").write_text("buy shoes, grün")
+    points = np.ones((2, 3), np.float32)
+    np.savez(tmp_path / "many.npz", keys=["a", "b"], offsets=[0, 1, 2], points=points)
+    np.savez(tmp_path / "one.npz", keys=["a"], offsets=[0, 2], points=points)
+    np.savez(
+        tmp_path / "none.npz", keys=np.array([], str), offsets=np.zeros(1, int), points=points[:0]
+    )
+    assert read_query("one.npz", None, bundle).domain == "sketch"
     (tmp_path / "many.ndjson").write_text("[[[1, 2]]]\n" * 3)
     said = {
         "photos": "photos is a folder.*name files of the folder",
@@ -135,10 +142,12 @@ def test_mistakes_of_a_query_are_answered_by_what_helps(tmp_path, bundle, monkey
         "red shoe": "words are no query.*filter by metadata",
         "notes.txt": "notes.txt is a text",
         "many.ndjson": "3 drawings",
+        "many.npz": "2 drawings.*npz#a",
+        "none.npz": "0 drawings",
         "many.ndjson#4": "1 to 3",
     }
     for name, words in said.items():
-        with pytest.raises(ImageError, match=words):
+        with pytest.raises(DataError, match=words):
             read_query(name, None, bundle)
 
 

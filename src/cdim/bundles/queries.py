@@ -28,7 +28,9 @@ _READERS = {
     ".svg": drawings.read_svg,
     ".json": drawings.read_json,
     ".ndjson": drawings.read_ndjson,
+    ".npz": strokes.only_drawing,
 }
+_OF_MANY = (".ndjson", ".npz")
 _START = 512  # bytes among which a drawing begins
 # A drawing is thin lines on white paper. Judged so, all of 2,901 sketches and edge maps of QMUL's
 # and ChairV2's train splits, Quick, Draw! and made-up products are drawings, and 9 of 1,204 photos:
@@ -87,8 +89,8 @@ def read_query(
 
     Args:
         source: a path or locator, bytes of an image file, a PIL image or a uint8 array. A file
-            that ends in .svg, .json or .ndjson, bytes that begin as one does, text that begins as
-            an SVG does, and strokes are drawings, see `cdim.data.drawings`.
+            that ends in .svg, .json, .ndjson or .npz, bytes that begin as SVG or JSON do, text that
+            begins as an SVG does, and strokes are drawings, see `cdim.data.drawings`.
         domain: its domain; None to recognise it: drawings are sketches, and so is an image
             of thin lines on white (`is_drawing`).
         bundle: the model.
@@ -158,7 +160,7 @@ def _of_file(name: str, opened: images.Files) -> strokes.Strokes | None:
     suffix = PurePath(where.member or where.path).suffix.lower()
     if suffix not in _READERS:
         return None
-    limit = files.MAX_BYTES if suffix == ".ndjson" else drawings.MAX_BYTES
+    limit = files.MAX_BYTES if suffix in _OF_MANY else drawings.MAX_BYTES
     return _READERS[suffix](files.read_bytes(where.path, where.member, limit), name)
 
 

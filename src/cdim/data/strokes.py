@@ -167,6 +167,23 @@ def open_file(file: str | os.PathLike[str] | bytes, name: str) -> StrokeFile:
     )
 
 
+def only_drawing(data: bytes, name: str) -> Strokes:
+    """The drawing of an `.npz` that holds one.
+
+    Raises:
+        DataError: several, or as `open_file`.
+    """
+    file = open_file(data, name)
+    key = next(iter(file.rows), "key")
+    if len(file.rows) != 1:
+        raise DataError(
+            f"{name} has {len(file.rows):,} drawings",
+            "a query is one drawing",
+            f"give its key behind the name, as in drawings.npz#{key}",
+        )
+    return file[key]
+
+
 def _quickdraw(arrays: Mapping[str, NDArray[Any]]) -> StrokeFile:
     first = arrays["drawing_first_stroke"].astype(np.int64)
     ends = np.concatenate([[0], np.cumsum(arrays["stroke_len"], dtype=np.int64)])
