@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import cdim
 from cdim.cli.group import VERBS
@@ -46,6 +47,10 @@ def test_data_check_of_a_good_set(call):
 def test_data_check_of_a_bad_set_exits_with_1(call, tmp_path):
     (tmp_path / "shoe").mkdir()
     (tmp_path / "shoe" / "broken.png").write_text("no image")
+    none = call("data", "check", tmp_path)
+    assert none.exit_code == 2
+    assert "0 of 1 image" in none.stderr
+    Image.new("L", (64, 64), 200).save(tmp_path / "shoe" / "sound.png")
     done = call("data", "check", tmp_path)
     assert done.exit_code == 1
     assert "broken.png" in done.stdout
