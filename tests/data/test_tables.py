@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -82,11 +83,6 @@ def test_what_is_not_certain_is_refused(tmp_path: Path, text: str | bytes, words
         table(tmp_path, text)
 
 
-def test_a_folder_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot read"):
-        tables.read(tmp_path, KNOWN)
-
-
 values = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=9)
 
 
@@ -124,3 +120,11 @@ def test_of_two_files_none_is_chosen(tmp_path: Path) -> None:
     (tmp_path / two).touch()
     assert tables.file_named(mixed, str(tmp_path)) is None
     assert [tables.file_named(name, str(tmp_path)) for name in (one, two)] == [one, two]
+
+
+def test_what_is_no_file_is_refused_and_a_pipe_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    for name, said in (("pipe", "is a pipe"), ("folder", "is a folder"), ("none", "there is no")):
+        with pytest.raises(DataError, match=f"(?s){said}.*a table is a CSV file"):
+            tables.read(tmp_path / f"{name}.csv", KNOWN)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from pathlib import Path
 from typing import NamedTuple
 
+from cdim.data.files import read_bytes
 from cdim.errors import DataError
 
 At = Callable[[int], str]
@@ -164,11 +165,9 @@ def _records(path: Path) -> list[Record]:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"cannot read {path} ({error.strerror})", "a table is a CSV file", "check the path"
-        ) from None
+        data = read_bytes(path)
+    except DataError as error:
+        raise DataError(error.given, "a table is a CSV file", "check the path") from None
     marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     wrong = f"{path} is no text"
     try:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data.arrays import read_npz
+from cdim.data.files import read_bytes
 from cdim.disk import write_whole
 from cdim.errors import DataError, UsageError
 from cdim.metrics.ranking import per_query
@@ -209,7 +210,7 @@ class Report:
             DataError: a file is missing or damaged.
         """
         try:
-            said = json.loads(Path(f"{os.fspath(stem)}.json").read_text(encoding="utf-8"))
+            said = json.loads(read_bytes(Path(f"{os.fspath(stem)}.json")))
             found = read_npz(f"{os.fspath(stem)}.npz", f"{os.fspath(stem)}.npz")
             arrays: dict[str, Any] = {name: found[name] for name in _ARRAYS}
             return cls(
