@@ -6,6 +6,7 @@ import os
 import unicodedata
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,6 +97,17 @@ def test_a_line_is_read_as_it_was(
     kept = [row for row in rows if any(row)]
     if kept:
         assert list(zip(*tables.read(file, ()).columns.values(), strict=True)) == kept
+
+
+def test_no_text_becomes_a_formula(tmp_path: Path) -> None:
+    texts = ["=1+1", "+cmd", "-x.jpg", "@SUM(A1)", "\tx", "'=x", '=HYPERLINK("a", "b")']
+    plain = ["-5", "+4.5e3", "'tis", "'", "'-5", "a=b"]
+    file = tmp_path / "t.csv"
+    file.write_text("".join(tables.line(["a", each]) for each in ["name", *texts, *plain]))
+    shown = pd.read_csv(file)["name"].astype(str).tolist()
+    assert [each[0] for each in shown[: len(texts)]] == ["'"] * len(texts)
+    assert shown[len(texts) :] == plain
+    assert tables.read(file, ()).columns["name"] == texts + plain
 
 
 @pytest.mark.parametrize(

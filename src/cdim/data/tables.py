@@ -24,6 +24,8 @@ Record = tuple[int, list[str]]
 _SIGNS = ",;\t"
 _SAME = re.compile(r"(?:(?<=/)|^)\./+|(?<=/)/+")  # of a path: what names the same without it
 _SPECIAL = re.compile(r'[",;\t\r\n]|^ | $')
+# What a spreadsheet runs as a formula; an apostrophe before it says that it is text.
+_FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?!\d[\d.]*(?:[eE][+-]?\d+)?\Z))")
 
 
 class Table(NamedTuple):
@@ -86,9 +88,13 @@ def two_columns(name: str, origin: object) -> DataError:
 
 
 def line(values: Iterable[object]) -> str:
-    """A row as a line of a table, from which `read` gives every value back."""
+    """A row as a line of a table, from which `read` gives every value back.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe.
+    """
 
     def written(text: str) -> str:
+        text = f"'{text}" if _FORMULA.match(text) else text
         return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
     return ",".join(written(str(value)) for value in values) + "\n"
@@ -201,7 +207,8 @@ def _values(path: Path, text: str, number: int, sign: str) -> list[str]:
     """The values of a row, which begins in line `number`."""
     if '"' not in text:
         values = text.split(sign)
-        return [value.strip(" ") for value in values] if " " in text else values
+        values = [value.strip(" ") for value in values] if " " in text else values
+        return [_text_of(value) for value in values] if "'" in text else values
     mark = re.escape(sign)
     value = re.compile(rf' *(?:"([^"]*(?:""[^"]*)*)" *|([^"{mark}\r\n]*))({mark}|\Z)')
     values, place, more = [], 0, sign
@@ -212,7 +219,12 @@ def _values(path: Path, text: str, number: int, sign: str) -> list[str]:
         quoted, bare, more = found.groups()
         values.append(bare.strip(" ") if quoted is None else quoted.replace('""', '"'))
         place = found.end()
-    return values
+    return [_text_of(value) for value in values]
+
+
+def _text_of(value: str) -> str:
+    """A value without the apostrophe of `line`."""
+    return value[1:] if value[:1] == "'" and _FORMULA.match(value[1:]) else value
 
 
 def _swallows(value: str, place: int, columns: int, sign: str) -> bool:
