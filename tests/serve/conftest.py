@@ -24,6 +24,7 @@ from cdim.find.gallery import Gallery
 from cdim.metrics.calibration.probability import Calibration
 from cdim.serve.access import Access
 from cdim.serve.app import PUBLIC, build
+from cdim.serve.process import config
 
 TOKEN = "a-token-of-the-tests"
 CELLS = 16
@@ -186,8 +187,7 @@ def live(closing):
         app = build(gallery, Access.build("127.0.0.1", TOKEN, PUBLIC))
         if below:
             app = proxied(app, below)
-        config = uvicorn.Config(app, log_level="error", ws="none")
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(config(app))
         listening = closing.enter_context(socket.create_server(("127.0.0.1", 0)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from cdim.errors import UsageError
+from cdim.serve import access
 from cdim.serve.access import Access
 from cdim.serve.app import PUBLIC, build
 
@@ -28,6 +29,7 @@ WRITES = [
     ("PATCH", "/v1/items/shoe/0.png"),
     ("PUT", "/v1/items/shoe/0.png"),
 ]
+TOKEN = "a-token-that-is-secret"
 OPEN = ["/", "/index.html", "/app.js", "/style.css", "/healthz"]
 
 
@@ -75,14 +77,16 @@ def test_an_address_others_reach_is_not_served_without_a_token():
     assert len(made) == 5
 
 
-@pytest.mark.parametrize("token", ["", "two words", "tab\t", "ümlaut", "\x00"])
-def test_tokens_that_no_header_holds(token):
+@pytest.mark.parametrize(
+    "token", ["", "two words", "tab\t", "ümlaut", "\x00", "a", "fifteen-letters"]
+)
+def test_tokens_that_no_header_holds_or_that_are_short(token):
     with pytest.raises(UsageError):
         Access.build("127.0.0.1", token, PUBLIC)
 
 
 def test_the_token_is_not_shown_by_accident():
-    assert "geheim" not in repr(Access.build("127.0.0.1", "geheim", PUBLIC))
+    assert TOKEN not in repr(Access.build("127.0.0.1", TOKEN, PUBLIC))
 
 
 @pytest.mark.parametrize(
@@ -172,12 +176,62 @@ def test_the_page_brings_no_inline_code_and_nothing_from_elsewhere(client):
     assert all("src=" in tag.split(">")[0] for tag in html.split("<script")[1:])
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://localhost"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://proxy.example"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:3000"}, 403),
+        ({"Origin": "http://localhost:3000"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://photos.example:8443"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://xphotos.example"}, 403),
+    ],
+)
+def test_pages_of_other_sites_send_nothing(shop, token, headers, status, failure):
+    rule = Access.build("127.0.0.1", token, PUBLIC, ["photos.example"])
+    client = TestClient(build(shop, rule), base_url="http://localhost", headers=headers)
+    search = {"query": [{"id": "shoe/0.png"}]}
+    answer = client.post("/v1/search", json=search)
+    assert answer.status_code == status
+    if status == 403:
+        failure(answer, 403, "origin")
+        bearer = {"Authorization": f"Bearer {token}"}
+        for method, path in WRITES:
+            failure(client.request(method, path, headers=bearer), 403, "origin")
+    assert client.get("/").status_code == 200  # a link from there
+
+
+def test_wrong_tokens_are_slowed_and_the_right_one_is_not(client_of, shop, token, monkeypatch):
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr(access.asyncio, "sleep", sleep)
+    client = client_of(shop)
+    wrong = {"Authorization": "Bearer a-wrong-one"}
+    found = [client.delete("/v1/items/x", headers=wrong).status_code for _ in range(20)]
+    assert found == [401] * 5 + [429] * 15
+    assert waited == [1] * 15
+    last = client.delete("/v1/items/x", headers=wrong)
+    assert last.headers["retry-after"] == "1"
+    assert client.delete("/v1/items/x").status_code == 401  # a page without a token guesses none
+    right = {"Authorization": f"Bearer {token}"}
+    assert client.delete("/v1/items/x", headers=right).status_code == 404
+    assert len(waited) == 16
+
+
 @given(
     method=st.sampled_from(["POST", "PUT", "PATCH", "DELETE", "TRACE", "x"]),
     path=st.text().map(lambda rest: f"/{rest}"),
 )
 def test_nothing_but_a_search_passes_without_the_token(method, path):
-    access = Access.build("127.0.0.1", "geheim", PUBLIC)
+    access = Access.build("127.0.0.1", TOKEN, PUBLIC)
     headers = {"host": "localhost"}
     if (method, path) != ("POST", "/v1/search"):
         with pytest.raises(Exception, match="Bearer TOKEN"):

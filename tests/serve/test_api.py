@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import codecs
+import hashlib
 import io
 import json
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from cdim.bundles.queries import read_query
+from cdim.find.items import Item
 
 ODD = "a b/ü?#\"'<x>&/日本/thumbnail"
 
@@ -33,10 +36,11 @@ def test_who_may_write_is_told_where_it_is(writer, gallery):
 
 
 def test_a_drawing_finds_its_picture_as_python_does(
-    client, shop, drawings, asked_strokes, tmp_path
+    client_of, token, shop, drawings, asked_strokes, tmp_path
 ):
     name, drawing = list(drawings.items())[7]
     view = asked_strokes(drawing)
+    client = client_of(shop, headers={"Authorization": f"Bearer {token}"})
     answer = client.post("/v1/search", json={"query": [view], "k": 10})
     assert answer.status_code == 200
     told = answer.json()
@@ -230,6 +234,50 @@ def test_a_source_that_is_no_image_stays_on_the_machine(
     response = writer.get("/v1/images/copy")
     failure(response, 422, "image")
     assert "root:x" not in response.text
+
+
+def test_paths_are_shown_with_the_token_alone(client_of, gallery, token, tmp_path, failure):
+    photo = tmp_path / "secret" / "a.png"
+    photo.parent.mkdir()
+    Image.new("L", (40, 30)).save(photo)
+    gallery.add([photo], ["a"])
+    stranger = client_of(gallery)
+    friend = client_of(gallery, headers={"Authorization": f"Bearer {token}"})
+    search = {"query": [{"id": "shoe/0.png"}], "k": 200}
+    for client, shown in ((stranger, "a.png"), (friend, str(photo))):
+        assert client.get("/v1/items/a").json()["source"] == shown
+        assert shown in [each["source"] for each in client.get("/v1/items").json()["items"]]
+        hits = client.post("/v1/search", json=search).json()["hits"]
+        assert shown in [hit["source"] for hit in hits]
+        assert client is friend or not any("/" in hit["source"] for hit in hits)
+    photo.unlink()
+    error = failure(stranger.get("/v1/images/a"), 422, "image")
+    assert "secret" not in str(error)
+    assert "secret" in failure(friend.get("/v1/images/a"), 422, "image")["given"]
+
+
+def test_a_gallery_that_names_other_files_serves_none(
+    writer, gallery, pictures, tmp_path, png, failure
+):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for place in (folder / "a.png", tmp_path / "b.png"):
+        place.write_bytes(png())
+    name = next(iter(pictures))
+    vector = np.ones((1, gallery.bundle.dim), dtype=np.float32)
+    digest = hashlib.sha256(png()).hexdigest()
+    for source, root, code in (
+        (folder / "a.png", folder, 200),
+        (tmp_path / "b.png", folder, 404),  # outside its own folder
+        (tmp_path / "b.png", "", 200),
+        (pictures[name], "", 404),  # another file than was embedded
+        (pictures[name], "/", 404),
+    ):
+        gallery.put([Item("x", str(source), digest, "photo", str(root))], vector)
+        answer = writer.get("/v1/images/x")
+        assert answer.status_code == code, (source, root)
+        if code == 404:
+            failure(answer, 404, "no-image")
 
 
 def test_openapi_is_whole(client):

@@ -203,3 +203,32 @@ def test_many_may_ask_and_change_at_once(gallery, live, token, png):
         assert {code for one in running for code in one.result()} <= {200, 201, 204}
     assert gallery.count() == 36 + 3 * 3
     assert gallery.count({"by": "changed"}) == 3 * 3
+
+
+def test_it_stops_in_time_whatever_runs(gallery, png):
+    gallery.close()
+    script = (
+        "import sys, time; from cdim.serve import process, searching; from cdim.cli import main;"
+        "process.PATIENCE, process.LONGEST = 0.3, 1.5;"
+        "searching.read_query = lambda *_: time.sleep(60); main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "serve", gallery.place, "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    address = re.search(r"http://[^#]+/", process.stdout.readline())[0]
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(
+            httpx.post, f"{address}v1/search", files={"image": ("x.png", png())}, timeout=60
+        )
+        time.sleep(0.5)
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+        with pytest.raises(httpx.HTTPError):
+            asked.result().raise_for_status()
+    assert time.monotonic() - started < 5
+    assert process.returncode == 0
+    assert "Traceback" not in err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 
 import pytest
 
@@ -54,6 +56,44 @@ def test_too_many_points(client, failure):
 def test_a_body_that_is_no_json(client, content, failure):
     headers = {"Content-Type": "application/json"}
     failure(client.post("/v1/search", content=content, headers=headers), 422, "validation")
+
+
+_WORDS, _FIELDS = ",".join(['"x"'] * 900_000), ",".join(f'"f{n}": 1' for n in range(100_000))
+_ZEROS = "0" * 4_000_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'{{"query": [{{"strokes": [[{_WORDS}, {_WORDS}]]}}]}}',
+        f'{{"query": [{"[]," * 600_000}]}}',
+        f"{{{_FIELDS}}}",
+        f'{{"query": [{{{_FIELDS}}}]}}',
+        f'{{"weights": [{_WORDS}]}}',
+        f'{{"query": [{{"strokes": [[{_WORDS}]]}}]}}',
+        f'{{"query": [{{"strokes": [{_WORDS}]}}]}}',
+        f'{{"query": [{{"strokes": [[[0, 1{_ZEROS}]]]}}]}}',
+    ],
+    ids=["values", "brackets", "fields", "view", "weights", "points", "strokes", "digits"],
+)
+def test_large_json_costs_little(client, content, failure):
+    started = time.process_time()
+    tracemalloc.start()
+    headers = {"Content-Type": "application/json"}
+    response = client.post("/v1/search", content=content, headers=headers)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    failure(response, 422, response.json()["error"]["code"])
+    assert len(response.content) < 1000
+    assert most < 300 * 2**20
+    assert time.process_time() - started < 5
+
+
+def test_large_metadata_costs_little(writer, failure):
+    fields = {f"{n}" * 60: 1 for n in range(20_000)}
+    changed = writer.patch("/v1/items/shoe/0.png", json={"metadata": fields})
+    assert "at most 1,000 fields" in failure(changed, 422, "validation")["allowed"]
+    failure(writer.patch("/v1/items/shoe/0.png", data={"metadata": "{}"}), 415, "media-type")
 
 
 def test_bodies_of_other_kinds(client, failure):

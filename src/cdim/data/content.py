@@ -36,7 +36,12 @@ class Content:
 
 
 def read(image: Any, opened: images.Files) -> Content:
-    """Reads what `image_pixels` takes as one image, and raises what that raises."""
+    """Reads what `image_pixels` takes as one image, and raises what that raises.
+
+    What was read already stays as it is.
+    """
+    if isinstance(image, Content):
+        return image
     source = ""
     if isinstance(image, str | os.PathLike):
         source = image = str(absolute(os.fspath(image), Path()))

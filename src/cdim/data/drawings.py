@@ -25,6 +25,7 @@ from cdim.data.files import too_large
 from cdim.data.strokes import CANVAS, DRAWING_SIZE, Strokes
 from cdim.data.svg import read_lines
 from cdim.errors import ImageError
+from cdim.strict import shown
 
 MAX_BYTES = 4 * 2**20
 """Largest file of a drawing that is read."""
@@ -208,9 +209,8 @@ def _number(value: Any) -> float:
 
 
 def _no_stroke(stroke: Any, name: str) -> ImageError:
-    said = repr(stroke)
     return ImageError(
-        f"{name} has the stroke {said if len(said) <= 60 else said[:57] + '...'}",
+        f"{name} has the stroke {shown(stroke)}",
         f"a stroke is points [x, y] or columns [[x, ...], [y, ...]], numbers up to {_FARTHEST:g}",
         _TODO,
     )

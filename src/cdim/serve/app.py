@@ -15,7 +15,7 @@ from cdim.serve import about, bodies, failures, items, searching
 from cdim.serve.access import Access, Guard
 from cdim.serve.limits import Headed, Limited
 from cdim.serve.metrics import Timed
-from cdim.serve.models import NewItem, SearchRequest
+from cdim.serve.models import Change, NewItem, SearchRequest
 from cdim.serve.served import Served
 from cdim.version import __version__
 
@@ -37,7 +37,7 @@ def build(gallery: Gallery, access: Access) -> ASGIApp:
     app.state.served, app.state.registry = here, CollectorRegistry()
     for module in (searching, items, about):
         app.include_router(module.router)
-    bodies.describe(app, SearchRequest, NewItem)
+    bodies.describe(app, SearchRequest, NewItem, Change)
     failures.install(app)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     here.warm_up()

@@ -6,11 +6,12 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 
 from cdim.serve.failures import Refused, not_valid
-from cdim.serve.limits import MAX_BYTES, MAX_VIEWS
+from cdim.serve.limits import MAX_BYTES, MAX_VALUES, MAX_VIEWS
 
 T = TypeVar("T")
 _FIELDS = 8  # of a form, beside its files
@@ -18,18 +19,23 @@ FILE = "image"  # name of a form's parts that are files
 JSON, FORM = "application/json", "multipart/form-data"
 
 
-def kind(request: Request) -> str:
-    """What a request's body is, `JSON` or `FORM`; anything else is refused with 415."""
+def kind(request: Request, *allowed: str) -> str:
+    """What a request's body is, of the kinds allowed; anything else is refused with 415."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given not in (JSON, FORM):
+    if given not in allowed:
         raise Refused(
             415,
             "media-type",
             f"a body of type {given!r}",
-            f"{JSON} or {FORM}",
+            " or ".join(allowed),
             "set the header Content-Type",
         )
     return given
+
+
+async def parsed(kind: type[T], given: bytes | str | dict[str, Any]) -> T:
+    """As `parse`, beside the event loop, which answers others meanwhile."""
+    return await run_in_threadpool(parse, kind, given)
 
 
 def parse(kind: type[T], given: bytes | str | dict[str, Any]) -> T:
@@ -38,7 +44,16 @@ def parse(kind: type[T], given: bytes | str | dict[str, Any]) -> T:
     try:
         if isinstance(given, dict):
             return adapter.validate_python(given)
-        return adapter.validate_json(given)
+        data = given.encode("utf-8", "replace") if isinstance(given, str) else given
+        if (values := sum(map(data.count, (b",", b"[", b"{")))) > MAX_VALUES:
+            raise Refused(
+                422,
+                "validation",
+                f"JSON of {values:,} values",
+                f"a request has at most {MAX_VALUES:,}",
+                "send fewer drawings, or simplify them",
+            )
+        return adapter.validate_json(data)
     except ValidationError as error:
         raise not_valid(error.errors(include_url=False, include_context=False)) from None
 
@@ -75,25 +90,20 @@ async def form(
     return texts, files
 
 
-def both(model: type[BaseModel], form_fields: dict[str, str]) -> dict[str, Any]:
-    """The part of OpenAPI for a body: this model as JSON, or this form."""
-    texts: dict[str, Any] = {
-        name: {"type": "string", "description": said} for name, said in form_fields.items()
-    }
-    files = {"type": "array", "items": {"type": "string", "format": "binary"}}
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                JSON: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}},
-                FORM: {"schema": {"type": "object", "properties": {**texts, FILE: files}}},
-            },
+def described(model: type[BaseModel], form_fields: dict[str, str] | None = None) -> dict[str, Any]:
+    """The part of OpenAPI for a body: this model as JSON, or a form of these fields and files."""
+    content: dict[str, Any] = {JSON: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+    if form_fields is not None:
+        texts: dict[str, Any] = {
+            name: {"type": "string", "description": said} for name, said in form_fields.items()
         }
-    }
+        files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+        content[FORM] = {"schema": {"type": "object", "properties": {**texts, FILE: files}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def describe(app: FastAPI, *models: type[BaseModel]) -> None:
-    """Puts models that `both` refers to into the app's OpenAPI."""
+    """Puts models that `described` refers to into the app's OpenAPI."""
     usual = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -7,10 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from cdim.errors import CdimError, DataError, GalleryError, ImageError, ModelError, UsageError
+from cdim.strict import shown
 
 _KINDS: dict[type[CdimError], tuple[int, str]] = {
     UsageError: (422, "usage"),
@@ -23,7 +25,13 @@ _ALLOWED = {
     404: "the paths are those in /openapi.json",
     405: "the methods of each path are in /openapi.json",
 }
-_SHOWN = 80  # characters of a wrong value that are repeated
+_HEADERS = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": "1"},
+    503: {"Retry-After": "1"},
+}
+GONE = 499
+"""The status of a request whose client went away before it was answered."""
 
 
 class Refused(CdimError):
@@ -51,17 +59,15 @@ def answer(error: CdimError) -> JSONResponse:
     body = {"code": code, "given": error.given, "allowed": error.allowed, "todo": error.todo}
     # Names of files may have lone surrogates, and JSON may not.
     body = {key: text.encode("utf-8", "replace").decode() for key, text in body.items()}
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse({"error": body}, status, headers)
+    return JSONResponse({"error": body}, status, _HEADERS.get(status))
 
 
 def not_valid(errors: Sequence[Any]) -> Refused:
     """The first thing that a request's model found wrong."""
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"]) or "the body"
-    shown = repr(first["input"])
-    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
-    return Refused(422, "validation", f"{where} = {shown}", str(first["msg"]), "see /openapi.json")
+    given = f"{where} = {shown(first['input'])}"
+    return Refused(422, "validation", given, str(first["msg"]), "see /openapi.json")
 
 
 def install(app: FastAPI) -> None:
@@ -86,6 +92,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def of_validation(_: Request, error: RequestValidationError) -> JSONResponse:
         return answer(not_valid(error.errors()))
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=GONE)
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,9 @@
-"""How much a request may bring, and what every answer forbids browsers to do."""
+"""How much a request may bring and how long, and what every answer forbids browsers to do."""
 
 from __future__ import annotations
+
+import asyncio
+import time
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +17,12 @@ MAX_STROKES = 4_000  # most strokes of a drawing
 MAX_HITS = 200  # most hits of a search
 MAX_PAGE = 500  # most items of a page of the list
 MAX_ID = 1_000  # most characters of an item's id
+MAX_NAMES = 1_000  # most fields of an object
+MAX_VALUES = 1_000_000  # most values of a request's JSON
+SECONDS = 120  # until a body has arrived
+PAUSE = 10  # seconds without a byte of it
+_SMALL = 2**18  # bytes of each body that are free
+_BUDGET = 256 * 2**20  # bytes of all other bodies together
 
 _SECURITY = {
     "Content-Security-Policy": (
@@ -50,10 +59,15 @@ class Headed:
 
 
 class Limited:
-    """Refuses bodies of more than `MAX_BYTES` with 413, whether they say their length or not."""
+    """Refuses a body that is too large, comes too slowly, or has no room beside the others.
+
+    More than `MAX_BYTES` are refused with 413, whether they say their length or not, a pause with
+    408, and all bodies together share a budget of memory: 503 where it is used up.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts what is read."""
@@ -62,19 +76,27 @@ class Limited:
             return
         said = Headers(scope=scope).get("content-length", "")
         if said.isdecimal() and int(said) > MAX_BYTES:
-            await self._refuse(scope, receive, send)
+            await answer(_TOO_LARGE)(scope, receive, send)
             return
-        taken, refused, started = 0, False, False
+        taken, refused, started, whole, end = 0, False, False, False, time.monotonic() + SECONDS
 
         async def counted() -> Message:
-            nonlocal taken, refused
-            message = await receive()
+            nonlocal taken, refused, whole
+            if whole:
+                return await receive()
+            try:
+                patience = min(PAUSE, end - time.monotonic())
+                message = await asyncio.wait_for(receive(), patience)
+                why = self._take(taken, len(message.get("body", b"")))
+            except asyncio.TimeoutError:
+                message, why = {}, _TOO_SLOW
             taken += len(message.get("body", b""))
-            if taken <= MAX_BYTES or started:
-                return message
+            whole = not message.get("more_body", False)
+            if why is None or started:
+                return message or {"type": "http.disconnect"}
             if not refused:
                 refused = True
-                await self._refuse(scope, receive, send)
+                await answer(why)(scope, receive, send)
             return {"type": "http.disconnect"}
 
         async def unless_refused(message: Message) -> None:
@@ -88,13 +110,35 @@ class Limited:
         except Exception:
             if not refused:
                 raise
+        finally:
+            self._held -= max(0, taken - _SMALL)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = Refused(
-            413,
-            "too-large",
-            f"a request of more than {in_words(MAX_BYTES)}",
-            f"at most {in_words(MAX_BYTES)} are taken",
-            "make the image smaller, or send fewer at once",
-        )
-        await answer(refusal)(scope, receive, send)
+    def _take(self, before: int, more: int) -> Refused | None:
+        """Counts bytes of a body that has had some before; why they are refused, if they are."""
+        self._held += max(0, before + more - _SMALL) - max(0, before - _SMALL)
+        if before + more > MAX_BYTES:
+            return _TOO_LARGE
+        return _NO_ROOM if before + more > _SMALL and self._held > _BUDGET else None
+
+
+_TOO_LARGE = Refused(
+    413,
+    "too-large",
+    f"a request of more than {in_words(MAX_BYTES)}",
+    f"at most {in_words(MAX_BYTES)} are taken",
+    "make the image smaller, or send fewer at once",
+)
+_TOO_SLOW = Refused(
+    408,
+    "slow",
+    "a request whose body comes too slowly",
+    f"it arrives within {SECONDS} seconds, without a pause of {PAUSE}",
+    "send less at once, or on a faster line",
+)
+_NO_ROOM = Refused(
+    503,
+    "busy",
+    "a request beside many large ones",
+    f"the bodies of all have at most {in_words(_BUDGET)} together",
+    "send it again in a moment",
+)

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from cdim.find.items import Like
-from cdim.serve.limits import MAX_HITS, MAX_ID, MAX_STROKES, MAX_VIEWS
+from cdim.serve.limits import MAX_HITS, MAX_ID, MAX_NAMES, MAX_STROKES, MAX_VIEWS
 
 
 def _id(given: str) -> str:
@@ -34,8 +34,19 @@ def _id(given: str) -> str:
 
 ItemId = Annotated[str, Field(min_length=1, max_length=MAX_ID), AfterValidator(_id)]
 FieldName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _few(given: Any) -> Any:
+    """Each wrong field of an object is an error of its own, and all are found at once."""
+    if isinstance(given, dict) and len(given) > MAX_NAMES:
+        raise ValueError(f"an object has at most {MAX_NAMES:,} fields")
+    return given
+
+
 Metadata = Annotated[
-    dict[FieldName, Any], Field(description="Field to text, finite number, true or false.")
+    dict[FieldName, Any],
+    BeforeValidator(_few),
+    Field(description="Field to text, finite number, true or false."),
 ]
 
 
@@ -56,8 +67,10 @@ Lines = Annotated[list[Any], Field(min_length=1, max_length=MAX_STROKES)]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
+    _few = model_validator(mode="before")(_few)
 
 
+_SOURCE = "Where its image is, without the token the file's name; empty for one that was uploaded."
 _CANVAS = "Of the canvas, as in files of drawings; drawings are centred, so it changes nothing."
 
 
@@ -107,7 +120,7 @@ class SearchRequest(_Strict):
         [], description="Views of one thing; their embeddings are averaged."
     )
     weights: list[Annotated[float, Field(ge=0, le=1e6)]] | None = Field(
-        None, description="How much each view counts; equal without."
+        None, max_length=MAX_VIEWS, description="How much each view counts; equal without."
     )
     k: Annotated[int, Field(ge=1, le=MAX_HITS)] = Field(20, description="Most hits.")
     where: dict[str, Any] | None = Field(
@@ -130,7 +143,7 @@ class HitAnswer(BaseModel):
     distance: float
     probability: float | None = Field(description="That it is the same instance; null: unknown.")
     metadata: dict[str, Any]
-    source: str
+    source: str = Field(description=_SOURCE)
 
 
 class SearchAnswer(BaseModel):
@@ -169,7 +182,7 @@ class ItemAnswer(BaseModel):
 
     id: str
     metadata: dict[str, Any]
-    source: str = Field(description="Where its image is; empty for one that was uploaded.")
+    source: str = Field(description=_SOURCE)
 
 
 class ItemsAnswer(BaseModel):

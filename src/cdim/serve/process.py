@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from cdim.errors import UsageError
 from cdim.find.gallery import Gallery
 from cdim.serve.access import Access
 from cdim.serve.app import PUBLIC, build
+from cdim.serve.connections import Connection, Sparing
 
-PATIENCE = 30  # seconds that running requests have to finish once the server stops
+PATIENCE = 6  # seconds that running requests have to finish once the server stops
+BACKLOG = 128  # connections that are accepted at once
+LONGEST = 9.5  # seconds from then on until the process ends, whatever runs
+
+
+class Server(uvicorn.Server):
+    """A server that ends in time: nothing stops a thread that decodes an image."""
+
+    closed = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begins to stop; after a kill, a gallery holds all that it acknowledged."""
+        if not self.should_exit:
+            late = threading.Timer(LONGEST, lambda: os._exit(0 if self.closed else 1))
+            late.daemon = True
+            late.start()
+        super().handle_exit(sig, frame)
 
 
 def serve(
@@ -29,6 +51,8 @@ def serve(
     announce: Callable[[str, int], None],
 ) -> None:
     """Serves a gallery until SIGTERM or SIGINT; then running requests finish and it is closed.
+
+    The process ends within 10 seconds then, and with 1 where the gallery could not be closed.
 
     Args:
         place: the gallery's folder or URL.
@@ -44,16 +68,9 @@ def serve(
     """
     access = Access.build(host, token, PUBLIC, allow_host)
     with _listen(host, port) as listening, Gallery.open(place, model) as gallery:
-        config = uvicorn.Config(
-            build(gallery, access),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_graceful_shutdown=PATIENCE,
-        )
-        server = uvicorn.Server(config)
+        for name in ("uvicorn.error", "asyncio"):
+            logging.getLogger(name).addFilter(Sparing())
+        server = Server(config(build(gallery, access)))
 
         def stop(*_: object) -> None:
             server.should_exit = True
@@ -68,12 +85,28 @@ def serve(
         announce(f"{address}#token={access.token}" if token is None else address, gallery.count())
         server.run(sockets=[listening])
         gallery.flush()
+    server.closed = True
+
+
+def config(app: ASGIApp) -> uvicorn.Config:
+    """How an app is served: with deadlines for its connections."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        http=Connection,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=PATIENCE,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OverflowError:
         why = "ports go up to 65535"
     except OSError as error:

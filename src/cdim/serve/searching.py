@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 
 from cdim.bundles.queries import QueryImage, read_query
 from cdim.find.items import Like
@@ -25,7 +26,7 @@ _FORM = {
 @router.post(
     "/search",
     response_model=SearchAnswer,
-    openapi_extra=bodies.both(SearchRequest, _FORM),
+    openapi_extra=bodies.described(SearchRequest, _FORM),
     summary="Find what a drawing, an image or an item shows",
 )
 async def search(request: Request) -> dict[str, Any]:
@@ -43,26 +44,32 @@ async def search(request: Request) -> dict[str, Any]:
             "send strokes, an image, or an item's id",
         )
 
-    def decoded() -> list[QueryImage | Like]:
-        bundle = here.gallery.bundle
-        given = [(view.source(), view.domain) for view in views]
-        given += [(data, domain) for data in images]
-        return [
-            source if isinstance(source, Like) else read_query(source, named, bundle)
-            for source, named in given
-        ]
+    given = [(view.source(), view.domain) for view in views]
+    given += [(data, domain) for data in images]
 
-    query = await here.decoding(decoded)
+    def read(source: Any, named: str | None) -> QueryImage | Like:
+        return (
+            source if isinstance(source, Like) else read_query(source, named, here.gallery.bundle)
+        )
+
+    works = [partial(read, *each) for each in given]
+    if any(isinstance(source, bytes) for source, _ in given):
+        query = await here.decoding(*works)
+    else:  # strokes never wait for images
+        query = await run_in_threadpool(lambda: [work() for work in works])
 
     how = {name: getattr(asked, name) for name in SearchRequest.model_fields if name != "query"}
     find = partial(here.gallery.search, query, **how)
-    return (await here.in_turn(request, find)).to_json()
+    told = (await here.in_turn(request, find)).to_json()
+    for hit in told["hits"]:
+        hit["source"] = here.named(request, hit["source"])
+    return told
 
 
 async def _read(request: Request) -> tuple[SearchRequest, list[bytes], str | None]:
     """The search, the images beside it, and the images' domain."""
-    if bodies.kind(request) == bodies.JSON:
-        return bodies.parse(SearchRequest, await request.body()), [], None
+    if bodies.kind(request, bodies.JSON, bodies.FORM) == bodies.JSON:
+        return await bodies.parsed(SearchRequest, await request.body()), [], None
     texts, files = await bodies.form(request, _FORM)
-    asked = bodies.parse(SearchRequest, texts.get("search", "{}"))
+    asked = await bodies.parsed(SearchRequest, texts.get("search", "{}"))
     return asked, [data for _, data in files], texts.get("domain")

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -18,10 +19,12 @@ from cdim.errors import CdimError, GalleryError, UsageError
 from cdim.find.gallery import Gallery
 from cdim.find.items import Item
 from cdim.serve.access import Access
-from cdim.serve.failures import Refused
+from cdim.serve.failures import GONE, Refused
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
+_DEADLINE = 8  # seconds until the images of a request are decoded, waiting included
+_LONGEST = 100  # most requests that wait for the model
 
 
 class Served:
@@ -37,7 +40,8 @@ class Served:
         self.ready = False
         self._failure: CdimError | None = None
         self._turn = asyncio.Lock()
-        self._decoding = asyncio.Semaphore(os.cpu_count() or 1)
+        self._waiting = 0
+        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "cdim-decoder")
 
     def warm_up(self) -> None:
         """Loads the model beside the server, which answers other requests meanwhile."""
@@ -75,20 +79,54 @@ class Served:
         except GalleryError as error:
             raise Refused(403, "read-only", error.given, error.allowed, error.todo) from None
 
-    async def decoding(self, work: Callable[[], T]) -> T:
-        """Does work that decodes images: as many at once as there are cores, for their pixels."""
-        async with self._decoding:
-            return await run_in_threadpool(work)
+    async def decoding(self, *works: Callable[[], T]) -> list[T]:
+        """Does works that decode an image each: as many at once as there are cores.
+
+        Raises:
+            Refused: 503, they took too long; those not begun by then never are.
+        """
+        jobs = [self._decoders.submit(work) for work in works]
+        try:
+            done = asyncio.gather(*map(asyncio.wrap_future, jobs))
+            return await asyncio.wait_for(done, _DEADLINE)
+        except asyncio.TimeoutError:
+            raise Refused(
+                503,
+                "busy",
+                f"images that were not decoded within {_DEADLINE} seconds",
+                "the images of a request are decoded by then, others before them included",
+                "send smaller images, or send them again in a moment",
+            ) from None
+        finally:
+            for job in jobs:
+                job.cancel()
 
     async def in_turn(self, request: Request, work: Callable[[], T]) -> T:
         """Does work that uses the model or changes the gallery.
 
         Who has gone by the time it is their turn, as a page does at the next stroke, costs none.
         """
-        async with self._turn:
-            if await request.is_disconnected():
-                raise HTTPException(499, "the client has gone")
-            return await run_in_threadpool(work)
+        if self._waiting >= _LONGEST:
+            raise Refused(
+                503,
+                "busy",
+                f"{_LONGEST} requests wait for the model",
+                "more are not taken",
+                "send it again in a moment",
+            )
+        self._waiting += 1
+        try:
+            async with self._turn:
+                if await request.is_disconnected():
+                    raise HTTPException(GONE, "the client has gone")
+                return await run_in_threadpool(work)
+        finally:
+            self._waiting -= 1
+
+    def named(self, request: Request, source: str) -> str:
+        """Where an image is, for who has the token; for others the name of its file."""
+        known = not os.path.isabs(source) or self.access.knows(request.headers)
+        return source if known else os.path.basename(source)
 
     def item(self, id: str) -> Item:  # noqa: A002 - the field's word
         """An item; where there is none, the request is refused with 404."""
