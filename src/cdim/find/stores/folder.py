@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdim import strict
-from cdim.bundles.bundle import Bundle, check_whole, load_bundle, save_bundle
+from cdim.bundles.bundle import Bundle, check_whole, copy_bundle, load_bundle, save_bundle
 from cdim.data.files import nearest_path
 from cdim.errors import CdimError, GalleryError, UsageError
 from cdim.find.stores.edge import EdgeStore
@@ -89,11 +89,10 @@ def _bundle(place: Path, record: Record, given: Bundle | None, read_only: bool) 
 
 def _replace(bundle: Bundle, copy: Path) -> None:
     """Puts a bundle in the place of a copy that is missing, damaged or another one."""
-    check_whole(bundle)
     fresh = copy.with_name(BUNDLE + ".new")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(bundle.folder, fresh)
+        copy_bundle(bundle, fresh)
         shutil.rmtree(copy, ignore_errors=True)
         os.replace(fresh, copy)
     except OSError as error:
@@ -113,7 +112,7 @@ def _make(place: Path, bundle: Bundle) -> tuple[Bundle, EdgeStore]:
                 (place / MAKING).write_text(text + "\n", encoding="utf-8")
                 for part in (BUNDLE, SHARD):
                     shutil.rmtree(place / part, ignore_errors=True)
-                shutil.copytree(bundle.folder, place / BUNDLE)
+                copy_bundle(bundle, place / BUNDLE)
                 store = EdgeStore(place / SHARD, bundle.dim, create=True)
                 os.replace(place / MAKING, place / RECORD)
                 return load_bundle(place / BUNDLE), store
