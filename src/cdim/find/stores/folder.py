@@ -24,9 +24,11 @@ from cdim.data.files import nearest_path
 from cdim.errors import CdimError, GalleryError, UsageError
 from cdim.find.stores.edge import EdgeStore
 from cdim.find.stores.record import Record
+from cdim.find.stores.shard import check_own
 
 RECORD, BUNDLE, SHARD = "gallery.json", "bundle", "shard"
 MAKING = RECORD + ".new"
+LONGEST = 2**16  # characters of the record that are read
 
 
 def is_gallery(place: Path) -> bool:
@@ -49,6 +51,7 @@ def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle
                 argument="model",
             )
         return _make(place, given)
+    check_own(place)
     record = _read(place)
     store = EdgeStore(place / SHARD, record.dim)  # from here on it is ours: nobody else writes
     try:
@@ -175,7 +178,8 @@ def check_free(place: Path, create: bool) -> None:
 
 def _read(place: Path) -> Record:
     try:
-        table = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        with (place / RECORD).open(encoding="utf-8") as file:
+            table = json.loads(file.read(LONGEST))
     except (OSError, ValueError) as error:
         raise GalleryError(
             f"cannot read {place / RECORD} ({error})",
