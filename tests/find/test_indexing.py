@@ -373,6 +373,29 @@ def test_a_moved_or_converted_file_keeps_what_it_was_told(gallery, folder, old, 
     assert told(run(gallery, folder)).get("unchanged") == 3
 
 
+@pytest.mark.parametrize("copy", ["other/name.png", "in side/green.webp"])
+def test_a_copy_that_was_indexed_beside_a_file_keeps_what_was_told_of_it(gallery, folder, copy):
+    run(gallery, folder)
+    old = "red.png" if copy.endswith("png") else "in side/green.PNG"
+    gallery.update(old, metadata={**gallery.get(old).metadata, "price": 3, "folder": "x"})
+    (folder / copy).parent.mkdir(exist_ok=True)
+    if old == "red.png":
+        shutil.copy(folder / old, folder / copy)
+    else:
+        save(folder / copy, (9, 9, 9))
+    run(gallery, folder)
+    assert "price" not in gallery.get(copy).metadata
+    (folder / old).unlink()
+    would = run(gallery, folder, dry_run=True)
+    summary = run(gallery, folder)
+    assert summary.ids == would.ids
+    assert (summary.ids["moved"], summary.removed, summary.unchanged) == ([copy], 0, 2)
+    assert names(gallery) == NAMES - {old} | {copy}
+    assert gallery.get(copy).metadata["price"] == 3
+    assert gallery.get(copy).metadata["folder"] == os.path.dirname(copy)
+    assert told(run(gallery, folder)) == {"unchanged": 3}
+
+
 def test_content_comes_before_the_name_and_what_is_unclear_takes_nothing(gallery, folder):
     save(folder / "a.png", (1, 1, 1))
     for name in ("b/one.png", "b/two.png"):

@@ -266,10 +266,37 @@ class _Indexing:
         if 2 * len(lost) > own and not prune:
             self.summary.withheld += lost
             lost = []
+        inherited = self._inherit(lost)
         for name in lost:
-            self.summary.did("removed", name)
+            if name not in inherited:
+                self.summary.did("removed", name)
         if not self.dry_run:
             self.gallery.remove([*moved, *lost])
+
+    def _inherit(self, lost: Sequence[str]) -> set[str]:
+        """Gives what was told of lost items to copies that were there beside them, told nothing."""
+        columns = {name for entry in self.listing.entries.values() for name in entry.columns}
+        gone = Gone({n: self.known[n] for n in lost if self.known[n].metadata.keys() - columns})
+        before = set(gone.left)
+        for name, entry in self.listing.entries.items() if before else ():
+            known = self.known.get(name)
+            if known is None or name in self.summary.unreadable:
+                continue
+            if {*known.metadata, *entry.metadata} - entry.columns:
+                continue
+            was = gone.take(name, (known.content,), entry.columns)
+            if was is None:
+                self.summary.unclear.append(name)
+            elif was:
+                did = any(name in ids for ids in self.summary.ids.values())
+                self.summary.unchanged -= not did
+                self.summary.did("moved", name)
+                found = self.gallery.store.get([name], True, True)[0]
+                told = {k: v for k, v in self.known[was].metadata.items() if k not in entry.columns}
+                item = replace(found.item, metadata={**told, **found.item.metadata})
+                vector = np.array([found.vector], dtype=np.float32)
+                self._put([item], None if self.dry_run else vector)
+        return before - gone.left.keys()
 
     def _finish(self, progress: Progress) -> None:
         if self.put_since_flush or self.summary.changed:
