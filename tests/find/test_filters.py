@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,9 +44,13 @@ def test_words_that_are_no_filter(words):
 
 
 @pytest.mark.parametrize(
-    "text", ["price=10..x", "price=cheap..50", "date=2024-01-01..soon", "price=1..2..3"]
+    "text",
+    [
+        *("price=10..x", "price=cheap..50", "date=2024-01-01..soon", "price=1..2..3"),
+        *("date=2024-13-01..", "date=..2024-02-30", "date=2020-01..2030-12", "price=a..b"),
+    ],
 )
-def test_a_range_with_one_end_that_is_none_is_an_error(text):
+def test_a_range_with_an_end_that_is_none_is_an_error(text):
     with pytest.raises(UsageError, match="range") as error:
         parse([text])
     field, _, value = text.partition("=")
@@ -58,6 +63,17 @@ def test_conditions():
     assert read({"a": "b", "n": [1, 2.0]}) == (OneOf("a", ('"b"',)), OneOf("n", ("1", "2")))
     assert read({"n": {"gt": 1, "lte": 2.5}}) == (Range("n", {"gt": 1, "lte": 2.5}),)
     assert not read({"n": {"gt": 1}})[0].of_dates
+
+
+def test_values_of_numpy_are_those_of_python():
+    assert read({"n": np.int64(3), "x": [np.float32(0.5)]}) == read({"n": 3, "x": [0.5]})
+    assert read({"n": {"gte": np.int64(3)}}) == read({"n": {"gte": 3}})
+    table = check_metadata({"n": np.int64(3), "yes": np.bool_(True), "text": np.str_("a")})
+    assert {name: type(value) for name, value in table.items()} == {
+        "n": int,
+        "yes": bool,
+        "text": str,
+    }
 
 
 @pytest.mark.parametrize(

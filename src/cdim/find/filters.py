@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
+
 from cdim.errors import UsageError, nearest
 from cdim.find.items import Value, Where
 
@@ -104,7 +106,7 @@ def check_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Value]:
         raise UsageError(
             f"metadata {metadata!r}", "it is a table of fields", 'write {"field": value}'
         )
-    checked = {check_field(name): value for name, value in (metadata or {}).items()}
+    checked = {check_field(name): _python(value) for name, value in (metadata or {}).items()}
     for name, value in checked.items():
         if name in RESERVED:
             raise UsageError(
@@ -123,7 +125,7 @@ def parse(words: Iterable[str]) -> dict[str, Any]:
     {'category': ['shoe', 'bag'], 'price': {'gte': 10}}
 
     Raises:
-        UsageError: no "=" in it, a field twice, or a range with one end that is none.
+        UsageError: no "=" in it, a field twice, or a range with an end that is none.
     """
     found: dict[str, Any] = {}
     for text in words:
@@ -137,7 +139,8 @@ def parse(words: Iterable[str]) -> dict[str, Any]:
         low, dots, high = wanted.partition("..")
         given = [end for end in (low, high) if end]
         ends = [end for end in given if number(end) is not None or is_date(end)]
-        if dots and ends:
+        meant = len(given) == 2 or any(end[0].isdigit() for end in given)
+        if dots and (ends or meant) and '"' not in wanted:
             if len(ends) < len(given):
                 raise UsageError(
                     f"range {wanted!r} of {field!r}",
@@ -185,8 +188,8 @@ def _plain(text: str) -> list[Value]:
 
 def _condition(field: str, wanted: Any) -> Condition:
     if isinstance(wanted, Mapping):
-        return _range(field, wanted)
-    values = wanted if isinstance(wanted, list | tuple) else [wanted]
+        return _range(field, {name: _python(end) for name, end in wanted.items()})
+    values = [_python(v) for v in (wanted if isinstance(wanted, list | tuple) else [wanted])]
     if not values:
         raise UsageError(f"no value for {field!r}", "a list names at least one", "leave it out")
     for value in values:
@@ -249,6 +252,11 @@ def _moment(text: str) -> datetime | None:
         return datetime.fromisoformat(plain)
     except ValueError:
         return None
+
+
+def _python(value: Any) -> Any:
+    """A value of NumPy or pandas as Python's; others as they are."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_number(value: object) -> bool:
