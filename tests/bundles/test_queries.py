@@ -135,10 +135,12 @@ def test_mistakes_of_a_query_are_answered_by_what_helps(tmp_path, bundle, monkey
     )
     assert read_query("one.npz", None, bundle).domain == "sketch"
     (tmp_path / "many.ndjson").write_text("[[[1, 2]]]\n" * 3)
+    (tmp_path / "link.jpg").symlink_to("gone.jpg")
     said = {
         "photos": "photos is a folder.*name files of the folder",
         "photos/shoe.jgp": "did you mean 'shoe.jpg'",
         "photo/shoe.jpg": "did you mean 'photos'",
+        "link.jpg": "correct the link 'link.jpg': it leads to 'gone.jpg'",
         "red shoe": "words are no query.*filter by metadata",
         "notes.txt": "notes.txt is a text",
         "many.ndjson": "3 drawings",

@@ -113,6 +113,16 @@ def test_train_query_and_test(tmp_path: Path) -> None:
     }
 
 
+def test_other_words_for_splits_and_the_gallery(tmp_path: Path) -> None:
+    names = ("train_val/a/1.jpg", "dev/b/1.jpg", "queries/c/1.jpg", "database/c/2.jpg")
+    assert columns(tmp_path, *names) == {
+        "train_val/a/1.jpg": ("a", "photo", "train", ""),
+        "dev/b/1.jpg": ("b", "photo", "val", ""),
+        "queries/c/1.jpg": ("c", "photo", "test", "query"),
+        "database/c/2.jpg": ("c", "photo", "test", "gallery"),
+    }
+
+
 def test_vehicles_as_veri_has_them(tmp_path: Path) -> None:
     names = ["image_train/0001_c001_1.jpg", "image_query/0003_c001_1.jpg"]
     names += ["image_test/0003_c002_1.jpg", "image_test/-1_c002_1.jpg"]

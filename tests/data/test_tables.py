@@ -33,6 +33,7 @@ def table(folder: Path, text: str | bytes) -> tables.Table:
         PLAIN.removesuffix("\n"),
         PLAIN.replace(",", ";").replace("Smith;", "Smith,"),
         PLAIN.replace(",", "\t").replace("Smith\t", "Smith,"),
+        PLAIN.replace(",", "|").replace("Smith|", "Smith,"),
         "sep=,\n" + PLAIN,
         '"sep=;"\n' + PLAIN.replace(",", ";").replace("Smith;", "Smith,"),
         PLAIN.replace("source,instance", "Source , INSTANCE"),

@@ -46,6 +46,8 @@ def nearest_path(path: Path, otherwise: str) -> str:
     path = Path(os.path.abspath(path))
     while not os.path.isdir(path.parent):
         path = path.parent
+    if os.path.islink(path):
+        return f"correct the link {path.name!r}: it leads to {os.readlink(path)!r}"
     try:
         names = [entry.name for entry in islice(os.scandir(path.parent), MOST_NAMES)]
     except OSError:

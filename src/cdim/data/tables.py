@@ -1,4 +1,4 @@
-"""Tables as people save them: a header, a row a line, values parted by commas, semicolons or tabs.
+"""Tables as people save them: a header, a row a line, values parted by `,`, `;`, `|` or tabs.
 
 They are read strictly: a quote out of place is an error, for it may swallow the rows after it.
 """
@@ -21,9 +21,9 @@ At = Callable[[int], str]
 """How messages call a row, by its number from 0: such as "line 7 of pairs.csv"."""
 Record = tuple[int, list[str]]
 """A row's first line in the file, and its values."""
-_SIGNS = ",;\t"
+_SIGNS = ",;\t|"
 _SAME = re.compile(r"(?:(?<=/)|^)\./+|(?<=/)/+")  # of a path: what names the same without it
-_SPECIAL = re.compile(r'[",;\t\r\n]|^ | $')
+_SPECIAL = re.compile(r'[",;\t|\r\n]|^ | $')
 # What a spreadsheet runs as a formula; an apostrophe before it says that it is text.
 _FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?!\d[\d.]*(?:[eE][+-]?\d+)?\Z))")
 

@@ -30,11 +30,11 @@ class Word(NamedTuple):
 
 
 _MEANT = {
-    Word("train"): "train training bounding_box_train image_train",
-    Word("val"): "val valid validation",
+    Word("train"): "train training trainval train_val bounding_box_train image_train",
+    Word("val"): "val valid validation dev",
     Word("test"): "test testing",
     Word("", "query"): "query queries",
-    Word("", "gallery"): "gallery",
+    Word("", "gallery"): "gallery database reference references",
     Word("test", "query"): "image_query",
     Word("test", "gallery"): "bounding_box_test image_test",
     Word("test", "multi-query"): "gt_bbox",
