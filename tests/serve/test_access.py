@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -204,6 +209,26 @@ def test_pages_of_other_sites_send_nothing(shop, token, headers, status, failure
         for method, path in WRITES:
             failure(client.request(method, path, headers=bearer), 403, "origin")
     assert client.get("/").status_code == 200  # a link from there
+
+
+def test_a_browser_says_which_page_sends(browser, live, shop, closing):
+    base = live(shop)
+    context = closing.enter_context(browser.new_context())
+    page = context.new_page()
+    send = """async base => {
+        const body = new FormData();
+        body.set("search", '{"query": [{"id": "shoe/0.png"}]}');
+        await fetch(base + "/v1/search", {method: "POST", mode: "no-cors", body}).catch(() => 0);
+    }"""
+    other = closing.enter_context(HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler))
+    threading.Thread(target=other.serve_forever).start()
+    closing.callback(other.shutdown)
+    for start, status in ((f"http://127.0.0.1:{other.server_port}/docs/", 403), (base, 200)):
+        page.goto(start)
+        page.evaluate(send, base)
+        counted = httpx.get(f"{base}/metrics").text
+        assert re.search(rf'method="POST",route="[^"]*",status="{status}"', counted)
+        assert start == base or 'status="200"' not in counted
 
 
 def test_wrong_tokens_are_slowed_and_the_right_one_is_not(client_of, shop, token, monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cdim.bundles.queries import read_query
+from cdim.errors import GalleryError
 from cdim.find.items import Item
 
 ODD = "a b/ü?#\"'<x>&/日本/thumbnail"
@@ -236,7 +237,9 @@ def test_a_source_that_is_no_image_stays_on_the_machine(
     assert "root:x" not in response.text
 
 
-def test_paths_are_shown_with_the_token_alone(client_of, gallery, token, tmp_path, failure):
+def test_paths_are_shown_with_the_token_alone(
+    client_of, gallery, token, tmp_path, failure, monkeypatch
+):
     photo = tmp_path / "secret" / "a.png"
     photo.parent.mkdir()
     Image.new("L", (40, 30)).save(photo)
@@ -254,6 +257,13 @@ def test_paths_are_shown_with_the_token_alone(client_of, gallery, token, tmp_pat
     error = failure(stranger.get("/v1/images/a"), 422, "image")
     assert "secret" not in str(error)
     assert "secret" in failure(friend.get("/v1/images/a"), 422, "image")["given"]
+
+    def lost():
+        raise GalleryError(f"{gallery.place}/a is lost", "it is there", "restore it")
+
+    monkeypatch.setattr(gallery, "count", lost)
+    for client, shown in ((stranger, "shop/a is lost"), (friend, f"{gallery.place}/a is lost")):
+        assert failure(client.get("/v1/gallery"), 503, "gallery")["given"] == shown
 
 
 def test_a_gallery_that_names_other_files_serves_none(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -49,14 +50,16 @@ class Refused(CdimError):
         self.code = code
 
 
-def answer(error: CdimError) -> JSONResponse:
-    """The response to a request that failed."""
+def answer(error: CdimError, place: str = "") -> JSONResponse:
+    """The response to a request that failed; of a path, it tells those without a token the name."""
     if isinstance(error, Refused):
         status, code = error.status, error.code
     else:
         known = (_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)
         status, code = next(known, (500, "internal"))
     body = {"code": code, "given": error.given, "allowed": error.allowed, "todo": error.todo}
+    if place:
+        body = {key: text.replace(place, PurePath(place).name) for key, text in body.items()}
     # Names of files may have lone surrogates, and JSON may not.
     body = {key: text.encode("utf-8", "replace").decode() for key, text in body.items()}
     return JSONResponse({"error": body}, status, _HEADERS.get(status))
@@ -74,8 +77,9 @@ def install(app: FastAPI) -> None:
     """Makes every failure of the app look alike, those of the framework included."""
 
     @app.exception_handler(CdimError)
-    async def on_purpose(_: Request, error: CdimError) -> JSONResponse:
-        return answer(error)
+    async def on_purpose(request: Request, error: CdimError) -> JSONResponse:
+        here = request.app.state.served
+        return answer(error, "" if here.access.knows(request.headers) else here.gallery.place)
 
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: HTTPException) -> JSONResponse:
