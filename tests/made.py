@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,11 @@ COLOURS = Preprocess(
 )
 
 
-def mean_colours(folder: Path, **changes: object) -> Bundle:
+def mean_colours(folder: Path, nodes: Sequence[onnx.NodeProto] = (), **changes: object) -> Bundle:
     """A bundle whose features are the mean of red, green and blue (0 to 1).
 
-    The embedding is the same; with `domain_input`, less a half for domain number 1.
+    The embedding is the same; with `domain_input`, less a half for domain number 1; with `nodes`,
+    what they make of `features`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     made = Bundle(
@@ -40,11 +42,11 @@ def mean_colours(folder: Path, **changes: object) -> Bundle:
         training=(TrainingSet("nothing", "free"),),
     )
     made = made.__class__(**{**made.__dict__, **changes})
-    _graph(folder / MODEL, bool(made.domain_input))
+    _graph(folder / MODEL, bool(made.domain_input), nodes)
     return save_bundle(made, folder)
 
 
-def _graph(path: Path, by_domain: bool) -> None:
+def _graph(path: Path, by_domain: bool, last: Sequence[onnx.NodeProto]) -> None:
     images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])
     inputs = [images]
     nodes = [
@@ -59,10 +61,13 @@ def _graph(path: Path, by_domain: bool) -> None:
         nodes.append(helper.make_node("Gather", ["means", "domain"], ["mean"]))
         nodes.append(helper.make_node("Sub", ["features", "mean"], ["embedding"]))
     else:
-        nodes.append(helper.make_node("Identity", ["features"], ["embedding"]))
+        nodes.extend(last or [helper.make_node("Identity", ["features"], ["embedding"])])
     outputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3])
-        for name in ("features", "embedding")
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", 3]),
+        # What other nodes make has any shape and type.
+        onnx.ValueInfoProto(name="embedding")
+        if last
+        else helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", 3]),
     ]
     graph = helper.make_graph(nodes, "mean colours", inputs, outputs, initial)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

@@ -101,7 +101,7 @@ def unknown(kind: str, word: str, known: Sequence[str]) -> UsageError:
     return UsageError(f"{kind} {word!r}", f"known are {', '.join(known)}", nearest(word, known))
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     r"""What another library's error says, in one line.
 
     >>> first_line(ValueError("too many values\nat line 3")), first_line(KeyError())

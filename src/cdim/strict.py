@@ -7,6 +7,7 @@ import functools
 import inspect
 import os
 import reprlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
@@ -56,7 +57,7 @@ def build(cls: type[T], table: Any, document: Document, where: str = "") -> T:
     """
     if not isinstance(table, Mapping):
         raise document.error(
-            f"{where} = {table!r}", f"[{where}] is a table of keys", f"write [{where}]"
+            f"{where} = {shown(table)}", f"[{where}] is a table of keys", f"write [{where}]"
         )
     hints = get_type_hints(cls)
     for key in table:
@@ -80,6 +81,10 @@ def build(cls: type[T], table: Any, document: Document, where: str = "") -> T:
 
 def _value(hint: Any, value: Any, document: Document, name: str) -> Any:
     """`value` as the annotated type, or an error that says what the type is."""
+
+    def wrong(allowed: str, todo: str) -> CdimError:
+        return document.error(f"{name} = {shown(value)}", allowed, todo)
+
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, document, name)
     origin, arguments = get_origin(hint), get_args(hint)
@@ -92,8 +97,7 @@ def _value(hint: Any, value: Any, document: Document, name: str) -> Any:
         return _value((fit or kinds)[0], value, document, name)
     if origin is Literal:
         if not any(type(value) is type(one) and value == one for one in arguments):
-            raise document.error(
-                f"{name} = {value!r}",
+            raise wrong(
                 f"it is one of {', '.join(map(repr, arguments))}",
                 nearest(str(value), map(str, arguments)),
             )
@@ -102,21 +106,25 @@ def _value(hint: Any, value: Any, document: Document, name: str) -> Any:
         many = arguments[-1] is Ellipsis
         if not isinstance(value, list | tuple) or (not many and len(value) != len(arguments)):
             size = "" if many else f" of {len(arguments)} values"
-            raise document.error(f"{name} = {value!r}", f"it is a list{size}", "write it in [ ]")
+            raise document.error(
+                f"{name} = {shown(value)}", f"it is a list{size}", "write it in [ ]"
+            )
         return tuple(_value(arguments[0], v, document, f"{name}[{i}]") for i, v in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
         return _table(arguments[1], value, document, name)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and type(value) is int and abs(value) <= sys.float_info.max:
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise document.error(f"{name} = {value!r}", f"it is {_WORDS[hint]}", "change its value")
+        raise document.error(
+            f"{name} = {shown(value)}", f"it is {_WORDS[hint]}", "change its value"
+        )
     return value
 
 
 def _table(each: Any, value: Any, document: Document, name: str) -> dict[str, Any]:
     """A mapping whose values are of the type `each`, or of any."""
     if not isinstance(value, Mapping):
-        raise document.error(f"{name} = {value!r}", "it is a table", f"write [{name}]")
+        raise document.error(f"{name} = {shown(value)}", "it is a table", f"write [{name}]")
     if each is Any:
         return dict(value)
     return {str(k): _value(each, v, document, f"{name}.{k}") for k, v in value.items()}

@@ -27,6 +27,7 @@ from cdim.errors import GalleryError, ImageError, ModelError, UsageError
 from cdim.find import answer
 from cdim.find.gallery import MOST_VALUES, Gallery
 from cdim.find.items import Item, Like
+from cdim.find.stores import shard
 from cdim.find.stores.store import MAX_FIELDS
 from cdim.metrics.calibration.probability import Calibration, judge
 from cdim.metrics.rerank import expand_queries, k_reciprocal
@@ -411,7 +412,7 @@ def test_a_read_only_gallery_is_searched_and_refuses_changes(open_place, encoder
 
 def test_a_read_only_gallery_in_use_or_too_large_is_said_to_be(open_place, encoder, monkeypatch):
     with Gallery.open(open_place, encoder, create=True):
-        monkeypatch.setattr("cdim.find.stores.edge._is_writable", lambda folder: False)
+        monkeypatch.setattr(shard, "why_read_only", "the gallery {} is read-only".format)
         with pytest.raises(GalleryError, match="in use by another process"):
             Gallery.open(open_place, encoder)
     usage = shutil.disk_usage(open_place)

@@ -7,6 +7,9 @@
 
 `cdim.learn.export` writes one, `cdim.bundles.encoder` runs it. The fingerprint names the vectors:
 two bundles with the same one give the same vectors for the same image, so they may share a gallery.
+
+A bundle may be a stranger's: its four files are read as plain files of bounded size, never through
+a link, and nothing else of its folder is read or copied.
 """
 
 from __future__ import annotations
@@ -14,23 +17,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from cdim import strict
 from cdim.data import edges
 from cdim.data.preprocess import Preprocess
 from cdim.disk import write_whole
-from cdim.errors import ModelError, nearest
+from cdim.errors import ModelError, first_line, nearest
 from cdim.metrics.calibration.probability import Calibration
 
 FORMAT = 1
 Precision = Literal["fp32", "fp16", "int8"]
-MODEL, RECORD, CARD = "model.onnx", "bundle.json", "README.md"
+MODEL, RECORD, CARD, RELIABILITY = "model.onnx", "bundle.json", "README.md", "reliability.svg"
+PARTS = {MODEL: 2 * 2**30, RECORD: 2**22, CARD: 2**22, RELIABILITY: 2**22}
+"""The files of a bundle, and how many bytes each has at most."""
+LARGEST = 2**20
+"""Dimensions of a vector, at most."""
+# What stands before the word where protobuf writes the key "location", in however many bytes.
+_KEY = re.compile(rb"(\x0a|\x8a\x80*[\0-\x7f])(\x08|\x88\x80*[\0-\x7f])\Z")
 DOCUMENT = strict.Document("bundle", ModelError)
 _SHIPPED = Path(__file__).with_name("shipped")
 # What decides how an image becomes a vector, beside the graph.
@@ -156,7 +165,6 @@ class Bundle:
 def _check(bundle: Bundle) -> None:
     """Whether the fields fit together."""
     said, taken = bundle.domains, set(bundle.domains.values())
-    numbers = list(vars(bundle.calibration).values()) if bundle.calibration else [0.0]
     wrong = [
         what
         for what, fits in {
@@ -164,16 +172,15 @@ def _check(bundle: Bundle) -> None:
             "gallery": bundle.gallery in said,
             "domains": taken <= {*said, "edge"},
             "domain_input": not bundle.domain_input or taken <= set(bundle.domain_input),
-            "dim": bundle.dim > 0,
-            "features": bundle.features > 0,
-            "calibration": np.isfinite(np.hstack(numbers)).all(),
+            "dim": 0 < bundle.dim <= LARGEST,
+            "features": 0 < bundle.features <= LARGEST,
         }.items()
         if not fits
     ]
     if wrong:
         raise ModelError(
             f"{bundle.folder / RECORD}: {wrong[0]} = {getattr(bundle, wrong[0])!r}",
-            "it goes with the rest of the record, and numbers are finite",
+            f"it goes with the rest of the record, and vectors have 1 to {LARGEST:,} dimensions",
             "export the run again",
         )
 
@@ -213,18 +220,42 @@ def load_bundle(place: str | Path) -> Bundle:
             f"this version of cdim makes those of version {edges.VERSION}",
             "export the run again, and index galleries anew",
         )
-    if not found.model.is_file():
-        raise ModelError(f"{folder} has no {MODEL}", "a bundle is whole", "export the run again")
+    _check_part(folder / MODEL)
     return found
 
 
-def check_whole(bundle: Bundle) -> None:
-    """The graph is the one that the record was written for.
+def copy_bundle(bundle: Bundle, folder: Path) -> None:
+    """Copies a bundle, whole by `check_whole`, to a new folder: its files and nothing else.
 
     Raises:
-        ModelError: it is another one, or damaged.
+        ModelError: a part is missing, no file, or too large, or the graph is another one.
+        OSError: the folder cannot be written.
     """
-    if fingerprint(bundle, bundle.model) != bundle.fingerprint:
+    check_whole(bundle)
+    there = [name for name in PARTS if os.path.lexists(bundle.folder / name)]
+    parts = {name: _read_part(bundle.folder / name) for name in there}
+    folder.mkdir()
+    for name, content in parts.items():
+        (folder / name).write_bytes(content)
+
+
+def check_whole(bundle: Bundle) -> None:
+    """The graph is the one that the record was written for, and holds all of its weights.
+
+    Raises:
+        ModelError: it is another one, damaged, or refers to other files.
+    """
+    graph = _read_part(bundle.model)
+    if any(
+        _KEY.search(graph, max(0, m.start() - 20), m.start())
+        for m in re.finditer(b"location", graph)
+    ):
+        raise ModelError(
+            f"{bundle.model} keeps weights in other files",
+            "a bundle's graph holds all of its weights: another file may be anybody's",
+            "export the run again",
+        )
+    if fingerprint(bundle, graph) != bundle.fingerprint:
         raise ModelError(
             f"{bundle.model} does not go with {RECORD} (another fingerprint)",
             "a bundle's files are used as they were written",
@@ -234,19 +265,21 @@ def check_whole(bundle: Bundle) -> None:
 
 def save_bundle(bundle: Bundle, folder: Path) -> Bundle:
     """Fingerprints a bundle whose graph lies in `folder`, and writes its bundle.json there."""
-    named = replace(bundle, folder=folder, fingerprint=fingerprint(bundle, folder / MODEL))
+    named = replace(
+        bundle, folder=folder, fingerprint=fingerprint(bundle, _read_part(folder / MODEL))
+    )
     text = json.dumps(named.to_json(), indent=2, ensure_ascii=False)
     write_whole(folder / RECORD, (text + "\n").encode())
     return named
 
 
-def fingerprint(bundle: Bundle, model: Path) -> str:
+def fingerprint(bundle: Bundle, graph: bytes) -> str:
     """SHA-256, hexadecimal, of the graph and of what else decides how images become vectors."""
     said = {key: strict.plain(getattr(bundle, key)) for key in _VECTORS}
     if not bundle.preprocess.fill:  # bundles older than this key keep their fingerprints
         del said["preprocess"]["fill"]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    digest.update(model.read_bytes())
+    digest.update(graph)
     return digest.hexdigest()
 
 
@@ -255,13 +288,48 @@ def shipped() -> list[str]:
     return sorted(p.parent.name for p in _SHIPPED.glob(f"*/{RECORD}"))
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def _check_part(path: Path) -> int:
+    """The size of a part of a bundle, which is a plain file, not too large, before it is opened."""
     try:
-        table = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
         raise ModelError(
-            f"cannot read {folder / RECORD} ({error})",
-            "it is a JSON file that an export wrote",
+            f"{path.parent} has no {path.name}", "a bundle is whole", "export the run again"
+        ) from None
+    most = PARTS[path.name]
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+        size = f"has {found.st_size:,} bytes" if stat.S_ISREG(found.st_mode) else "is no plain file"
+        raise ModelError(
+            f"{path} {size}",
+            f"a bundle's files are plain files, no links; this has at most {most:,} bytes",
+            "copy the bundle again with the files that links lead to",
+        )
+    return found.st_size
+
+
+def _read_part(path: Path) -> bytes:
+    """The content of a part of a bundle."""
+    size = _check_part(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError as error:
+        raise ModelError(
+            f"cannot read {path} ({error.strerror})",
+            "a bundle's files can be read",
+            "copy it again",
+        ) from None
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    content = _read_part(folder / RECORD)
+    try:
+        table = json.loads(content)
+        json.dumps(table, ensure_ascii=False, allow_nan=False).encode()  # finite, and real text
+    except (ValueError, RecursionError) as error:
+        raise ModelError(
+            f"cannot read {folder / RECORD} ({first_line(error)})",
+            "it is a JSON file that an export wrote; its numbers are finite",
             "export the run again",
         ) from None
     if not isinstance(table, dict):

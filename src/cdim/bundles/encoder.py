@@ -18,15 +18,19 @@ from cdim.bundles.queries import QueryImage, listed, read_query
 from cdim.data import images
 from cdim.data.decoding import decoded
 from cdim.data.manifest import Manifest
+from cdim.errors import ModelError, plural
 from cdim.strict import checked
 
 BATCH = 32
 AHEAD = 3 * BATCH  # images that are decoded while a batch is in the network
+SAME = 0.01
+"""How far, of its length, a vector may be from that of the same picture in another batch."""
 
 Progress = Callable[[int, int], None]
 Job = Callable[[], QueryImage]
 """How to read an image."""
 Output = Literal["embedding", "features"]
+_DIM: dict[Output, str] = {"embedding": "dim", "features": "features"}
 
 
 class Encoder:
@@ -40,7 +44,8 @@ class Encoder:
             "auto": OpenVINO where it is installed. `Encoder.engine` names it.
 
     Raises:
-        ModelError: no bundle there, or a damaged one.
+        ModelError: no bundle there, or a damaged one; or its graph does not turn each picture into
+            vectors of the sizes that the record says.
         MissingExtra: OpenVINO is chosen and not installed.
         UsageError: an unknown engine.
     """
@@ -50,6 +55,7 @@ class Encoder:
         self.bundle = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
         check_whole(self.bundle)
         self.engine, self._run = engines.start(self.bundle, engine)
+        self._try()
 
     @property
     def seed(self) -> int | None:
@@ -166,16 +172,55 @@ class Encoder:
     def _encode(
         self, jobs: Sequence[Job], output: Output, progress: Progress | None
     ) -> NDArray[np.float32]:
-        dim = self.bundle.dim if output == "embedding" else self.bundle.features
+        dim = vars(self.bundle)[_DIM[output]]
         found = np.empty((len(jobs), dim), dtype=np.float32)
         done = 0
         for inputs in self._inputs(jobs):
             n = len(inputs["images"])
-            found[done : done + n] = self._run(inputs, output)
+            found[done : done + n] = self._vectors(inputs, output)[output]
             done += n
             if progress is not None:
                 progress(done, len(jobs))
         return found
+
+    def _vectors(
+        self, inputs: dict[str, NDArray[Any]], *outputs: Output
+    ) -> dict[Output, NDArray[np.float32]]:
+        """Outputs of the graph, each as the record says: float32 (n, d), finite."""
+        found = dict(zip(outputs, self._run(inputs, list(outputs)), strict=True))
+        for output, x in found.items():
+            n, dim = len(inputs["images"]), vars(self.bundle)[_DIM[output]]
+            kind, shape = getattr(x, "dtype", type(x).__name__), np.shape(x)
+            if kind != np.float32 or shape != (n, dim):
+                raise self._unfit(f"{output} of {plural(n, 'picture')} are {kind} {shape}")
+            if not np.isfinite(x).all():
+                raise self._unfit(f"{output} are no finite numbers")
+        return found
+
+    def _try(self) -> None:
+        """Runs two different pictures together and one alone: each has vectors of its own."""
+        height, width = self.bundle.preprocess.resize
+        shape = (2, height, width, self.bundle.preprocess.channels)
+        pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        pictures[1] //= 8  # noise, and dark noise
+        inputs: dict[str, NDArray[Any]] = {"images": self.bundle.preprocess(pictures)}
+        if self.bundle.domain_input:
+            inputs["domain"] = np.zeros(2, dtype=np.int64)
+        both = self._vectors(inputs, "features", "embedding")
+        alone = self._vectors({name: x[:1] for name, x in inputs.items()}, "features", "embedding")
+        for output, (first, second) in both.items():
+            if np.array_equal(first, second):
+                raise self._unfit(f"{output} of two different pictures are the same")
+            if np.linalg.norm(first - alone[output][0]) > SAME * np.linalg.norm(first):
+                raise self._unfit(f"{output} of a picture depend on what is beside it")
+
+    def _unfit(self, given: str) -> ModelError:
+        return ModelError(
+            f"{self.bundle.model}: {given}",
+            f"each picture has features of {self.bundle.features:,} numbers and an embedding of "
+            f"{self.bundle.dim:,}, whatever the rest of its batch is",
+            "export the run again",
+        )
 
     def _inputs(self, jobs: Sequence[Job]) -> Iterator[dict[str, NDArray[Any]]]:
         """What the graph takes, a batch at a time."""

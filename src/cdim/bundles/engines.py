@@ -13,8 +13,8 @@ from cdim.errors import MissingExtra, ModelError, UsageError, first_line, neares
 
 ENGINES = ("auto", "onnxruntime", "openvino")
 
-Run = Callable[[dict[str, NDArray[Any]], str], NDArray[np.float32]]
-"""A graph that is ready to run: from its inputs and an output's name to that, float32 (n, d)."""
+Run = Callable[[dict[str, NDArray[Any]], list[str]], list[NDArray[np.float32]]]
+"""A graph that is ready to run: from its inputs and names of outputs to these, float32 (n, d)."""
 
 
 def start(bundle: Bundle, engine: str) -> tuple[str, Run]:
@@ -31,7 +31,7 @@ def start(bundle: Bundle, engine: str) -> tuple[str, Run]:
         )
     if engine != "onnxruntime":
         try:
-            return "openvino", _openvino(bundle)
+            return "openvino", _safe(bundle, _openvino)
         except ModuleNotFoundError as error:
             if error.name != "openvino":
                 raise
@@ -41,7 +41,35 @@ def start(bundle: Bundle, engine: str) -> tuple[str, Run]:
                     "it comes with the extra [openvino]",
                     "pip install 'cdim[openvino]', or use engine='onnxruntime'",
                 ) from None
-    return "onnxruntime", _onnxruntime(bundle)
+    return "onnxruntime", _safe(bundle, _onnxruntime)
+
+
+def _safe(bundle: Bundle, load: Callable[[Bundle], Run]) -> Run:
+    """The graph in an engine. What the engine raises, in classes of its own, becomes one line."""
+
+    def failure(did: str, error: Exception) -> ModelError:
+        return ModelError(
+            f"cannot {did} {bundle.model} ({first_line(error)})",
+            "it is the graph that an export wrote",
+            "export the run again",
+        )
+
+    try:
+        loaded = load(bundle)
+    except (ModuleNotFoundError, MemoryError):
+        raise
+    except Exception as error:
+        raise failure("load", error) from None
+
+    def run(inputs: dict[str, NDArray[Any]], outputs: list[str]) -> list[NDArray[np.float32]]:
+        try:
+            return loaded(inputs, outputs)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise failure("run", error) from None
+
+    return run
 
 
 def _onnxruntime(bundle: Bundle) -> Run:
@@ -49,34 +77,22 @@ def _onnxruntime(bundle: Bundle) -> Run:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            str(bundle.model), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # its errors have no common base of their own
-        raise _damaged(bundle, error) from None
-
-    return lambda inputs, output: session.run([output], inputs)[0]
+    session = onnxruntime.InferenceSession(
+        str(bundle.model), options, providers=["CPUExecutionProvider"]
+    )
+    return lambda inputs, outputs: session.run(outputs, inputs)
 
 
 def _openvino(bundle: Bundle) -> Run:
     import openvino
 
-    try:
-        # In full precision: left alone, it computes in bfloat16 where the CPU can.
-        model = openvino.Core().compile_model(
-            str(bundle.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-        )
-    except RuntimeError as error:
-        raise _damaged(bundle, error) from None
-
-    # A request a call: they are not for several threads.
-    return lambda inputs, output: model.create_infer_request().infer(inputs)[output]
-
-
-def _damaged(bundle: Bundle, error: Exception) -> ModelError:
-    return ModelError(
-        f"cannot load {bundle.model} ({first_line(error)})",
-        "it is the graph that an export wrote",
-        "export the run again",
+    # In full precision: left alone, it computes in bfloat16 where the CPU can.
+    model = openvino.Core().compile_model(
+        str(bundle.model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
+
+    def run(inputs: dict[str, NDArray[Any]], outputs: list[str]) -> list[NDArray[np.float32]]:
+        found = model.create_infer_request().infer(inputs)  # a request a call: threads share none
+        return [found[name] for name in outputs]
+
+    return run

@@ -14,7 +14,9 @@ TAIL = 0.005
 """Share of a drawing's ink beyond each side of the box that `fill` scales."""
 FAINT = 0.25
 """Share of the darkest line's darkness below which there is no ink."""
-LEAST_FILL = 0.1
+LEAST_FILL, LEAST_STD = 0.1, 0.001
+MOST = 2048
+"""Pixels of a side of a network's input, at most: dozens wait in memory."""
 LARGEST = 4096
 """Pixels of the largest square that a drawing is laid on; what needs a larger one is shrunk."""
 
@@ -31,7 +33,7 @@ class Preprocess:
         crop: (height, width) in pixels of the network's input, at most `resize`.
         channels: 1 (grey) or 3 (RGB).
         mean: a value a channel in 0 to 255, subtracted.
-        std: a value a channel, divided by.
+        std: a value a channel, divided by; at least 0.001.
         fill: for line drawings on white: the drawing is moved to the middle and scaled, its
             proportions kept, so that its longer side fills this share of the image; 0 leaves
             images as they are. 0, or 0.1 to 1.
@@ -53,17 +55,20 @@ class Preprocess:
 
         if self.channels not in (1, 3):
             raise wrong(f"channels = {self.channels}", "an input has 1 channel or 3")
-        if any(not 1 <= c <= r for c, r in zip(self.crop, self.resize, strict=True)):
+        if any(not 1 <= c <= r <= MOST for c, r in zip(self.crop, self.resize, strict=True)):
             raise wrong(
-                f"crop {self.crop} of resize {self.resize}", "a crop is at least 1 and fits inside"
+                f"crop {self.crop} of resize {self.resize}",
+                f"a crop is at least 1 and fits inside, and sides have at most {MOST:,} pixels",
             )
         if self.fill and not LEAST_FILL <= self.fill <= 1:
             raise wrong(
                 f"fill = {self.fill}", f"a drawing fills {LEAST_FILL} to 1 of the image; 0 is off"
             )
-        if len(self.mean) != self.channels or len(self.std) != self.channels or 0 in self.std:
+        sound = all(0 <= m <= 255 for m in self.mean) and all(s >= LEAST_STD for s in self.std)
+        if not sound or not len(self.mean) == len(self.std) == self.channels:
             raise wrong(
-                f"mean {self.mean} and std {self.std}", "each has a value a channel, std not 0"
+                f"mean {self.mean} and std {self.std}",
+                f"each has a value a channel, mean 0 to 255 and std at least {LEAST_STD}",
             )
 
     def load(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -81,7 +81,7 @@ class Gallery:
         Raises:
             GalleryError: missing, damaged, in use by another process, of another model, or a
                 server that does not answer.
-            ModelError: no such bundle.
+            ModelError: no such bundle, or one that does not work.
             UsageError: a bundle is needed and none was given.
             MissingExtra: a URL, and `cdim[cluster]` is not installed.
         """
@@ -94,8 +94,10 @@ class Gallery:
 
             own, url_store = open_url(str(place), bundle, create)
             return cls(shown(str(place)), own, url_store, encoder)
-        from cdim.find.stores.folder import open_folder
+        from cdim.find.stores.folder import is_gallery, open_folder
 
+        if create and encoder is None and bundle is not None and not is_gallery(Path(place)):
+            encoder = Encoder(bundle)  # a model that does not work leaves no gallery behind
         kept, store = open_folder(Path(place), bundle, create)
         return cls(str(place), kept, store, encoder)
 

@@ -36,7 +36,7 @@ def put_head(
         ModelError: the graph cannot be read, or is not one of cdim.
     """
     try:
-        model = onnx.load(str(base.model))
+        model = onnx.load(str(base.model), load_external_data=False)
     except Exception as error:  # protobuf's errors have no common base
         raise _strange(base, f"it cannot be read, {type(error).__name__}") from None
     graph = model.graph

@@ -36,7 +36,7 @@ BY_ITSELF = (
     "an item of this id was added by itself, and stays; remove it and index again, or give the ids "
     "of this source a prefix"
 )
-GRAPH = "search graph (Ctrl-C waits for it)"
+GRAPH = "search graph"
 Progress = Callable[[str, int, int], None]
 """Called with what is done, and how many of how many."""
 

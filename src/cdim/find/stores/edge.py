@@ -5,11 +5,8 @@ Qdrant Edge opens every file to write. Of a folder that can only be read, a copy
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-import sys
-import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,10 +16,8 @@ import qdrant_edge as edge
 
 from cdim.errors import GalleryError, first_line
 from cdim.find.filters import Condition, OneOf
-from cdim.find.stores import store
+from cdim.find.stores import shard, store
 from cdim.find.stores.store import Store
-
-_LOG = logging.getLogger(__name__)
 
 
 class EdgeStore(Store):
@@ -38,21 +33,37 @@ class EdgeStore(Store):
     def __init__(self, folder: Path, dim: int, create: bool = False) -> None:
         super().__init__()
         self._folder = folder
+        self._dim = dim
+        self._busy = threading.RLock()
         with self._failing(), ExitStack() as closing:
             if create:
+                shard.check_room(folder)
                 self._shard = edge.EdgeShard.create(str(folder), _config(dim))
             else:
-                own = not folder.is_dir() or _is_writable(folder)
-                self._shard = edge.EdgeShard.load(str(folder if own else self._copied(closing)))
+                self.read_only = why = shard.why_read_only(folder)
+                own = closing.enter_context(shard.copied(folder, why)) if why else folder
+                self._shard = shard.load(own)
             self._closing = closing.pop_all()
             self._indexed.update(map(store.bare, self._shard.info().payload_schema))
             if create:
                 self._index(store.FIELDS, "keyword")
 
+    def check_writable(self) -> None:
+        """See `Store.check_writable`; refuses as well where the disk is nearly full."""
+        super().check_writable()
+        shard.check_room(self._folder)
+
     def optimise(self) -> None:
-        """See `Store.optimise`."""
+        """See `Store.optimise`; Ctrl-C ends it."""
         with self._failing():
-            self._shard.optimize()
+            if self._shard.info().points_count * self._dim * 4 < store.HNSW_FROM * 1024:
+                self._shard.optimize()
+                return
+            self._shard.close()
+            try:
+                shard.build(self._folder)
+            finally:
+                self._shard = shard.load(self._folder)
 
     def flush(self) -> None:
         """See `Store.flush`."""
@@ -63,26 +74,6 @@ class EdgeStore(Store):
         """See `Store.close`."""
         with self._failing(), self._closing:
             self._shard.close()
-
-    def _copied(self, closing: ExitStack) -> Path:
-        """A copy in a temporary folder."""
-        size = sum(_size(file) for file in self._folder.rglob("*"))
-        self.read_only = f"the gallery {self._folder.parent} is read-only"
-        home, free = tempfile.gettempdir(), shutil.disk_usage(tempfile.gettempdir()).free
-        if size > free:
-            raise GalleryError(
-                f"{self.read_only}, and its {size / 1e6:,.0f} MB do not fit into {home}",
-                f"a copy there is searched; {free / 1e6:,.0f} MB are free",
-                "name a folder with more room by the environment variable TMPDIR",
-            )
-        made = closing.enter_context(tempfile.TemporaryDirectory(prefix="cdim-gallery-"))
-        _LOG.warning("%s: a copy of %.1f MB in %s is searched", self.read_only, size / 1e6, home)
-        copy = Path(made, "shard")
-        with _shared(self._folder):
-            shutil.copytree(self._folder, copy, copy_function=_copy)
-        for path in (copy, *copy.rglob("*")):
-            path.chmod(0o700)
-        return copy
 
     def _make_index(self, key: str, kind: str) -> None:
         known = getattr(edge.PayloadSchemaType, kind.capitalize())
@@ -134,54 +125,22 @@ class EdgeStore(Store):
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Turns errors of Qdrant Edge, which have no class of their own, into ours."""
+        """Turns errors of Qdrant Edge, which have no class of their own, into ours.
+
+        One thread at a time: Qdrant Edge holds the interpreter, and a build closes the shard.
+        """
         try:
-            yield
+            with self._busy:
+                yield
         except GalleryError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
             raise _meaning(error, self._folder.parent) from None
 
 
-def _size(path: Path) -> int:
-    """Bytes on the disk: Qdrant Edge makes files large and leaves most of them empty."""
-    status = path.stat()
-    return min(status.st_size, 512 * getattr(status, "st_blocks", status.st_size))
-
-
-def _copy(source: str, target: str) -> None:
-    """Copies a file; what of it is empty takes no room."""
-    with Path(source).open("rb") as read, Path(target).open("wb") as written:
-        while block := read.read(2**16):
-            if block.strip(b"\0"):
-                written.write(block)
-            else:
-                written.seek(len(block), os.SEEK_CUR)
-        written.truncate()
-
-
-def _is_writable(folder: Path) -> bool:
-    """Whether all of a folder can be written."""
-    return all(os.access(path, os.W_OK) for path in (folder, *folder.rglob("*")))
-
-
-@contextmanager
-def _shared(folder: Path) -> Iterator[None]:
-    """Keeps writers away meanwhile, on systems that have such locks, as Qdrant Edge locks."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    lock = os.open(folder / "wal", os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _meaning(error: Exception, place: Path) -> GalleryError:
+def _meaning(error: BaseException, place: Path) -> GalleryError:
     said = first_line(error)
     if "WouldBlock" in said or isinstance(error, BlockingIOError):
         return GalleryError(

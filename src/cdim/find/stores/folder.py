@@ -19,14 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cdim import strict
-from cdim.bundles.bundle import Bundle, check_whole, load_bundle, save_bundle
+from cdim.bundles.bundle import Bundle, check_whole, copy_bundle, load_bundle, save_bundle
 from cdim.data.files import nearest_path
 from cdim.errors import CdimError, GalleryError, UsageError
 from cdim.find.stores.edge import EdgeStore
 from cdim.find.stores.record import Record
+from cdim.find.stores.shard import check_own
 
 RECORD, BUNDLE, SHARD = "gallery.json", "bundle", "shard"
 MAKING = RECORD + ".new"
+LONGEST = 2**16  # characters of the record that are read
 
 
 def is_gallery(place: Path) -> bool:
@@ -49,6 +51,7 @@ def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle
                 argument="model",
             )
         return _make(place, given)
+    check_own(place)
     record = _read(place)
     store = EdgeStore(place / SHARD, record.dim)  # from here on it is ours: nobody else writes
     try:
@@ -89,11 +92,10 @@ def _bundle(place: Path, record: Record, given: Bundle | None, read_only: bool) 
 
 def _replace(bundle: Bundle, copy: Path) -> None:
     """Puts a bundle in the place of a copy that is missing, damaged or another one."""
-    check_whole(bundle)
     fresh = copy.with_name(BUNDLE + ".new")
     try:
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(bundle.folder, fresh)
+        copy_bundle(bundle, fresh)
         shutil.rmtree(copy, ignore_errors=True)
         os.replace(fresh, copy)
     except OSError as error:
@@ -113,7 +115,7 @@ def _make(place: Path, bundle: Bundle) -> tuple[Bundle, EdgeStore]:
                 (place / MAKING).write_text(text + "\n", encoding="utf-8")
                 for part in (BUNDLE, SHARD):
                     shutil.rmtree(place / part, ignore_errors=True)
-                shutil.copytree(bundle.folder, place / BUNDLE)
+                copy_bundle(bundle, place / BUNDLE)
                 store = EdgeStore(place / SHARD, bundle.dim, create=True)
                 os.replace(place / MAKING, place / RECORD)
                 return load_bundle(place / BUNDLE), store
@@ -176,7 +178,8 @@ def check_free(place: Path, create: bool) -> None:
 
 def _read(place: Path) -> Record:
     try:
-        table = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        with (place / RECORD).open(encoding="utf-8") as file:
+            table = json.loads(file.read(LONGEST))
     except (OSError, ValueError) as error:
         raise GalleryError(
             f"cannot read {place / RECORD} ({error})",

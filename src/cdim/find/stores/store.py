@@ -80,11 +80,12 @@ class Store(ABC):
 
     def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
         """Adds items, or replaces those of the same id; when it returns, they survive a kill."""
-        self.check_writable()
         with self._failing():
+            self.check_writable()
             for key, kind in indices(items).items():
                 self._index(key, kind)
             for start in range(0, len(items), self.chunk):
+                self.check_writable()
                 rows = slice(start, start + self.chunk)
                 self._upsert(
                     (point_id(item.id), vector, payload(item))
