@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from cdim.data import formats
+from cdim.data.content import image_pixels
 from cdim.data.formats import decode
+from cdim.data.images import Files
 from cdim.errors import ImageError
 
 
@@ -206,6 +208,21 @@ def test_avif_is_read() -> None:
     found = decode(encoded(smooth, "AVIF", quality=90), "a")
     assert found.shape == (40, 60, 3)
     assert np.abs(found.mean((0, 1)) - [200, 40, 30]).max() < 4
+
+
+def test_an_avif_that_its_decoder_gives_up_is_one_error() -> None:
+    data = encoded(Image.effect_noise((60, 40), 90).convert("RGB"), "AVIF", quality=90)
+    at = data.index(b"mdat") + 8
+    data = data[:at] + bytes(60) + data[at + 60 :]
+    with Image.open(io.BytesIO(data)) as image, pytest.raises(RuntimeError):
+        image.load()
+    with pytest.raises(ImageError, match="a cannot be decoded"):
+        decode(data, "a")
+    with (
+        Image.open(io.BytesIO(data)) as image,
+        pytest.raises(ImageError, match="cannot be decoded"),
+    ):
+        image_pixels(image, Files())
 
 
 # 64 x 48 pixels, the left half red, the right half blue.

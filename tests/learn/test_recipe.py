@@ -240,7 +240,10 @@ def test_what_is_no_recipe_is_told(tmp_path):
     broken.write_text("name = ", encoding="utf-8")
     latin = tmp_path / "latin.toml"
     latin.write_bytes('name = "Stöckelschuh"'.encode("latin-1"))
-    for path in (broken, latin, tmp_path, tmp_path / "missing.toml"):
+    digits, deep = tmp_path / "digits.toml", tmp_path / "deep.toml"
+    digits.write_text("seed = " + "9" * 5000, encoding="utf-8")
+    deep.write_text("name = " + "[" * 5000, encoding="utf-8")
+    for path in (broken, latin, digits, deep, tmp_path, tmp_path / "missing.toml"):
         with pytest.raises(RecipeError, match="cannot read the recipe"):
             read_recipe(path)
 

@@ -153,6 +153,7 @@ def test_quick_rows_say_so_and_are_short(least):
         ("hog-bow", "hogbow", "did you mean 'hog-bow'"),
         ("needs", "need", "did you mean 'needs'"),
         ("[models.one]", "[models.one", "cannot read the list of rows"),
+        ("[models.one]", "v = " + "[" * 5000, "cannot read the list of rows"),
     ],
 )
 def test_a_wrong_list_is_refused(least, old, new, message):

@@ -131,6 +131,7 @@ def test_files_come_back_and_wrong_ones_are_named(tmp_path: Path) -> None:
     assert read_results(path) == rows
     for text, message in (
         ("{", "cannot read"),
+        ("[" * 100_000, "cannot read"),
         ("{}", "no list"),
         ("[[]]", "no object"),
         (json.dumps([plain(), plain()]), "rows 0 and 1 .* are the same row"),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import files, images
-from cdim.data.formats import ENOUGH, decode, plain
+from cdim.data.formats import DAMAGE, ENOUGH, decode, plain
 from cdim.data.manifest import absolute, holds_image
 from cdim.errors import ImageError, UsageError
 
@@ -88,7 +88,7 @@ def image_pixels(source: Any, opened: images.Files) -> NDArray[np.uint8]:
             raise UsageError(
                 f"a PIL image of {error}", "grey and colour images are understood", "convert it"
             ) from None
-        except OSError as error:  # Pillow opens files without decoding them
+        except DAMAGE as error:  # Pillow opens files without decoding them
             raise ImageError(
                 f"a PIL image cannot be decoded ({error})",
                 "a whole image is needed",

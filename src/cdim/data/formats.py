@@ -62,8 +62,10 @@ _TURNS = {
 _SIDEWAYS = [_TURNS[number] for number in (5, 6, 7, 8)]
 _SCAN = b"\xff\xda"  # what a scan of a JPEG begins with
 # What Pillow's decoders raise on damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
-_DAMAGE_TOO = (OverflowError, struct.error, zlib.error)
+DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError),
+    *(OverflowError, RuntimeError, struct.error, zlib.error),
+)
 # How files begin that people take for images, or for drawings.
 _OTHERS = (
     (b"%PDF", "a PDF document"),
@@ -130,7 +132,7 @@ def decode(data: bytes, name: str, enough: int = 0) -> NDArray[np.uint8]:
         raise ImageError(
             f"{name} does not fit into memory", "an image is decoded in memory", "make it smaller"
         ) from None
-    except (*_DAMAGE, *_DAMAGE_TOO) as error:
+    except DAMAGE as error:
         other = _other(data)
         if other:
             raise ImageError(
@@ -254,7 +256,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """The turn that its EXIF says; whatever else stands there may be damaged."""
     try:
         return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except (*_DAMAGE, *_DAMAGE_TOO):
+    except DAMAGE:
         return None
 
 

@@ -145,7 +145,7 @@ def from_json(
     try:
         given = json.loads(content)
         return {split: from_pairs(given[split]["triplets"], names[split]) for split in names}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"cannot read the triplets of {origin} ({error!r})",
             'JSON with [split]["triplets"] is needed',

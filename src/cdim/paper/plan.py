@@ -191,7 +191,7 @@ def read_plan(path: Path) -> Plan:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"cannot read the list of rows {path} ({error})",
             "it is a TOML file such as docs/reproduce.toml",

@@ -124,7 +124,7 @@ def read_list(path: Path) -> list[Mapping[str, Any]]:
         given = json.loads(path.read_text(encoding="utf-8"))
         wrong = "" if isinstance(given, list) else "it is no list"
         wrong = wrong or next((f"{x!r} is no object" for x in given if not isinstance(x, dict)), "")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         wrong = str(error)
     if wrong:
         raise DataError(f"cannot read {path} ({wrong})", "it is a JSON list of objects", "check it")

@@ -106,7 +106,7 @@ def _foreign_annotation(file: Path, manifest: Manifest) -> Iterator[Problem]:
     try:
         content = read_bytes(file)
         listed = {split: len(part["images"]) for split, part in json.loads(content).items()}
-    except (DataError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DataError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         yield _unreadable(file, error)
         return
     held = {split: len(set(manifest.where(split=split).instance.tolist())) for split in listed}

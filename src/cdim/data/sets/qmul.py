@@ -186,7 +186,7 @@ def _rgb(root: Path, category: str) -> tuple[Tree, str, Mapping[str, Mapping[str
             stems = [[int(Path(f).stem) for f in lists[kind]] for kind in ("sketches", "images")]
             if stems[0] != stems[1]:
                 raise ValueError("sketches and images are listed in different orders")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"cannot read {name} of {tree.path} ({error!r})",
             'JSON with [split]["images"] and [split]["sketches"], N.jpg and N.png, is needed',

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import content
-from cdim.data.formats import open_image, upright_size
+from cdim.data.formats import DAMAGE, open_image, upright_size
 from cdim.data.images import Files
 from cdim.data.thumbnails import thumbnail
 from cdim.errors import CdimError
@@ -21,7 +20,6 @@ from cdim.find.index.sources import Entry, Listing, nothing_to_index
 from cdim.find.items import Item, Value
 
 _EXIF, _TAKEN = 0x8769, 0x9003  # the part of EXIF data and the tag of the time a photo was taken
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +77,7 @@ def _told(path: str, data: bytes) -> tuple[dict[str, Value], int]:
     pages = 1
     with suppress(OSError, ValueError, OverflowError):
         told["date"] = datetime.fromtimestamp(os.stat(path).st_mtime).date().isoformat()
-    with suppress(*_DAMAGE), open_image(data) as image:
+    with suppress(*DAMAGE), open_image(data) as image:
         told["width"], told["height"] = upright_size(image)
         if image.format != "MPO":  # its further pictures are the photo's depth, or a preview
             pages = getattr(image, "n_frames", 1)

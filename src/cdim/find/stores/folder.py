@@ -180,7 +180,7 @@ def _read(place: Path) -> Record:
     try:
         with (place / RECORD).open(encoding="utf-8") as file:
             table = json.loads(file.read(LONGEST))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise GalleryError(
             f"cannot read {place / RECORD} ({error})",
             "it is the JSON file that cdim wrote",

@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             meta = json.loads((file.metadata() or {})["cdim"])
             return {k: file.get_tensor(k) for k in file.keys()}, meta  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise ModelError(
             f"cannot read {path} ({error})",
             "a checkpoint is a whole .safetensors file written by cdim",

@@ -85,7 +85,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = (), seed: int | None = No
     """
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(
             f"cannot read the recipe {path} ({error})",
             "a recipe is a TOML file",
@@ -128,7 +128,7 @@ def _override(table: dict[str, Any], text: str) -> None:
             )
     try:
         table[keys[-1]] = tomllib.loads(f"v = {value}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         table[keys[-1]] = value.strip()
 
 
