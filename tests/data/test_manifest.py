@@ -168,6 +168,21 @@ def test_boxes_are_a_part_of_the_source(tmp_path: Path) -> None:
         Manifest.from_frame(pixels)
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        *("x1,y1,x2,y2", "XMin,YMin,XMax,YMax", "bbox_x1,bbox_y1,bbox_x2,bbox_y2"),
+        *("bbox_x,bbox_y,bbox_w,bbox_h", "bbox_x,bbox_y,bbox_width,bbox_height"),
+    ],
+)
+def test_boxes_have_other_columns_too(tmp_path: Path, columns: str) -> None:
+    box = "2,3,4,5" if "h" in columns.split(",")[-1] else "2,3,6,8"
+    (tmp_path / "m.csv").write_text(f"source,instance,{columns}\na.png,1,{box}\nb.png,1,,,,\n")
+    made = Manifest.from_csv(tmp_path / "m.csv")
+    assert made.source == ("a.png#xywh=2,3,4,5", "b.png")
+    assert not made.metadata
+
+
 def test_an_unknown_animal_is_junk(tmp_path: Path) -> None:
     (tmp_path / "w.csv").write_text("path,identity\na,lynx\nb,unknown\n")
     (tmp_path / "o.csv").write_text("path,instance\na,lynx\nb,unknown\n")
@@ -193,6 +208,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("source,instance\na.png,1\na.png,1\nb.png,", "no instance in line 4 of"),
         ("source,instance\na.png,1\n./a.png,2", "line 2 of .* and line 3 of .* differ"),
         ("source,instance,x_1\na.png,1,1", "has the columns x_1"),
+        ("source,instance,x,y,w,h\na.png,1,1,1,9,9", "the columns x, y, w, h; a box is x_1"),
         ("source,instance,bbox\n\na.png,1,'0 0 1'", "line 3 of .* has the box"),
         ("source,instance,bbox\na.png,1,3 3 0 9", "line 2 of .* has the box"),
         ("source,instance,bbox\na.png,1,.1 .1 .2 .2", "in pixels"),

@@ -24,7 +24,19 @@ CORNERS = ("x_1", "y_1", "x_2", "y_2")
 """OML's box: left, top, right and bottom, in pixels."""
 BOX = "bbox"
 """The box of wildlife-datasets and COCO: left, top, width and height, in pixels."""
-NAMES = (*ALIASES, *CORNERS, BOX, "is_query", "is_gallery", "id")
+BOXES = {
+    (BOX,): True,
+    CORNERS: False,
+    ("x1", "y1", "x2", "y2"): False,
+    ("xmin", "ymin", "xmax", "ymax"): False,
+    ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"): False,
+    ("bbox_x", "bbox_y", "bbox_w", "bbox_h"): True,
+    ("bbox_x", "bbox_y", "bbox_width", "bbox_height"): True,
+}
+"""The columns of boxes, and whether their last two are width and height."""
+_UNSURE = ("x", "y", "w", "h")  # a box, of which x and y may be the middle
+_OF_BOXES = tuple(dict.fromkeys(name for form in BOXES for name in form))
+NAMES = (*ALIASES, *_OF_BOXES, "is_query", "is_gallery", "id")
 """Columns that files may write in capitals."""
 UNKNOWN = "unknown"
 """What wildlife-datasets writes as the identity of an animal that nobody has recognised."""
@@ -139,15 +151,19 @@ def _truth(value: object, at: At, row: int) -> bool:
 
 def _boxes(columns: dict[str, list[Any]], origin: str, at: At) -> list[str]:
     """The end of each row's locator; none where the table has no boxes."""
-    names = [name for name in (*CORNERS, BOX) if name in columns]
-    if names and tuple(names) not in (CORNERS, (BOX,)):
+    names = [name for name in _OF_BOXES if name in columns]
+    if not names and columns.keys() >= {*_UNSURE}:
+        names = [*_UNSURE]
+    form = next((form for form in BOXES if {*form} == {*names}), ())
+    if names and not form:
         raise DataError(
             f"{origin} has the columns {', '.join(names)}",
             f"a box is {', '.join(CORNERS)} or {BOX}",
             "remove or rename the others",
         )
-    rows = zip(*(columns.pop(name) for name in names), strict=True)
-    return [_box([_listed(v) for v in values], at, row) for row, values in enumerate(rows)]
+    rows = zip(*(columns.pop(name) for name in form), strict=True)
+    sized = BOXES.get(form, False)
+    return [_box([_listed(v) for v in values], sized, at, row) for row, values in enumerate(rows)]
 
 
 def _listed(value: Any) -> str:
@@ -156,14 +172,14 @@ def _listed(value: Any) -> str:
     return ", ".join(map(str, value)) if several else str(value)
 
 
-def _box(values: Sequence[str], at: At, row: int) -> str:
+def _box(values: Sequence[str], sized: bool, at: At, row: int) -> str:
     """A row's box as the end of a locator; "" for none, which is the whole image."""
     if not any(values):
         return ""
     text = ", ".join(values)
     found = _FOUR.fullmatch(text)
     left, top, right, bottom = map(float, found.groups()) if found else [math.nan] * 4
-    if len(values) == 1:  # the box of wildlife-datasets and COCO
+    if sized:
         right, bottom = left + right, top + bottom
     if max(map(abs, (left, top, right, bottom))) < _MOST:
         left, top = max(0, round(left)), max(0, round(top))
