@@ -62,6 +62,16 @@ def test_a_new_gallery_is_of_the_model_default_and_an_old_one_of_its_own(
         assert (done.exit_code, done.stderr) == (0, note)
 
 
+def test_a_dry_run_mends_no_copy_of_the_bundle(call, folder, model, tmp_path):
+    place = tmp_path / "gallery"
+    assert call("index", folder, "-o", place, "--model", model).exit_code == 0
+    (place / "bundle").rename(place / "elsewhere")
+    done = call("index", folder, "-o", place, "--model", model, "--dry-run")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "4 unchanged" in done.stdout
+    assert not (place / "bundle").exists()
+
+
 def test_unreadable_files_are_named_and_no_failure(call, folder, model, tmp_path):
     for i in range(25):
         (folder / f"broken{i}.png").write_text("no image")

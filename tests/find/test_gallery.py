@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -349,10 +349,13 @@ def test_the_same_model_mends_a_wrong_copy_of_the_bundle(place, encoder, tmp_pat
         shutil.rmtree(copy)
         if harm == "another":
             shutil.copytree(other.folder, copy)
-    if harm != "damaged":  # who only counts needs no graph
+    with ExitStack() as closing:
+        if harm == "damaged":  # who only counts needs no graph
+            gallery = closing.enter_context(Gallery.open(place))
+            assert gallery.count() == 1
         with pytest.raises(GalleryError, match=model.fingerprint[:12]) as error:
-            Gallery.open(place)
-        assert error.value.argument == "model"
+            gallery.encoder if harm == "damaged" else Gallery.open(place)
+    assert error.value.argument == "model"
     with pytest.raises(GalleryError, match=other.fingerprint[:12]):
         Gallery.open(place, other)
     Gallery.open(place, model).close()

@@ -129,7 +129,7 @@ def _opened(
     from cdim.bundles.bundle import load_bundle
     from cdim.find.gallery import Gallery
     from cdim.find.index.reading import check_some
-    from cdim.find.stores.folder import check_free, is_gallery
+    from cdim.find.stores.folder import check_free, is_gallery, open_folder
 
     url = place.startswith(("http://", "https://"))
     new = not url and not is_gallery(Path(place))
@@ -145,9 +145,11 @@ def _opened(
             trial = Path(closing.enter_context(TemporaryDirectory()), "gallery")
             gallery = closing.enter_context(Gallery.open(trial, bundle, create=True))
             gallery.place = place
-        else:
-            made = Gallery.open(place, bundle, create=not (url and dry_run))
+        elif dry_run and not url:
+            made = Gallery(place, *open_folder(Path(place), bundle, create=False, mend=False))
             gallery = closing.enter_context(made)
+        else:
+            gallery = closing.enter_context(Gallery.open(place, bundle, create=not dry_run))
         yield gallery, listing or wanted.listed(gallery.bundle)
 
 

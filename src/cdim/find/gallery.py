@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cdim.bundles.bundle import Bundle, load_bundle
 from cdim.bundles.encoder import Encoder
-from cdim.errors import UsageError
+from cdim.errors import ModelError, UsageError
 from cdim.find import adding, answer, filters
 from cdim.find.items import MOST, Item, Value, Where
 from cdim.find.stores.store import MAX_FIELDS, Store, Stored
@@ -115,8 +115,19 @@ class Gallery:
         """The model, loaded at the first use."""
         with self._loading:
             if self._encoder is None:
-                self._encoder = Encoder(self.bundle)
+                self._encoder = self._loaded()
             return self._encoder
+
+    def _loaded(self) -> Embeds:
+        try:
+            return Encoder(self.bundle)
+        except ModelError as error:
+            if self.bundle.folder.parent != Path(self.place):
+                raise
+            from cdim.find.stores.folder import unsound
+
+            given = self.bundle.name, self.bundle.fingerprint
+            raise unsound(self.place, *given, error) from None
 
     @checked
     def index(

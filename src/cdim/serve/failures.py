@@ -68,7 +68,7 @@ def answer(error: CdimError, place: str = "") -> JSONResponse:
 def not_valid(errors: Sequence[Any]) -> Refused:
     """The first thing that a request's model found wrong."""
     first = errors[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the body"
+    where = ".".join(str(part) for part in first["loc"]) or "the JSON"
     given = f"{where} = {shown(first['input'])}"
     return Refused(422, "validation", given, str(first["msg"]), "see /openapi.json")
 

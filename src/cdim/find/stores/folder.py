@@ -36,10 +36,16 @@ def is_gallery(place: Path) -> bool:
     return (place / RECORD).exists()
 
 
-def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle, EdgeStore]:
+def open_folder(
+    place: Path, given: Bundle | None, create: bool, mend: bool = True
+) -> tuple[Bundle, EdgeStore]:
     """Opens a gallery in a folder, with the errors of `Gallery.open`.
 
-    `given` is the bundle to use, None for the copy in the gallery; a new gallery needs one.
+    Args:
+        place: the folder.
+        given: the bundle to use, None for the copy in the gallery; a new gallery needs one.
+        create: make the gallery where there is none.
+        mend: write the bundle that is given over a copy that is another or damaged.
     """
     if not is_gallery(place):
         check_free(place, create)
@@ -55,13 +61,13 @@ def open_folder(place: Path, given: Bundle | None, create: bool) -> tuple[Bundle
     record = _read(place)
     store = EdgeStore(place / SHARD, record.dim)  # from here on it is ours: nobody else writes
     try:
-        return _bundle(place, record, given, bool(store.read_only)), store
+        return _bundle(place, record, given, mend and not store.read_only), store
     except BaseException:
         store.close()
         raise
 
 
-def _bundle(place: Path, record: Record, given: Bundle | None, read_only: bool) -> Bundle:
+def _bundle(place: Path, record: Record, given: Bundle | None, writable: bool) -> Bundle:
     """The gallery's copy of its bundle, which is mended by the one that is given."""
     if given is not None:
         record.check(given, str(place))
@@ -73,21 +79,26 @@ def _bundle(place: Path, record: Record, given: Bundle | None, read_only: bool) 
         check_whole(kept)
     except CdimError as error:
         if given is None:
-            raise GalleryError(
-                f"the gallery {place} has no sound copy of its bundle ({error.given})",
-                f"it is of the model {record.model} ({record.fingerprint[:12]})",
-                "open it with that bundle, which mends the copy",
-                argument="model",
-            ) from None
+            raise unsound(place, record.model, record.fingerprint, error) from None
         mend: Callable[[Bundle, Path], object] = _replace
     else:
         mend = save_bundle  # the same vectors, but maybe new numbers or a new calibration
         if given == kept:
             return kept
-    if read_only:
+    if not writable:
         return given
     mend(given, place / BUNDLE)
     return load_bundle(place / BUNDLE)
+
+
+def unsound(place: object, model: str, fingerprint: str, error: CdimError) -> GalleryError:
+    """The error of a gallery whose copy of its bundle is missing, damaged or another one."""
+    return GalleryError(
+        f"the gallery {place} has no sound copy of its bundle ({error.given})",
+        f"it is of the model {model} ({fingerprint[:12]})",
+        "open it with that bundle, which mends the copy",
+        argument="model",
+    )
 
 
 def _replace(bundle: Bundle, copy: Path) -> None:
