@@ -575,6 +575,21 @@ def test_a_second_process_is_told_and_pointed_to_serve(place, gallery):
         Gallery.open(place)
 
 
+def test_who_is_refused_touches_no_file_of_the_owner(place, gallery):
+    for number in range(3):
+        gallery.add([plain(RED)], [str(number)], [{f"field {number}": "a text", "price": number}])
+        before = set(place.rglob("*"))
+        for _ in range(3):
+            with pytest.raises(GalleryError, match="in use"):
+                Gallery.open(place)
+        assert set(place.rglob("*")) == before
+    gallery.add([plain(GREEN)], ["last"], [{"another": 3.5}])
+    gallery.close()
+    with Gallery.open(place) as again:
+        assert again.count() == 4
+        assert again.get("last").metadata["another"] == 3.5
+
+
 def test_threads_may_write_and_search_at_once(gallery):
     failures = []
 

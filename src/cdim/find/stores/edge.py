@@ -39,10 +39,11 @@ class EdgeStore(Store):
             if create:
                 shard.check_room(folder)
                 self._shard = edge.EdgeShard.create(str(folder), _config(dim))
+                closing.enter_context(shard.owned(folder))
             else:
                 self.read_only = why = shard.why_read_only(folder)
-                own = closing.enter_context(shard.copied(folder, why)) if why else folder
-                self._shard = shard.load(own)
+                own = shard.copied(folder, why) if why else shard.owned(folder)
+                self._shard = shard.load(closing.enter_context(own))
             self._closing = closing.pop_all()
             self._indexed.update(map(store.bare, self._shard.info().payload_schema))
             if create:

@@ -111,7 +111,7 @@ def copied(folder: Path, why: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="cdim-gallery-") as made:
         _LOG.warning("%s: a copy of %.1f MB in %s is searched", why, size / 1e6, home)
         copy = Path(made, "shard")
-        with _shared(folder):
+        with owned(folder, alone=False), owned(folder / "wal", alone=False):
             built = shutil.ignore_patterns(_BUILT)
             shutil.copytree(folder, copy, copy_function=_copy, ignore=built)
         for path in _inside(copy):
@@ -142,16 +142,22 @@ def _copy(source: str, target: str) -> None:
 
 
 @contextmanager
-def _shared(folder: Path) -> Iterator[None]:
-    """Keeps writers away meanwhile, on systems that have such locks, as Qdrant Edge locks."""
+def owned(folder: Path, alone: bool = True) -> Iterator[Path]:
+    """The folder, with other processes kept away, on systems that have such locks.
+
+    Qdrant Edge locks its log as well, but tidies the files of the owner before it comes to that.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
     if sys.platform == "win32":
-        yield
+        yield folder
         return
     import fcntl
 
-    lock = os.open(folder / "wal", os.O_RDONLY)
+    lock = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        yield
+        fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        yield folder
     finally:
         os.close(lock)
