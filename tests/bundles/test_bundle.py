@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
 import pytest
+from tests.conftest import ROOT
 from tests.made import mean_colours
 
 from cdim.bundles.bundle import (
@@ -108,5 +110,8 @@ def test_the_bundles_that_come_with_cdim_are_whole(name):
     assert made.fingerprint == fingerprint(made, made.model.read_bytes())
     assert made.training
     assert (made.folder / CARD).is_file()
-    assert b"site-packages" not in made.model.read_bytes()
+    graph = made.model.read_bytes()
+    assert b"site-packages" not in graph
+    listed = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    assert f"{hashlib.sha256(graph).hexdigest()}  {name}\n" in listed
     assert sum(p.stat().st_size for p in made.folder.iterdir()) <= 20e6
