@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.bundles.bundle import Bundle
-from cdim.errors import MissingExtra, ModelError, UsageError, first_line, nearest
+from cdim.errors import MissingExtra, ModelError, UsageError, nearest
 
 ENGINES = ("auto", "onnxruntime", "openvino")
 
@@ -49,7 +49,7 @@ def _safe(bundle: Bundle, load: Callable[[Bundle], Run]) -> Run:
 
     def failure(did: str, error: Exception) -> ModelError:
         return ModelError(
-            f"cannot {did} {bundle.model} ({first_line(error)})",
+            f"cannot {did} {bundle.model} ({_said(error)})",
             "it is the graph that an export wrote",
             "export the run again",
         )
@@ -76,7 +76,7 @@ def _onnxruntime(bundle: Bundle) -> Run:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it says is in the error
     session = onnxruntime.InferenceSession(
         str(bundle.model), options, providers=["CPUExecutionProvider"]
     )
@@ -96,3 +96,9 @@ def _openvino(bundle: Bundle) -> Run:
         return [found[name] for name in outputs]
 
     return run
+
+
+def _said(error: Exception) -> str:
+    """Of an engine's error, the last line: OpenVINO begins with lines of its own source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
