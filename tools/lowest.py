@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UV = [sys.executable, "-m", "uv"]
 TOOLS = (
     *("beartype", "httpx", "httpx2", "hypothesis", "jaxtyping", "pandas", "playwright", "pytest"),
-    *("qdrant-client", "scikit-image"),
+    "scikit-image",
 )
 ROOMS = ("bundles", "data", "find", "judge", "metrics", "serve")
 
@@ -31,6 +31,7 @@ def main(options: list[str]) -> int:
             ["venv", "--quiet", "--python", sys.executable, str(Path(made) / "venv")],
             [
                 *("pip", "compile", *into, "--resolution", "lowest-direct"),
+                *("--extra", "cluster", "--extra", "openvino"),
                 *("--no-header", "--no-annotate", "-o", str(lowest), "pyproject.toml"),
             ],
             ["pip", "install", *into, "-r", str(lowest), *TOOLS],

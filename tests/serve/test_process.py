@@ -205,29 +205,43 @@ def test_many_may_ask_and_change_at_once(gallery, live, token, png):
     assert gallery.count({"by": "changed"}) == 3 * 3
 
 
-def test_it_stops_in_time_whatever_runs(gallery, png):
-    gallery.close()
+@pytest.mark.parametrize(
+    ("slow", "status", "code"),
+    [
+        ("searching.read_query", 503, 0),
+        ("process.Gallery.search", 503, 0),
+        ("process.Gallery.flush", 200, 1),
+    ],
+)
+def test_it_stops_in_time_whatever_runs(tmp_path, png, slow, status, code):
+    Gallery.open(tmp_path / "shop", "default", create=True).close()
     script = (
-        "import sys, time; from cdim.serve import process, searching; from cdim.cli import main;"
+        "import time; from cdim.serve import process, searching; from cdim.cli import main;"
         "process.PATIENCE, process.LONGEST = 0.3, 1.5;"
-        "searching.read_query = lambda *_: time.sleep(60); main()"
+        f"{slow} = lambda *_, **__: time.sleep(60); main()"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script, "serve", gallery.place, "--port", "0"],
+        [sys.executable, "-c", script, "serve", tmp_path / "shop", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     address = re.search(r"http://[^#]+/", process.stdout.readline())[0]
+    while httpx.get(f"{address}readyz").status_code == 503:
+        time.sleep(0.05)
+
+    def ask():
+        files = {"image": ("x.png", png())}
+        return httpx.post(f"{address}v1/search", files=files, timeout=60).status_code
+
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(
-            httpx.post, f"{address}v1/search", files={"image": ("x.png", png())}, timeout=60
-        )
-        time.sleep(0.5)
+        asked = pool.submit(ask)
+        asked.result() if code else time.sleep(1)
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
-        assert asked.result().status_code == 503
+        assert asked.result() == status
     assert time.monotonic() - started < 5
-    assert process.returncode == 0
+    assert process.returncode == code
+    assert ("still ran" in err) == (code == 1)
     assert "Traceback" not in err

@@ -22,7 +22,7 @@ def products(tmp_path):
         yield opened
 
 
-def test_the_page_shows_titles(visit, products):
+def test_the_page_shows_titles(products, visit):
     for row in dataset.manifest(24).where(domain="photo"):
         products.update(f"{row.instance}.jpg", metadata={"title": row.metadata["title"]})
     page = visit(products)
@@ -34,7 +34,7 @@ def test_the_page_shows_titles(visit, products):
     expect(page.locator("#hits .card").first).to_have_attribute("aria-label", best)
 
 
-def test_the_page_rest_and_python_rank_alike(visit, draw, products):
+def test_the_page_rest_and_python_rank_alike(products, visit, draw):
     sketch = next(row for row in dataset.manifest(24) if row.domain == "sketch")
     page = visit(products)
     with page.expect_response("**/v1/search"):

@@ -67,7 +67,7 @@ class Limited:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._held = 0
+        self.held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts what is read."""
@@ -75,50 +75,66 @@ class Limited:
             await self._app(scope, receive, send)
             return
         said = Headers(scope=scope).get("content-length", "")
-        if said.isdecimal() and int(said) > MAX_BYTES:
-            await answer(_TOO_LARGE)(scope, receive, send)
-            return
-        taken, refused, started, whole, end = 0, False, False, False, time.monotonic() + SECONDS
-
-        async def counted() -> Message:
-            nonlocal taken, refused, whole
-            if whole:
-                return await receive()
-            try:
-                patience = min(PAUSE, end - time.monotonic())
-                message = await asyncio.wait_for(receive(), patience)
-                why = self._take(taken, len(message.get("body", b"")))
-            except asyncio.TimeoutError:
-                message, why = {}, _TOO_SLOW
-            taken += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            if why is None or started:
-                return message or {"type": "http.disconnect"}
-            if not refused:
-                refused = True
-                await answer(why)(scope, receive, send)
-            return {"type": "http.disconnect"}
-
-        async def unless_refused(message: Message) -> None:
-            nonlocal started
-            if not refused:
-                started = True
-                await send(message)
-
+        exchange = _Exchange(self, scope, receive, send)
         try:
-            await self._app(scope, counted, unless_refused)
+            if said.isdecimal() and int(said) > MAX_BYTES:
+                await exchange.refuse(_TOO_LARGE)
+            else:
+                await self._app(scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:  # the server stops
+            await exchange.refuse(_STOPPING)
         except Exception:
-            if not refused:
+            if not exchange.refused:
                 raise
         finally:
-            self._held -= max(0, taken - _SMALL)
+            self.held -= exchange.held
 
-    def _take(self, before: int, more: int) -> Refused | None:
-        """Counts bytes of a body that has had some before; why they are refused, if they are."""
-        self._held += max(0, before + more - _SMALL) - max(0, before - _SMALL)
-        if before + more > MAX_BYTES:
-            return _TOO_LARGE
-        return _NO_ROOM if before + more > _SMALL and self._held > _BUDGET else None
+
+class _Exchange:
+    """A request whose body is counted, and its one answer."""
+
+    def __init__(self, limited: Limited, scope: Scope, receive: Receive, send: Send) -> None:
+        self._limited, self._scope, self._receive, self._send = limited, scope, receive, send
+        self._taken, self._whole, self._started = 0, False, False
+        self._end = time.monotonic() + SECONDS
+        self.refused = False
+
+    @property
+    def held(self) -> int:
+        """Bytes of the body that count in the budget."""
+        return max(0, self._taken - _SMALL)
+
+    async def receive(self) -> Message:
+        """A part of the body; a disconnect after one that was refused."""
+        if self._whole:
+            return await self._receive()
+        try:
+            patience = min(PAUSE, self._end - time.monotonic())
+            message = await asyncio.wait_for(self._receive(), patience)
+        except asyncio.TimeoutError:
+            await self.refuse(_TOO_SLOW)
+            return {"type": "http.disconnect"}
+        self._whole = not message.get("more_body", False)
+        before = self.held
+        self._taken += len(message.get("body", b""))
+        self._limited.held += self.held - before
+        if self._taken > MAX_BYTES:
+            await self.refuse(_TOO_LARGE)
+        elif self.held and self._limited.held > _BUDGET:
+            await self.refuse(_NO_ROOM)
+        return {"type": "http.disconnect"} if self.refused else message
+
+    async def send(self, message: Message) -> None:
+        """Sends a part of the answer, unless the request was refused."""
+        if not self.refused:
+            self._started = True
+            await self._send(message)
+
+    async def refuse(self, why: Refused) -> None:
+        """Answers with a refusal, unless there is an answer already."""
+        if not (self._started or self.refused):
+            self.refused = True
+            await answer(why)(self._scope, self._receive, self._send)
 
 
 _TOO_LARGE = Refused(
@@ -134,6 +150,13 @@ _TOO_SLOW = Refused(
     "a request whose body comes too slowly",
     f"it arrives within {SECONDS} seconds, without a pause of {PAUSE}",
     "send less at once, or on a faster line",
+)
+_STOPPING = Refused(
+    503,
+    "busy",
+    "a request that ran when the server stopped",
+    "a stop leaves requests a few seconds",
+    "send it again once the server runs",
 )
 _NO_ROOM = Refused(
     503,

@@ -32,12 +32,17 @@ class Server(uvicorn.Server):
     closed = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begins to stop; after a kill, a gallery holds all that it acknowledged."""
+        """Begins to stop."""
         if not self.should_exit:
-            late = threading.Timer(LONGEST, lambda: os._exit(0 if self.closed else 1))
+            late = threading.Timer(LONGEST, self._leave)
             late.daemon = True
             late.start()
         super().handle_exit(sig, frame)
+
+    def _leave(self) -> None:
+        if not self.closed:  # as after a kill, the gallery holds all that it acknowledged
+            os.write(2, b"stopped while a request still ran; what it changed may be missing\n")
+        os._exit(0 if self.closed else 1)
 
 
 def serve(

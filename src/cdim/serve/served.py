@@ -89,7 +89,7 @@ class Served:
         try:
             done = asyncio.gather(*map(asyncio.wrap_future, jobs))
             return await asyncio.wait_for(done, _DEADLINE)
-        except (asyncio.TimeoutError, asyncio.CancelledError):  # late, or the server stops
+        except asyncio.TimeoutError:
             raise Refused(
                 503,
                 "busy",
