@@ -81,6 +81,15 @@ def test_the_published_layout(tmp_path: Path) -> None:
         ),
         (["a/b/c/d.jpg", "e/f/g/h.jpg"], r"{category}/\*/{instance}"),
         (
+            [
+                f"{side}/tx{n}/{name}{end}.png"
+                for side, end in (("photo", ""), ("sketch", "-1"))
+                for name in ("ape/a_1", "ape/a_2", "bear/b_1", "bear/b_2")
+                for n in "01"
+            ],
+            r"would read the layout {domain}/\*/{category};",
+        ),
+        (
             ["train/a.jpg", "car/b.jpg"],
             r"train .* is called like a split, and car beside it is not",
         ),

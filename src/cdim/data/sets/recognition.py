@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cdim.data.sets.layout import Word, known, labels
@@ -53,7 +54,7 @@ def recognised(names: Sequence[str], place: Path) -> tuple[str, ...]:
         levels[i] = "*"
         free.remove(i)
     if len(free) > 1:
-        raise _nested(place, names[0], paths, levels, free)
+        raise _nested(place, names, paths, levels, free)
     if free:
         levels[free[0]] = _thing(names, levels, free[0], place)
     return tuple(levels)
@@ -132,7 +133,7 @@ def _mixed(place: Path, folders: set[str], levels: list[str], depth: int) -> Dat
 
 
 def _nested(
-    place: Path, example: str, paths: list[list[str]], levels: list[str], free: list[int]
+    place: Path, names: Sequence[str], paths: list[list[str]], levels: list[str], free: list[int]
 ) -> DataError:
     first, *_, last = free
     parents = defaultdict(set)
@@ -145,7 +146,11 @@ def _nested(
         "/".join(way.get(i, "*" if level == _FREE else level) for i, level in enumerate(levels))
         for way in ((sides, kinds) if shared else (kinds, sides))
     ]
-    return _refused(f"folders of {place}, such as that of {example}, may be things or kinds", ways)
+    plain = ["*" if i in free[:-1] else level for i, level in enumerate(levels)]
+    with suppress(DataError):  # as Sketchy has it: kinds in folders of its augmentations
+        if shared and "{domain}" in levels and _thing(names, plain, last, place) == "{category}":
+            ways = ["/".join([*plain[:last], "{category}", *plain[last + 1 :]])]
+    return _refused(f"folders of {place}, such as that of {names[0]}, may be things or kinds", ways)
 
 
 def _refused(given: str, ways: Sequence[str]) -> DataError:
