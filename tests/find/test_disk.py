@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,9 +12,11 @@ import time
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from tests.find.conftest import plain
 
 from cdim.bundles.queries import QueryImage
+from cdim.cli.group import cdim
 from cdim.errors import GalleryError
 from cdim.find.gallery import Gallery
 from cdim.find.items import Item
@@ -26,6 +29,73 @@ RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
 def three(gallery):
     gallery.add([plain(RED), plain(GREEN), plain(BLUE)], ["red", "green", "blue"])
     return gallery
+
+
+def test_a_sound_gallery_has_nothing_wrong(three):
+    three.update("red", metadata={"price": -1.2056289599731099e-08, "day": "2024-01-01", "a": True})
+    found = three.check()
+    assert (found.sound, found.items, found.without_checksum) == (True, 3, 0)
+    assert "3 items checked: nothing wrong" in str(found)
+
+
+@pytest.mark.parametrize("part", ["vector", "thumb", "words", "sum", "id", "meta"])
+def test_a_changed_record_is_found(three, part):
+    point = next(p for p in three.store.points() if p.payload["id"] == "red")
+    record, vector = dict(point.payload), list(point.vector)
+    if part == "vector":
+        vector[1] += 2**-20
+    elif part == "thumb":
+        record[part] = record[part].replace("A", "B", 1)
+    elif part == "sum":
+        record[part] = "0" * 16
+    elif part == "id":
+        record[part] = "green"
+    else:
+        record[part] = {"size": 3}
+    three.store._upsert([(str(point.id), vector, record)])
+    found = three.check()
+    assert len(found.problems) == 1
+    assert "restore a backup" in str(found)
+    assert found.to_json()["sound"] is False
+
+
+def test_records_of_older_versions_are_checked_for_what_can_be_known(three):
+    for point in list(three.store.points()):
+        record = {key: value for key, value in point.payload.items() if key != "sum"}
+        if record["id"] == "red":
+            record["thumb"] = record["thumb"][:40]
+        three.store._upsert([(str(point.id), point.vector, record)])
+    found = three.check()
+    assert found.without_checksum == 3
+    assert dict(found.problems) == {"red": "its thumbnail is no JPEG"}
+
+
+def test_cdim_check_exits_with_0_1_and_2(three, place):
+    three.close()
+    command = CliRunner()
+    done = command.invoke(cdim, ["check", str(place), "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["items"]) == (0, 3)
+    with Gallery.open(place) as gallery:
+        point = next(iter(gallery.store.points()))
+        gallery.store._upsert([(str(point.id), [9.0, 9.0, 9.0], point.payload)])
+    done = command.invoke(cdim, ["check", str(place)])
+    assert (done.exit_code, done.stdout.splitlines()[-2]) == (1, "3 items checked: 1 problem")
+    (place / "shard" / "items").write_text("4")
+    done = command.invoke(cdim, ["check", str(place)])
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_lost_items_and_broken_files_are_one_line(three, place, capfd):
+    three.close()
+    assert (place / "shard" / "items").read_text() == "3"
+    (place / "shard" / "items").write_text("4")
+    with pytest.raises(GalleryError, match="4 items were written, 3 are there"):
+        Gallery.open(place)
+    status = next((place / "shard").rglob("vectors/status.dat"))
+    status.write_bytes(b"")  # Rust panics
+    with pytest.raises(GalleryError, match="corrupted"):
+        Gallery.open(place)
+    assert capfd.readouterr().err == ""
 
 
 def full(monkeypatch, free):

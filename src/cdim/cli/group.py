@@ -17,6 +17,7 @@ VERBS = {
     "demo": ("cdim.cli.demo:demo", "Index made-up products, and find them by sketch."),
     "index": ("cdim.cli.index:index", "Make a gallery of images, or update it."),
     "search": ("cdim.cli.search:search", "Search a gallery with a drawing or a photo."),
+    "check": ("cdim.cli.check:check", "Say whether a gallery is what was written."),
     "serve": ("cdim.cli.serve:serve", "Serve a gallery to browsers and programs."),
     "adapt": ("cdim.cli.adapt:adapt", "Fit a bundle to your own pairs."),
     "data": ("cdim.cli.data:data", "List the known datasets, and check one."),

@@ -21,6 +21,7 @@ from cdim.find.stores.store import MAX_FIELDS, Store, Stored
 from cdim.strict import checked
 
 if TYPE_CHECKING:
+    from cdim.find.check import GalleryCheck
     from cdim.find.index.summary import Summary
 
 MOST_VALUES = 300  # a field with more different values is no facet
@@ -297,6 +298,21 @@ class Gallery:
 
         with self._writing:
             write(self.store, self.bundle.dim, Path(folder))
+
+    @checked
+    def check(self, progress: Callable[[str, int, int], None] | None = None) -> GalleryCheck:
+        """Reads every item, and tries searches, filters and the model, as `cdim check` does.
+
+        Args:
+            progress: is told of items.
+
+        Raises:
+            GalleryError: the gallery is so damaged that it cannot be read.
+        """
+        from cdim.find.check import check
+
+        with self._writing:
+            return check(self, progress)
 
     def optimise(self) -> None:
         """Builds the search graph where there are enough items for it to pay; takes its time."""

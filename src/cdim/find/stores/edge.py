@@ -8,16 +8,19 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import qdrant_edge as edge
 
+from cdim.disk import write_whole
 from cdim.errors import GalleryError, first_line
 from cdim.find.filters import Condition, OneOf
 from cdim.find.stores import shard, store
 from cdim.find.stores.store import Store
+
+COUNT = "items"  # a file in the shard that says how many there are, until one is written
 
 
 class EdgeStore(Store):
@@ -34,6 +37,7 @@ class EdgeStore(Store):
         super().__init__()
         self._folder = folder
         self._dim = dim
+        self._told = folder / COUNT
         self._busy = threading.RLock()
         with self._failing(), ExitStack() as closing:
             if create:
@@ -44,6 +48,7 @@ class EdgeStore(Store):
                 self.read_only = why = shard.why_read_only(folder)
                 own = shard.copied(folder, why) if why else shard.owned(folder)
                 self._shard = shard.load(closing.enter_context(own))
+                self._check_count()
             self._closing = closing.pop_all()
             self._indexed.update(map(store.bare, self._shard.info().payload_schema))
             if create:
@@ -53,6 +58,7 @@ class EdgeStore(Store):
         """See `Store.check_writable`; refuses as well where the disk is nearly full."""
         super().check_writable()
         shard.check_room(self._folder)
+        self._told.unlink(missing_ok=True)
 
     def optimise(self) -> None:
         """See `Store.optimise`; Ctrl-C ends it."""
@@ -74,7 +80,20 @@ class EdgeStore(Store):
     def close(self) -> None:
         """See `Store.close`."""
         with self._failing(), self._closing:
+            stale = not self.read_only and not self._told.exists()
+            items = self._count(None) if stale else 0
             self._shard.close()
+            if stale:
+                with suppress(GalleryError):  # a full disk: nothing depends on it
+                    write_whole(self._told, str(items).encode(), GalleryError)
+
+    def _check_count(self) -> None:
+        """Refuses a gallery that lost items since it was closed: Qdrant Edge would not tell."""
+        told = self._told.read_text() if self._told.exists() else ""
+        items = self._count(None)
+        if told and told != str(items):
+            self._shard.close()
+            raise ValueError(f"{told[:20]} items were written, {items} are there")
 
     def _make_index(self, key: str, kind: str) -> None:
         known = getattr(edge.PayloadSchemaType, kind.capitalize())
@@ -88,7 +107,8 @@ class EdgeStore(Store):
         self._shard.update(edge.UpdateOperation.delete_points(points))
 
     def _retrieve(self, points: list[Any], wanted: list[str], vectors: bool) -> list[Any]:
-        return self._shard.retrieve(points, wanted, vectors)
+        with shard.quiet():
+            return self._shard.retrieve(points, wanted, vectors)
 
     def _query(self, vector: list[float], k: int, chosen: Any, vectors: bool) -> list[Any]:
         request = edge.QueryRequest(
@@ -99,7 +119,8 @@ class EdgeStore(Store):
             with_vector=vectors,
             params=edge.SearchParams(hnsw_ef=store.HNSW_EF),
         )
-        return self._shard.query(request)
+        with shard.quiet():
+            return self._shard.query(request)
 
     def _scroll(
         self, chosen: Any, limit: int, after: str | None, vectors: bool
@@ -107,14 +128,17 @@ class EdgeStore(Store):
         request = edge.ScrollRequest(
             offset=after, limit=limit, filter=chosen, with_payload=store.LIST, with_vector=vectors
         )
-        return self._shard.scroll(request)
+        with shard.quiet():
+            return self._shard.scroll(request)
 
     def _count(self, chosen: Any) -> int:
-        return self._shard.count(edge.CountRequest(exact=True, filter=chosen))
+        with shard.quiet():
+            return self._shard.count(edge.CountRequest(exact=True, filter=chosen))
 
     def _facet(self, key: str, chosen: Any, limit: int, exact: bool) -> Iterable[Any]:
         request = edge.FacetRequest(key, limit=limit, exact=exact, filter=chosen)
-        return self._shard.facet(request)
+        with shard.quiet():
+            return self._shard.facet(request)
 
     def _filter(
         self, where: Sequence[Condition], without: Sequence[str] = ()

@@ -2,7 +2,7 @@
 
     gallery.json    which model its vectors are of
     bundle/         a copy of that model's bundle
-    shard/          the items, in Qdrant Edge's own files
+    shard/          the items, in Qdrant Edge's own files, and how many they were when it was closed
 
 While it is being made, gallery.json is called `gallery.json.new`: what a kill left half made is
 recognised by that and begun again. Whoever makes it holds a lock on that file.

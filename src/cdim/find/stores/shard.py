@@ -30,9 +30,27 @@ _BUILD = Path(__file__).with_name("build.py")
 
 def load(folder: Path) -> edge.EdgeShard:
     """A shard, locked, without what an ended build left behind."""
-    loaded = edge.EdgeShard.load(str(folder))
+    with quiet():
+        loaded = edge.EdgeShard.load(str(folder))
     shutil.rmtree(folder / _BUILT, ignore_errors=True)
     return loaded
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what Rust says of damaged files off stderr: it becomes an error, of one line."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def build(folder: Path) -> None:

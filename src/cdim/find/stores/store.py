@@ -10,6 +10,7 @@ written at once or not at all:
     words     its metadata as texts (see `filters.word`)     equality and facets look here
     fields    the names of its metadata
     thumb     its thumbnail, base64
+    sum       a checksum of all of it and the vector; older galleries have none
 
 Points are numbered by a hash of the item's id, so they lie in an order that has nothing to do
 with what they show.
@@ -31,11 +32,13 @@ from numpy.typing import NDArray
 from cdim.errors import GalleryError
 from cdim.find.filters import Condition, Range, is_date, word
 from cdim.find.items import Item, Value
+from cdim.find.stores.checksum import SUM, checksum
 
 TEXTS = ("id", "source", "digest", "domain", "root", "stamp")
 NUMBERS, DATES = "numbers", "dates"
 FIELDS, THUMBNAIL = "fields", "thumb"
 LIST = [*TEXTS, "meta"]  # parts of the payload that answers carry
+ALL = [*LIST, NUMBERS, DATES, "words", FIELDS, THUMBNAIL, SUM]
 MAX_FIELDS = 256  # different names of metadata in one gallery: each has indices of its own
 HNSW_FROM = 200_000
 """Kilobytes of vectors from which a search graph is built: 100,000 vectors of 512 dimensions."""
@@ -88,8 +91,9 @@ class Store(ABC):
                 self.check_writable()
                 rows = slice(start, start + self.chunk)
                 self._upsert(
-                    (point_id(item.id), vector, payload(item))
-                    for item, vector in zip(items[rows], vectors[rows].tolist(), strict=True)
+                    (point_id(item.id), vector.tolist(), {**told, SUM: checksum(told, vector)})
+                    for item, vector in zip(items[rows], vectors[rows], strict=True)
+                    for told in [payload(item)]
                 )
 
     def remove(self, ids: Sequence[str]) -> None:
@@ -132,13 +136,25 @@ class Store(ABC):
         """Items by the order of their points, and where the next page begins, None at the end."""
         with self._failing():
             records, following = self._scroll(self._filter(where), limit, after, vectors)
-        return [stored(r) for r in records], None if following is None else str(following)
+            found = [stored(record) for record in records]
+        return found, None if following is None else str(following)
 
     def all(self, *, vectors: bool = False) -> Iterator[Stored]:
         """All items, read a thousand at a time."""
         after = None
         while True:
             found, after = self.page((), 1000, after, vectors=vectors)
+            yield from found
+            if after is None:
+                return
+
+    def points(self) -> Iterator[Any]:
+        """All points as the database gives them, with all of their payload and their vectors."""
+        after = None
+        while True:
+            with self._failing():
+                numbers, after = self._scroll(self._filter(()), 1000, after, False)
+                found = self._retrieve([point.id for point in numbers], ALL, True)
             yield from found
             if after is None:
                 return
