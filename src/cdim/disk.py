@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -38,9 +39,11 @@ def write_whole(
         partial.replace(path)
     except OSError as failure:
         partial.unlink(missing_ok=True)
+        full = failure.errno in (errno.ENOSPC, errno.EDQUOT)
+        room = f"has room for {len(content) / 1e6:.1f} MB" if full else "can be written"
         raise error(
             f"cannot write {path} ({failure.strerror or failure})",
-            f"the folder exists and has room for {len(content) / 1e6:.1f} MB",
+            f"the folder exists and {room}",
             todo,
             argument,
         ) from None

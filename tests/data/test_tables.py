@@ -141,3 +141,18 @@ def test_what_is_no_file_is_refused_and_a_pipe_is_never_opened(tmp_path: Path) -
     for name, said in (("pipe", "is a pipe"), ("folder", "is a folder"), ("none", "there is no")):
         with pytest.raises(DataError, match=f"(?s){said}.*a table is a CSV file"):
             tables.read(tmp_path / f"{name}.csv", KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("column", "read"),
+    [
+        (["70,15", "", "1.299,50", "-3"], ["70.15", "", "1299.50", "-3"]),
+        (["1.299", "12.5"], ["1.299", "12.5"]),
+        (["70,15", "about 3"], ["70,15", "about 3"]),
+    ],
+)
+def test_numbers_with_decimal_commas(tmp_path: Path, column: list[str], read: list[str]) -> None:
+    rows = "".join(f"{n}.jpg;{value}\n" for n, value in enumerate(column))
+    assert table(tmp_path, "source;price\n" + rows).columns["price"] == read
+    quoted = "".join(f'{n}.jpg,"{value}"\n' for n, value in enumerate(column))
+    assert table(tmp_path, "source,price\n" + quoted).columns["price"] == column

@@ -590,6 +590,18 @@ def test_who_is_refused_touches_no_file_of_the_owner(place, gallery):
         assert again.get("last").metadata["another"] == 3.5
 
 
+def test_a_new_image_brings_its_size(gallery):
+    gallery.add([plain(RED)], ["a"], [{"width": 1, "height": 2, "price": 3}])
+    gallery.update("a", plain(RED))
+    assert gallery.get("a").metadata == {"width": 1, "height": 2, "price": 3}
+    green = np.zeros((5, 7, 3), np.uint8)
+    assert gallery.update("a", green).metadata == {"width": 7, "height": 5, "price": 3}
+    gallery.add([plain(GREEN)], ["a"], [{"width": 9}])
+    assert gallery.get("a").metadata["width"] == 9
+    gallery.add([plain(RED)], ["b"])
+    assert gallery.update("b", green).metadata == {}
+
+
 def test_threads_may_write_and_search_at_once(gallery):
     failures = []
 

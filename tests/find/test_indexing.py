@@ -312,7 +312,7 @@ def test_an_image_given_by_hand_stays_until_the_file_changes(gallery, folder, tm
         "by_hand": ["red.png"],
     }
     item = gallery.get("red.png")
-    assert (item.metadata["price"], item.metadata["width"]) == (11, 8)
+    assert (item.metadata["price"], item.metadata["width"]) == (11, 6)
     assert gallery.vectors(["red.png"]).tolist() == [[0, 0, 250]]
     assert item.thumbnail
     folder.rename(tmp_path / "renamed")
@@ -367,7 +367,7 @@ def test_a_moved_or_converted_file_keeps_what_it_was_told(gallery, folder, old, 
     item = gallery.get(new)
     assert item.metadata["price"] == 3
     assert item.metadata.get("folder", "") == os.path.dirname(new)
-    assert item.metadata["width"] == (99 if kept else 8)
+    assert item.metadata["width"] == (6 if kept else 8)
     right = BLUE if kept else (9, 9, 9) if converted else {"r": RED, "i": GREEN}[old[0]]
     assert gallery.vectors([new])[0] == pytest.approx(right, abs=3)
     assert told(run(gallery, folder)).get("unchanged") == 3

@@ -73,5 +73,5 @@ def test_tables_that_are_none(tmp_path, text, words):
 def test_tables_with_names_that_metadata_may_not_have(tmp_path):
     with pytest.raises(UsageError, match="digest"):
         told(table(tmp_path, "id,Digest\na,b\n"), {"a": ["a"]})
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="there is no"):
         told(tmp_path / "missing.csv", {})

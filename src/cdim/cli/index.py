@@ -208,9 +208,8 @@ def _notes(summary: Summary, first: int | None) -> Iterator[str]:
     if summary.withheld:
         who = _named(summary.withheld, first)
         yield (
-            f"not removed: {who}; no file was found or taken, and most files are gone, a folder "
-            "cannot be read, or the gallery alone is taken: look whether a disk is not mounted, or "
-            "remove the items (--prune)"
+            f"not removed: {who}, for {summary.why_withheld}: look whether that is meant, or "
+            "remove them (--prune)"
         )
 
 
@@ -218,4 +217,5 @@ def _named(names: Iterable[str], first: int | None, word: str = "item", words: s
     """How many names there are, and the first of them."""
     every = list(names)
     shown = ", ".join(map(printable, every[:first]))
-    return f"{plural(len(every), word, words)}{', such as ' if every[first:] else ': '}{shown}"
+    some = ", such as " if first and every[first:] else ": "
+    return f"{plural(len(every), word, words)}{some}{shown}"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cdim.data import files, images
-from cdim.data.formats import DAMAGE, ENOUGH, decode, plain
+from cdim.data.formats import DAMAGE, ENOUGH, decode, open_image, plain, upright_size
 from cdim.data.manifest import absolute, holds_image
 from cdim.errors import ImageError, UsageError
 
@@ -33,6 +33,15 @@ class Content:
     digest: str
     source: str = ""
     data: bytes = b""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels of the upright image, before it was shrunk."""
+        if not self.data:
+            height, width = self.pixels.shape[:2]
+            return width, height
+        with open_image(self.data) as image:
+            return upright_size(image)
 
 
 def read(image: Any, opened: images.Files) -> Content:

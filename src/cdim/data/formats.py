@@ -320,7 +320,7 @@ def _other(data: bytes) -> str:
 
 def _is_text(start: bytes) -> bool:
     """Whether bytes, of which the last letter may be cut off, are letters of a text alone."""
-    text = start.decode("utf-8", "replace").rstrip("\ufffd")
+    text = start.decode("utf-8-sig", "replace").rstrip("\ufffd")
     letters = all(c.isprintable() or c in "\t\r\n\f" for c in text)
     return bool(text) and letters and "\ufffd" not in text
 

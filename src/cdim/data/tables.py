@@ -23,6 +23,7 @@ Record = tuple[int, list[str]]
 """A row's first line in the file, and its values."""
 _SIGNS = ",;\t|"
 _SAME = re.compile(r"(?:(?<=/)|^)\./+|(?<=/)/+")  # of a path: what names the same without it
+_DECIMAL_COMMA = re.compile(r"[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?")
 _SPECIAL = re.compile(r'[",;\t|\r\n]|^ | $')
 # What a spreadsheet runs as a formula; an apostrophe before it says that it is text.
 _FORMULA = re.compile(r"'*(?:[=@\t\r]|[+-](?!\d[\d.]*(?:[eE][+-]?\d+)?\Z))")
@@ -38,6 +39,7 @@ class Table(NamedTuple):
 def read(path: Path, known: Collection[str]) -> Table:
     """Reads a table: UTF-8, or UTF-16 with its mark; a first line may say `sep=;`.
 
+    Where no comma parts the values, a column of numbers such as 1.299,50 gives them as 1299.50.
     Spaces around a value without quotes are no part of it. Rows without a value are left out, and
     so is a first column of numbers without a name, which pandas writes.
 
@@ -49,7 +51,8 @@ def read(path: Path, known: Collection[str]) -> Table:
         DataError: no such file, no text, no rows, a quote out of place, a row longer or shorter
             than the header, or a column without a name of its own.
     """
-    (_, header), *rows = _records(path) or [(1, [])]
+    sign, records = _records(path)
+    (_, header), *rows = records or [(1, [])]
     if not rows:
         raise DataError(
             f"{path} has no rows below a header",
@@ -66,7 +69,7 @@ def read(path: Path, known: Collection[str]) -> Table:
     columns: dict[str, list[str]] = {}
     for place, said in enumerate(header):
         name = said.lower() if said.lower() in known else said
-        column = [values[place] for _, values in rows]
+        column = _with_points([values[place] for _, values in rows], sign)
         if name in columns:
             raise two_columns(name, path)
         if name:
@@ -149,14 +152,26 @@ def _plain(path: str) -> str:
     return _SAME.sub("", path) if "./" in path or "//" in path else path
 
 
-def _records(path: Path) -> list[Record]:
-    """All rows that have a value, the header first."""
+def _with_points(column: list[str], sign: str) -> list[str]:
+    """A column, its numbers with points where all have decimal commas.
+
+    Spreadsheets of countries that write 1.299,50 part values by semicolons.
+    """
+    if sign == "," or not any("," in value for value in column):
+        return column
+    if not all(_DECIMAL_COMMA.fullmatch(value) for value in column if value):
+        return column
+    return [value.replace(".", "").replace(",", ".") for value in column]
+
+
+def _records(path: Path) -> tuple[str, list[Record]]:
+    """The sign that parts values, and all rows that have a value, the header first."""
     lines = io.StringIO(_text(path), newline="").readlines()
     start = next((n for n, text in enumerate(lines) if text.strip(f"{_SIGNS} \r\n")), len(lines))
     head = "".join(lines[start : start + 1]).rstrip("\r\n")
     said = re.fullmatch(r'"?sep=([^"])"?', head, re.IGNORECASE)
     if said:
-        return list(_parsed(path, lines, start + 1, said[1]))
+        return said[1], list(_parsed(path, lines, start + 1, said[1]))
     outside = re.sub('"[^"]*"', "", head)
     counts = {sign: outside.count(sign) for sign in _SIGNS}
     likely = [sign for sign in _SIGNS if counts[sign] == max(counts.values())]
@@ -166,7 +181,7 @@ def _records(path: Path) -> list[Record]:
             "one sign parts the values of a table",
             "say which in a first line such as sep=;",
         )
-    return list(_parsed(path, lines, start, likely[0]))
+    return likely[0], list(_parsed(path, lines, start, likely[0]))
 
 
 def _text(path: Path) -> str:

@@ -105,12 +105,15 @@ def add(
     self.bundle.taken_as(domain)
     for start in range(0, len(given), CHUNK):
         rows = slice(start, start + CHUNK)
-        items, vectors = _read(self, [image for _, image in given[rows]], names[rows], domain)
-        items = [replace(i, metadata=m) for i, m in zip(items, tables[rows], strict=True)]
-        names[rows] = [item.id for item in items]
+        read, vectors = _read(self, [image for _, image in given[rows]], domain)
+        names[rows] = [n or r.digest[:16] for n, r in zip(names[rows], read, strict=True)]
         with self._writing:
             old = {found.item.id: found.item for found in self.store.get(names[rows])}
-            self.put([_renewed(item, old.get(item.id)) for item in items], vectors)
+            items = [
+                _item(n, r, domain, m, old.get(n))
+                for n, r, m in zip(names[rows], read, tables[rows], strict=True)
+            ]
+            self.put(items, vectors)
     return names
 
 
@@ -133,8 +136,8 @@ def update(
         old = self._stored([item_id], vectors=True, thumbnails=True)[0]
         item, vectors = old.item, np.asarray([old.vector], dtype=np.float32)
         if image is not None:
-            read, vectors = _read(self, [image], [item_id], item.domain)
-            item = _renewed(read[0], item)
+            (read,), vectors = _read(self, [image], item.domain)
+            item = _item(item_id, read, item.domain, {}, item)
         self.put([item if table is None else replace(item, metadata=table)], vectors)
         return self.get(item_id)
 
@@ -147,25 +150,26 @@ def check_ids(ids: Sequence[object]) -> None:
 
 
 def _read(
-    self: Gallery, images: Sequence[Any], names: Sequence[str], domain: str
-) -> tuple[list[Item], NDArray[np.float32]]:
-    """Images as items without metadata, "" named by their content, and their embeddings (n, d)."""
+    self: Gallery, images: Sequence[Any], domain: str
+) -> tuple[list[content.Content], NDArray[np.float32]]:
+    """Images, and their embeddings (n, d)."""
     with Files() as opened:
         read = [content.read(image, opened) for image in images]
-    items = [
-        Item(name or r.digest[:16], r.source, r.digest, domain, thumbnail=thumbnail(r.pixels))
-        for name, r in zip(names, read, strict=True)
-    ]
-    return items, self.encoder.encode_pixels([r.pixels for r in read], domain)
+    return read, self.encoder.encode_pixels([r.pixels for r in read], domain)
 
 
-def _renewed(new: Item, old: Item | None) -> Item:
-    """An item in the place of an old one of its id: of the same folder, with its metadata."""
+def _item(
+    name: str, read: content.Content, domain: str, metadata: Mapping[str, Value], old: Item | None
+) -> Item:
+    """An item; in the place of an old one it is of the same folder, with its metadata."""
+    picture = thumbnail(read.pixels)
+    new = Item(name, read.source, read.digest, domain, metadata=metadata, thumbnail=picture)
     if old is None:
         return new
-    stamp, source = old.stamp, old.source
+    stamp, source, size = old.stamp, old.source, {}
     if new.digest != old.digest:
         by_hand = bool(old.root) and not stamp.startswith(BY_HAND)
         stamp, source = BY_HAND + stamp if by_hand else stamp, new.source
-    table = {**old.metadata, **new.metadata}
-    return replace(new, root=old.root, stamp=stamp, source=source, metadata=table)
+        size = dict(zip(("width", "height"), read.size, strict=True))
+    known = {**old.metadata, **{k: v for k, v in size.items() if k in old.metadata}}
+    return replace(new, root=old.root, stamp=stamp, source=source, metadata={**known, **metadata})

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cdim.data.decoding import decoded
 from cdim.data.images import Files
+from cdim.data.listing import NO_GALLERY, UNSEEN
 from cdim.errors import UsageError
 from cdim.find.index import reading
 from cdim.find.index.gone import Gone, Known, file_part
@@ -263,9 +264,17 @@ class _Indexing:
         lost = [*self.gone.left, *(unseen if prune else ())]
         self.summary.withheld = [] if prune else list(unseen)
         own = sum(known.root in self.roots for known in self.known.values())
-        if 2 * len(lost) > own and not prune:
+        most = 2 * len(lost) > own and not prune
+        if most:
             self.summary.withheld += lost
             lost = []
+        kinds = {reason for _, reason in self.listing.left_out} if self.summary.withheld else set()
+        why = {
+            "most files are gone": most,
+            "the gallery alone is taken": NO_GALLERY in kinds,
+            "a folder or a link leads nowhere": not kinds.isdisjoint(UNSEEN),
+        }
+        self.summary.why_withheld = " and ".join(text for text, holds in why.items() if holds)
         inherited = self._inherit(lost)
         for name in lost:
             if name not in inherited:

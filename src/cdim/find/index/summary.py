@@ -30,6 +30,7 @@ class Summary:
         left_out: what was passed over in a folder.
         unmatched: rows of the table of metadata that name no image.
         withheld: ids whose file was not found, and that only `prune` removes.
+        why_withheld: why, in words.
         by_hand: ids whose image was given by hand, which stays until their file changes.
         unclear: new ids that may be any of several moved files: they took over nothing.
         items: how many the gallery holds afterwards.
@@ -50,6 +51,7 @@ class Summary:
     left_out: tuple[Omission, ...] = ()
     unmatched: tuple[str, ...] = ()
     withheld: list[str] = field(default_factory=list)
+    why_withheld: str = ""
     by_hand: list[str] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
     items: int = 0
@@ -87,6 +89,7 @@ class Summary:
             "left_out": [{"name": name, "why": why} for name, why in self.left_out],
             "unmatched": sorted(self.unmatched),
             "withheld": self.withheld,
+            "why_withheld": self.why_withheld,
             "by_hand": self.by_hand,
             "unclear": self.unclear,
             "ids": self.ids if self.dry_run else {},
