@@ -131,7 +131,7 @@ def test_a_removal_that_is_withheld_is_exit_code_1(call, folder, model, tmp_path
     done = call(*arguments)
     assert done.exit_code == 1
     assert "5 items; 1 added, 1 unchanged" in done.stdout
-    assert done.stderr.startswith("not removed: 3 items: 0.png, 1.png, 2.png, for most files are gone: ")
+    assert "not removed: 3 items: 0.png, 1.png, 2.png, for most files are gone: " in done.stderr
     assert "(--prune)" in done.stderr
     assert json.loads(call(*arguments, "--json").stdout)["withheld"] == ["0.png", "1.png", "2.png"]
     done = call(*arguments, "--prune")

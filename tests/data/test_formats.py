@@ -256,6 +256,7 @@ NO_IMAGES = {
     "SVG": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
     "a video": b"\0\0\0\x18ftypmp42\0\0\0\0",
     "a zip": b"PK\x03\x04....",
+    "a text": b"\xef\xbb\xbfname;Preis\r\nb\xc3\xa4r;3,50\r\n",
 }
 
 

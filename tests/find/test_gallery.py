@@ -429,7 +429,7 @@ def test_counting_needs_no_model(place, bundle, encoder):
     (place / "bundle" / "model.onnx").write_bytes(b"no graph")
     with Gallery.open(place) as gallery:
         assert gallery.count() == 0
-        with pytest.raises(ModelError, match=r"model\.onnx"):
+        with pytest.raises(GalleryError, match=r"model\.onnx"):
             _ = gallery.encoder
 
 
