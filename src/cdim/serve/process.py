@@ -21,9 +21,9 @@ from cdim.serve.access import Access
 from cdim.serve.app import PUBLIC, build
 from cdim.serve.connections import Connection, Sparing
 
-PATIENCE = 6  # seconds that running requests have to finish once the server stops
+PATIENCE = 5  # seconds that running requests have to finish once the server stops
 BACKLOG = 128  # connections that are accepted at once
-LONGEST = 9.5  # seconds from then on until the process ends, whatever runs
+LONGEST = 7.5  # seconds from then on until the process ends, on a busy machine within 10
 
 
 class Server(uvicorn.Server):
