@@ -117,7 +117,7 @@ def test_a_full_disk_refuses_changes_and_searches(three, place, encoder, monkeyp
     with pytest.raises(GalleryError, match="is full"):
         Gallery.open(place.with_name("new"), encoder, create=True)
     three.close()
-    full(monkeypatch, shard.ROOM // 8 - 1)
+    full(monkeypatch, shard.ROOM - 1)
     with Gallery.open(place) as gallery:  # a copy: Qdrant Edge would write, and end the process
         assert "full" in gallery.store.read_only
         assert gallery.count() == 3

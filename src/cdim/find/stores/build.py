@@ -14,9 +14,12 @@ def main(folder: str, *path: str) -> None:
     if sys.platform != "win32":
         import fcntl
         import os
+        import select
 
         fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(0, fcntl.F_SETFL, os.O_ASYNC)
+        if select.select([0], [], [], 0)[0]:  # it was killed before
+            return
     import qdrant_edge
 
     shard = qdrant_edge.EdgeShard.load(folder)

@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,18 +23,28 @@ import qdrant_edge as edge
 
 from cdim.errors import GalleryError
 
-ROOM = 64 * 2**20  # bytes that a write leaves free: 1,000 items, twice, and the log's next part
+ROOM = (
+    64 * 2**20
+)  # bytes to open and to write: 1,000 items, twice, and the log's next part of 32 MB
+ENDING = 2.0  # seconds that a build may take to end after its parent
 _LOG = logging.getLogger(__name__)
 _BUILT = "temp_segments"  # where Qdrant Edge builds; what a kill leaves there, nobody reads again
 _BUILD = Path(__file__).with_name("build.py")
 
 
 def load(folder: Path) -> edge.EdgeShard:
-    """A shard, locked, without what an ended build left behind."""
-    with quiet():
-        loaded = edge.EdgeShard.load(str(folder))
-    shutil.rmtree(folder / _BUILT, ignore_errors=True)
-    return loaded
+    """A shard, locked, without what ended builds left; waits for a build that is ending."""
+    until = time.monotonic() + ENDING
+    while True:
+        try:
+            with quiet():
+                loaded = edge.EdgeShard.load(str(folder))
+            shutil.rmtree(folder / _BUILT, ignore_errors=True)
+            return loaded
+        except Exception as error:  # noqa: PERF203 - it is tried again
+            if "WouldBlock" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -110,7 +121,7 @@ def why_read_only(folder: Path) -> str:
     """Why a shard cannot be opened where it is; "" if it can."""
     if not all(os.access(path, os.W_OK) or not path.exists() for path in _inside(folder)):
         return f"the gallery {folder.parent} is read-only"
-    if shutil.disk_usage(folder.parent).free < ROOM // 8:
+    if shutil.disk_usage(folder.parent).free < ROOM:
         return f"the disk of the gallery {folder.parent} is full"
     return ""
 

@@ -78,7 +78,9 @@ class Store(ABC):
         """Refuses to change a gallery that can only be read."""
         if self.read_only:
             raise GalleryError(
-                self.read_only, "only searches work", "make its folder and files writable"
+                self.read_only,
+                "only searches work",
+                "make its folder and files writable, or free some space",
             )
 
     def put(self, items: Sequence[Item], vectors: NDArray[np.float32]) -> None:
