@@ -16,7 +16,9 @@ from cdim.find.gallery import Gallery
 
 def save(path, colour):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 6), colour).save(path)
+    image = Image.new("RGB", (8, 6), colour)
+    image.putpixel((0, 0), (9, 9, 9))
+    image.save(path)
     return path
 
 

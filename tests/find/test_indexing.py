@@ -63,8 +63,17 @@ def run(
 
 
 def told(summary):
-    """What happened, without zeros and without the files beside the images."""
-    return {k: v for k, v in summary.to_json().items() if v and k not in ("items", "left_out")}
+    """What happened, without zeros, the files beside the images, and that these have one colour."""
+    passed = ("items", "left_out", "blank")
+    return {k: v for k, v in summary.to_json().items() if v and k not in passed}
+
+
+def test_an_image_that_shows_nothing_is_named(gallery, tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "dark.png")
+    Image.fromarray(np.eye(4, dtype=np.uint8)).save(tmp_path / "drawn.png")
+    summary = run(gallery, tmp_path)
+    assert (summary.added, summary.blank) == (2, ["dark.png"])
+    assert run(gallery, tmp_path).blank == []
 
 
 def names(gallery):

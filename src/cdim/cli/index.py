@@ -195,6 +195,11 @@ def _notes(summary: Summary, first: int | None) -> Iterator[str]:
     if summary.pages:
         number = plural(sum(summary.pages.values()), "page or frame", "pages or frames")
         yield f"left out: {number} after the first of {_named(summary.pages, first, 'file')}"
+    if summary.blank:
+        yield (
+            f"of one colour: {_named(summary.blank, first)}; nothing is found by it: look at the "
+            "files, or leave them out (--exclude)"
+        )
     if summary.unmatched:
         yield "no image for " + _named(
             sorted(summary.unmatched), first, "row of the metadata", "rows of the metadata"

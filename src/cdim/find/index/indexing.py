@@ -176,6 +176,8 @@ class _Indexing:
         name, content = entry.id, (read.item.digest, read.item.domain)
         if read.more:
             self.summary.pages[name] = read.more
+        if (read.pixels == read.pixels[0, 0]).all():
+            self.summary.blank.append(name)
         known = old = self.known.get(name)
         if known is None:
             was = self.gone.take(name, (content[0], file_part(stamp)), entry.columns)

@@ -27,6 +27,7 @@ class Summary:
         reused: added, replaced or moved ids whose image was known.
         unreadable: what could not be indexed: name and reason.
         pages: pages of a file after the first, or frames, which are left out: their number by name.
+        blank: ids of images of one colour, which are indexed, and show nothing.
         left_out: what was passed over in a folder.
         unmatched: rows of the table of metadata that name no image.
         withheld: ids whose file was not found, and that only `prune` removes.
@@ -48,6 +49,7 @@ class Summary:
     reused: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     pages: dict[str, int] = field(default_factory=dict)
+    blank: list[str] = field(default_factory=list)
     left_out: tuple[Omission, ...] = ()
     unmatched: tuple[str, ...] = ()
     withheld: list[str] = field(default_factory=list)
@@ -86,6 +88,7 @@ class Summary:
             **{name: value for name, value in vars(self).items() if isinstance(value, int)},
             "unreadable": [{"name": n, "why": why} for n, why in self.unreadable.items()],
             "pages": [{"name": n, "left_out": number} for n, number in self.pages.items()],
+            "blank": self.blank,
             "left_out": [{"name": name, "why": why} for name, why in self.left_out],
             "unmatched": sorted(self.unmatched),
             "withheld": self.withheld,
