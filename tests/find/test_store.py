@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from cdim.find import filters
 from cdim.find.items import Item
 from cdim.find.stores.edge import EdgeStore
 from cdim.find.stores.server import ServerStore, open_url
+from cdim.find.stores.store import stored
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
@@ -265,3 +267,9 @@ def test_urls_that_cannot_work(bundle, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "qdrant_client", None)
     with pytest.raises(MissingExtra, match="cluster"):
         open_url("http://127.0.0.1:9/c", bundle, False)
+
+
+@pytest.mark.parametrize("point", [{"vector": {}, "payload": {}}, {"vector": [], "payload": None}])
+def test_a_damaged_item_is_one_line(point):
+    with pytest.raises(GalleryError, match="an item of the gallery is damaged"):
+        stored(SimpleNamespace(**point))

@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cdim.errors import GalleryError
+from cdim.errors import GalleryError, first_line
 from cdim.find.filters import Condition, Range, is_date, word
 from cdim.find.items import Item, Value
 from cdim.find.stores.checksum import SUM, checksum
@@ -230,10 +230,17 @@ class Store(ABC):
 
 def stored(point: Any, distance: float = 0.0) -> Stored:
     """An item from a point of either database, as `payload` wrote it."""
-    vector = None if point.vector is None else np.array(point.vector, dtype=np.float32)
-    texts = {name: point.payload[name] for name in TEXTS}
-    thumbnail = base64.b64decode(point.payload.get(THUMBNAIL, ""))
-    item = Item(**texts, metadata=point.payload["meta"], thumbnail=thumbnail)
+    try:
+        vector = None if point.vector is None else np.array(point.vector, dtype=np.float32)
+        texts = {name: point.payload[name] for name in TEXTS}
+        thumbnail = base64.b64decode(point.payload.get(THUMBNAIL, ""))
+        item = Item(**texts, metadata=point.payload["meta"], thumbnail=thumbnail)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise GalleryError(
+            f"an item of the gallery is damaged ({first_line(error)})",
+            "items are as cdim wrote them",
+            "restore a backup, or index into a new folder",
+        ) from None
     return Stored(item, vector, distance)
 
 
