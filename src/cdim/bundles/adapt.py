@@ -38,19 +38,14 @@ COMPARED = 64
 
 @dataclass(frozen=True)
 class Adapted:
-    """What came of it: the new bundle, and the head that was chosen.
-
-    Args:
-        metric: by which it is judged, such as "acc@1".
-        gain: of that metric on the held-out queries, after less before.
-        seen: datasets among the pairs that the bundle had been trained on before, so that
-            "before" and "after" are both too good.
-    """
+    """What came of it: the new bundle, and the head that was chosen."""
 
     bundle: Bundle
     head: Candidate
-    metric: str
-    gain: Paired
+    metric: str  # by which it is judged, such as "acc@1"
+    gain: Paired  # of that metric on the held-out queries, after less before
+    # datasets among the pairs that the bundle had been trained on before, so that "before" and
+    # "after" are both too good
     seen: tuple[str, ...]
 
 

@@ -56,25 +56,15 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number, and the data and form that it belongs to.
+    """A number, and the data and form that it belongs to."""
 
-    Args:
-        dataset: its name, with the split, such as "qmul-shoe test" or "validation, 5 folds".
-        metric: such as "acc@1".
-        value: 0 to 1.
-        low: lower end of the 95 % bootstrap interval.
-        high: its upper end.
-        queries: how many.
-        note: under which conditions, in words; "" for the bundle as it is.
-    """
-
-    dataset: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    queries: int
-    note: str = ""
+    dataset: str  # its name, with the split, such as "qmul-shoe test" or "validation, 5 folds"
+    metric: str  # such as "acc@1"
+    value: float  # 0 to 1
+    low: float  # lower end of the 95 % bootstrap interval
+    high: float  # its upper end
+    queries: int  # how many
+    note: str = ""  # under which conditions, in words; "" for the bundle as it is
 
 
 @dataclass(frozen=True, repr=False)

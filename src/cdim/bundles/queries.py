@@ -44,15 +44,10 @@ _MOST_THICK = 0.02  # share of the pixels that are not white
 
 @dataclass(frozen=True, eq=False)
 class QueryImage:
-    """An image with its domain.
+    """An image with its domain."""
 
-    Args:
-        pixels: uint8 (h, w) or (h, w, 3).
-        domain: of `Bundle.domains`.
-    """
-
-    pixels: NDArray[np.uint8]
-    domain: str
+    pixels: NDArray[np.uint8]  # uint8 (h, w) or (h, w, 3)
+    domain: str  # of `Bundle.domains`
 
 
 def listed(source: Any) -> tuple[list[tuple[str, Any]], tuple[Omission, ...]]:

@@ -19,20 +19,14 @@ from cdim.errors import ImageError, UsageError
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What an image holds.
+    """What an image holds."""
 
-    Args:
-        pixels: uint8 (h, w) or (h, w, 3); a large image is shrunk, see `formats.decode`.
-        digest: SHA-256, hexadecimal: of the file's bytes, or of the pixels where there is no
-            file of its own.
-        source: its locator; "" for an image from memory.
-        data: the file's bytes; b"" where there is no file of its own.
-    """
-
+    # uint8 (h, w) or (h, w, 3); a large image is shrunk, see `formats.decode`
     pixels: NDArray[np.uint8]
+    # SHA-256, hexadecimal: of the file's bytes, or of the pixels where there is no file of its own
     digest: str
-    source: str = ""
-    data: bytes = b""
+    source: str = ""  # its locator; "" for an image from memory
+    data: bytes = b""  # the file's bytes; b"" where there is no file of its own
 
     @property
     def size(self) -> tuple[int, int]:

@@ -57,21 +57,13 @@ _BOX = re.compile(r"^(.+)#xywh=(\d{1,9}),(\d{1,9}),(\d{1,9}),(\d{1,9})$", re.DOT
 
 
 class Place(NamedTuple):
-    """Where an image lies on disk.
+    """Where an image lies on disk."""
 
-    Args:
-        path: the file.
-        member: of the file, if it is a zip; else "".
-        key: of the image in the file or member, if that holds several; else "".
-        extra: what stands behind the @ of a locator with a key; else "".
-        box: left, top, width and height in the image; () for all of it.
-    """
-
-    path: Path
-    member: str
-    key: str
-    extra: str
-    box: tuple[int, ...] = ()
+    path: Path  # the file
+    member: str  # of the file, if it is a zip; else ""
+    key: str  # of the image in the file or member, if that holds several; else ""
+    extra: str  # what stands behind the @ of a locator with a key; else ""
+    box: tuple[int, ...] = ()  # left, top, width and height in the image; () for all of it
 
     @property
     def in_mat(self) -> bool:

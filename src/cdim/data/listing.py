@@ -44,15 +44,10 @@ _SUFFIX = 9  # characters of the longest suffix that is one
 
 
 class Omission(NamedTuple):
-    """What is passed over.
+    """What is passed over."""
 
-    Args:
-        name: its path below the folder, "/"-separated; that of a folder ends in "/".
-        reason: in a few words, for counting: one of this module's, or the suffix.
-    """
-
-    name: str
-    reason: str
+    name: str  # its path below the folder, "/"-separated; that of a folder ends in "/"
+    reason: str  # in a few words, for counting: one of this module's, or the suffix
 
 
 def summary(left_out: Iterable[Omission]) -> str:

@@ -28,25 +28,20 @@ class Preprocess:
     The defaults are the paper's for sketches and edge maps (Sec. 3.2): grey
     images of 256 x 256, a 225 x 225 crop, the mean grey value 250.42 removed.
 
-    Args:
-        resize: (height, width) in pixels that every image is stretched to.
-        crop: (height, width) in pixels of the network's input, at most `resize`.
-        channels: 1 (grey) or 3 (RGB).
-        mean: a value a channel in 0 to 255, subtracted.
-        std: a value a channel, divided by; at least 0.001.
-        fill: for line drawings on white: the drawing is moved to the middle and scaled, its
-            proportions kept, so that its longer side fills this share of the image; 0 leaves
-            images as they are. 0, or 0.1 to 1.
-
     Raises:
         ModelError: sizes or channels that cannot be.
     """
 
+    # (height, width) in pixels that every image is stretched to
     resize: tuple[int, int] = (256, 256)
+    # (height, width) in pixels of the network's input, at most `resize`
     crop: tuple[int, int] = (225, 225)
-    channels: int = 1
-    mean: tuple[float, ...] = (250.42,)
-    std: tuple[float, ...] = (1.0,)
+    channels: int = 1  # 1 (grey) or 3 (RGB)
+    mean: tuple[float, ...] = (250.42,)  # a value a channel in 0 to 255, subtracted
+    std: tuple[float, ...] = (1.0,)  # a value a channel, divided by; at least 0.001
+    # for line drawings on white: the drawing is moved to the middle and scaled, its proportions
+    # kept, so that its longer side fills this share of the image; 0 leaves images as they are. 0,
+    # or 0.1 to 1.
     fill: float = 0.0
 
     def __post_init__(self) -> None:

@@ -36,13 +36,11 @@ QUICKDRAW_KEYS = {"points", "stroke_len", "drawing_first_stroke", "label", "cate
 class Strokes:
     """One drawing.
 
-    Args:
-        lines: strokes in drawing order, each (k, 2) of x, y in 0 to 256, k >= 1.
-
     Raises:
         DataError: no strokes, or a stroke that is not (k, 2) finite numbers.
     """
 
+    # strokes in drawing order, each (k, 2) of x, y in 0 to 256, k >= 1
     lines: Sequence[NDArray[np.float32]]
 
     def __post_init__(self) -> None:
@@ -107,23 +105,14 @@ def draw(strokes: Strokes, size: int = CANVAS, width: float = LINE_WIDTH) -> NDA
 
 @dataclass(frozen=True, eq=False)
 class StrokeFile:
-    """The drawings of one `.npz` file, by key.
+    """The drawings of one `.npz` file, by key."""
 
-    Args:
-        rows: number of each key's drawing.
-        points: float32 or uint8 (p, 2), all drawings in order.
-        ends: int (s + 1,) where each stroke starts in `points`, and the end.
-        first: int (n + 1,) each drawing's first stroke, and the end.
-        centred: whether drawings are moved to the middle of the canvas.
-        category: what each drawing shows, (n,); "" where the file does not say.
-    """
-
-    rows: Mapping[str, int]
-    points: NDArray[Any]
-    ends: NDArray[np.int64]
-    first: NDArray[np.int64]
-    centred: bool
-    category: NDArray[np.str_]
+    rows: Mapping[str, int]  # number of each key's drawing
+    points: NDArray[Any]  # float32 or uint8 (p, 2), all drawings in order
+    ends: NDArray[np.int64]  # int (s + 1,) where each stroke starts in `points`, and the end
+    first: NDArray[np.int64]  # int (n + 1,) each drawing's first stroke, and the end
+    centred: bool  # whether drawings are moved to the middle of the canvas
+    category: NDArray[np.str_]  # what each drawing shows, (n,); "" where the file does not say
 
     def __getitem__(self, key: str) -> Strokes:
         if key not in self.rows:

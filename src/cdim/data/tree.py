@@ -40,17 +40,11 @@ def no_images(tree: Tree) -> DataError:
 
 @dataclass(frozen=True)
 class Tree:
-    """Files of a folder or a zip, by their names below it.
+    """Files of a folder or a zip, by their names below it."""
 
-    Args:
-        path: the folder or the zip.
-        names: the files, "/"-separated, sorted.
-        passed: what was passed over while listing, see `cdim.data.listing`.
-    """
-
-    path: Path
-    names: tuple[str, ...]
-    passed: tuple[Omission, ...] = ()
+    path: Path  # the folder or the zip
+    names: tuple[str, ...]  # the files, "/"-separated, sorted
+    passed: tuple[Omission, ...] = ()  # what was passed over while listing, see `cdim.data.listing`
 
     @classmethod
     def open(cls, path: Path, exclude: Sequence[str] = ()) -> Tree:

@@ -19,21 +19,13 @@ SENTINELS = (65535, 255)
 
 @dataclass(frozen=True)
 class Counts:
-    """What a file of triplets held.
+    """What a file of triplets held."""
 
-    Args:
-        given: answers in the file.
-        sentinels: answers marked as missing; not kept.
-        repeats: answers given before for the same sketch; kept (each is a vote).
-        contradictions: answers that put the sketch's own photo second; kept.
-        reversals: different answers whose opposite is given too; kept.
-    """
-
-    given: int
-    sentinels: int
-    repeats: int
-    contradictions: int
-    reversals: int
+    given: int  # answers in the file
+    sentinels: int  # answers marked as missing; not kept
+    repeats: int  # answers given before for the same sketch; kept (each is a vote)
+    contradictions: int  # answers that put the sketch's own photo second; kept
+    reversals: int  # different answers whose opposite is given too; kept
 
 
 @dataclass(frozen=True, eq=False)

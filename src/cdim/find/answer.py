@@ -123,25 +123,17 @@ def pooled(
 class VectorSearch:
     """A search, once its images are vectors: `run` does it.
 
-    Args:
-        store: where it searches.
-        bundle: the model of the vectors.
-        sample: of the items, with their vectors, to judge distances by.
-        vector: (dim,) what to search with.
-        without: ids that are no hits: the items that were searched with.
-        domains: the domains of the query's images.
-        where, k, rerank, expand, false_match_rate: as for `Gallery.search`.
-
     Raises:
         UsageError: k or expand out of range.
     """
 
-    store: Store
-    bundle: Bundle
-    sample: Sequence[Stored]
-    vector: NDArray[np.float32]
-    without: tuple[str, ...]
-    domains: tuple[str, ...]
+    store: Store  # where it searches
+    bundle: Bundle  # the model of the vectors
+    sample: Sequence[Stored]  # of the items, with their vectors, to judge distances by
+    vector: NDArray[np.float32]  # (dim,) what to search with
+    without: tuple[str, ...]  # ids that are no hits: the items that were searched with
+    domains: tuple[str, ...]  # the domains of the query's images
+    # as for `Gallery.search`
     where: tuple[Condition, ...]
     k: int
     rerank: bool

@@ -28,17 +28,12 @@ SHOWN = 20  # problems that are printed
 
 @dataclass(frozen=True, repr=False)
 class GalleryCheck:
-    """What a check found. Printed, it is a few lines.
+    """What a check found. Printed, it is a few lines."""
 
-    Args:
-        items: how many records there are.
-        without_checksum: how many were written by a cdim without checksums, and are checked for
-            what can be known.
-        problems: what is wrong, by the item's id; "bundle", "search" and "fields" name parts.
-    """
-
-    items: int
+    items: int  # how many records there are
+    # how many were written by a cdim without checksums, and are checked for what can be known
     without_checksum: int
+    # what is wrong, by the item's id; "bundle", "search" and "fields" name parts
     problems: Mapping[str, str]
 
     @property

@@ -23,20 +23,14 @@ SHOWN = 6
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made and found; prints as a sentence.
-
-    Args:
-        first: share of searches whose first hit is the sketched product, 0 to 1.
-        page: the first searches with their hits, an HTML file.
-        sketch: one that is found, a PNG file.
-    """
+    """What the demo made and found; prints as a sentence."""
 
     gallery: Path
     items: int
     sketches: int
-    first: Estimate
-    page: Path
-    sketch: Path
+    first: Estimate  # share of searches whose first hit is the sketched product, 0 to 1
+    page: Path  # the first searches with their hits, an HTML file
+    sketch: Path  # one that is found, a PNG file
 
     def __str__(self) -> str:
         return (

@@ -32,17 +32,11 @@ PEOPLE = (*(f"rank-{k}" for k in (1, 5, 10, 20)), "mAP_step", "mAP_trapezoid", "
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Further images of the queries' people, for multi query.
+    """Further images of the queries' people, for multi query."""
 
-    Args:
-        embeddings: (v, d).
-        manifest: v rows, in the order of the embeddings.
-        how: "average" or "maximum": how the views of one identity in one camera are pooled.
-    """
-
-    embeddings: ArrayLike
-    manifest: Manifest
-    how: str
+    embeddings: ArrayLike  # (v, d)
+    manifest: Manifest  # v rows, in the order of the embeddings
+    how: str  # "average" or "maximum": how the views of one identity in one camera are pooled
 
 
 def evaluate(

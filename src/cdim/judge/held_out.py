@@ -94,19 +94,15 @@ Group = tuple[NDArray[np.int64], NDArray[np.int64]]
 class HeldOut:
     """Queries and gallery that a network has not seen.
 
-    Args:
-        manifest: the images.
-        protocol: who may match whom.
-        groups: rows of queries and of the gallery they search in the benchmark's way: those of
-            one category, or all.
-
     Raises:
         DataError: under "instance" a query without a correct gallery item; under the other
             protocols a group in which no query has one.
     """
 
-    manifest: Manifest
-    protocol: str
+    manifest: Manifest  # the images
+    protocol: str  # who may match whom
+    # rows of queries and of the gallery they search in the benchmark's way: those of one category,
+    # or all
     groups: tuple[Group, ...]
 
     def __post_init__(self) -> None:

@@ -27,26 +27,17 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class EvalSplit:
-    """The images that judge a model, and how; junk is among the gallery.
+    """The images that judge a model, and how; junk is among the gallery."""
 
-    Args:
-        dataset: its name.
-        split: the split; "" for the whole of a set in which no image names one.
-        query, gallery: the images.
-        views: further views of the queries' people, None for single query.
-        protocol: who may match whom.
-        how: the other options.
-        triplets: human triplets of the split, None where there are none.
-    """
-
-    dataset: str
-    split: str
+    dataset: str  # its name
+    split: str  # the split; "" for the whole of a set in which no image names one
+    # the images
     query: Manifest
     gallery: Manifest
-    views: Manifest | None
-    protocol: str
-    how: EvalOptions
-    triplets: Triplets | None
+    views: Manifest | None  # further views of the queries' people, None for single query
+    protocol: str  # who may match whom
+    how: EvalOptions  # the other options
+    triplets: Triplets | None  # human triplets of the split, None where there are none
 
 
 def open_test(

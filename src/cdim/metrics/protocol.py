@@ -30,22 +30,18 @@ POOLS = ("average", "maximum")
 class Labels:
     """What a protocol looks at.
 
-    Args:
-        query_ids, gallery_ids: (q,) and (g,) numbers or names; equal ones mean the same thing.
-        query_cameras, gallery_cameras: (q,) and (g,) whole numbers.
-        junk: (g,) booleans: detections so bad that nobody says whom they show.
-        own: (q,) the gallery item that is the query's own image, -1 for none; None if no query
-            has one.
-
     Raises:
         UsageError: columns of one side that differ in length.
     """
 
+    # (q,) and (g,) numbers or names; equal ones mean the same thing
     query_ids: NDArray[Any]
     gallery_ids: NDArray[Any]
+    # (q,) and (g,) whole numbers
     query_cameras: NDArray[np.int64]
     gallery_cameras: NDArray[np.int64]
-    junk: NDArray[np.bool_]
+    junk: NDArray[np.bool_]  # (g,) booleans: detections so bad that nobody says whom they show
+    # (q,) the gallery item that is the query's own image, -1 for none; None if no query has one
     own: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:

@@ -35,18 +35,12 @@ _MOST_WAITING, _MOST_ADDRESSES = 64, 10_000
 
 @dataclass(frozen=True)
 class Access:
-    """The rule.
+    """The rule."""
 
-    Args:
-        token: what may change the gallery.
-        host: the address that is bound.
-        public: paths that never need the token.
-        names: names that the server answers to as well, such as that of a proxy.
-    """
-
-    token: str = field(repr=False)
-    host: str = "127.0.0.1"
-    public: frozenset[str] = frozenset()
+    token: str = field(repr=False)  # what may change the gallery
+    host: str = "127.0.0.1"  # the address that is bound
+    public: frozenset[str] = frozenset()  # paths that never need the token
+    # names that the server answers to as well, such as that of a proxy
     names: frozenset[str] = frozenset()
 
     @classmethod

@@ -29,17 +29,12 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Images with their vectors: what heads are fitted on and applied to.
+    """Images with their vectors: what heads are fitted on and applied to."""
 
-    Args:
-        manifest: n images; queries and gallery images of one instance are pairs.
-        taken: (n,) the domain that each image has in the network.
-        vectors: (n, d) each; "features" are fused vectors, whose roots the heads of pairs take, and
-            "embedding" is short and used as it is.
-    """
-
-    manifest: Manifest
-    taken: NDArray[np.str_]
+    manifest: Manifest  # n images; queries and gallery images of one instance are pairs
+    taken: NDArray[np.str_]  # (n,) the domain that each image has in the network
+    # (n, d) each; "features" are fused vectors, whose roots the heads of pairs take, and
+    # "embedding" is short and used as it is
     vectors: Mapping[On, NDArray[np.float32]]
     _found: dict[tuple[On, bool], Components] = field(default_factory=dict, init=False, repr=False)
 

@@ -40,32 +40,20 @@ _TINY = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """The principal components of some vectors, each around its own domain's mean.
+    """The principal components of some vectors, each around its own domain's mean."""
 
-    Args:
-        domains: names, in the order of the rows of `means`.
-        means: (domains, d).
-        axes: (d, m) of length one, the one with the largest spread first.
-        variances: (m,) of the vectors along them.
-        rooted: whether the vectors were `rooted`.
-        inside: (n, m) the vectors along the axes.
-        numbers: (n,) of their domains.
-        sides: (n,) which of them are queries; None where no pairs are known.
-        within: (m, m) scatter of the differences within pairs, along the axes; None where no
-            pairs are known.
-        pairs: how many of them there are.
-    """
-
-    domains: tuple[str, ...]
-    means: NDArray[np.float64]
-    axes: NDArray[np.float64]
-    variances: NDArray[np.float64]
-    rooted: bool
-    inside: NDArray[np.float64]
-    numbers: NDArray[np.intp]
+    domains: tuple[str, ...]  # names, in the order of the rows of `means`
+    means: NDArray[np.float64]  # (domains, d)
+    axes: NDArray[np.float64]  # (d, m) of length one, the one with the largest spread first
+    variances: NDArray[np.float64]  # (m,) of the vectors along them
+    rooted: bool  # whether the vectors were `rooted`
+    inside: NDArray[np.float64]  # (n, m) the vectors along the axes
+    numbers: NDArray[np.intp]  # (n,) of their domains
+    # (n,) which of them are queries; None where no pairs are known
     sides: NDArray[np.bool_] | None = None
+    # (m, m) scatter of the differences within pairs, along the axes; None where no pairs are known
     within: NDArray[np.float64] | None = None
-    pairs: int = 0
+    pairs: int = 0  # how many of them there are
 
     @cached_property
     def noise(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

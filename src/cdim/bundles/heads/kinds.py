@@ -18,15 +18,10 @@ Kind = Literal["components", "pairs", "csls"]
 
 @dataclass(frozen=True)
 class Head:
-    """Which projection, before it is fitted.
+    """Which projection, before it is fitted."""
 
-    Args:
-        kind: as `cdim.bundles.heads.fit` describes them.
-        strength: of whitening with "components"; lambda with the others.
-    """
-
-    kind: Kind
-    strength: float
+    kind: Kind  # as `cdim.bundles.heads.fit` describes them
+    strength: float  # of whitening with "components"; lambda with the others
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.strength:g}"

@@ -14,25 +14,16 @@ from cdim.metrics.distances import Number, unit
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """y = (x - mean of its domain) matrix, scaled to length one; with a bank, hubs are lowered.
+    """y = (x - mean of its domain) matrix, scaled to length one; with a bank, hubs are lowered."""
 
-    Args:
-        domains: names, in the order of the rows of `means`.
-        means: (domains, d).
-        matrix: (d, dim), or (d, dim - 2) with a bank.
-        how: which head it is, in words.
-        rooted: whether x is `rooted` first.
-        bank: (b, dim - 2) queries of training, for `hubness.lower`; None where hubs are left.
-        asking: the domains whose images are queries there.
-    """
-
-    domains: tuple[str, ...]
-    means: NDArray[np.float32]
-    matrix: NDArray[np.float32]
-    how: str
-    rooted: bool = False
+    domains: tuple[str, ...]  # names, in the order of the rows of `means`
+    means: NDArray[np.float32]  # (domains, d)
+    matrix: NDArray[np.float32]  # (d, dim), or (d, dim - 2) with a bank
+    how: str  # which head it is, in words
+    rooted: bool = False  # whether x is `rooted` first
+    # (b, dim - 2) queries of training, for `hubness.lower`; None where hubs are left
     bank: NDArray[np.float32] | None = None
-    asking: tuple[str, ...] = ()
+    asking: tuple[str, ...] = ()  # the domains whose images are queries there
 
     @property
     def dim(self) -> int:

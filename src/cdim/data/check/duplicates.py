@@ -55,16 +55,12 @@ class Fingerprint(NamedTuple):
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Which images of a list are the same.
+    """Which images of a list are the same."""
 
-    Args:
-        exact: groups of two or more row numbers with equal pixels, each ascending.
-        near: `(first, second, score)` with first < second, best first; score in
-            [0.72, 1] is the correlation of their 32 x 32 gradients. Rows with equal
-            pixels are not repeated here.
-    """
-
+    # groups of two or more row numbers with equal pixels, each ascending
     exact: tuple[tuple[int, ...], ...]
+    # `(first, second, score)` with first < second, best first; score in [0.72, 1] is the
+    # correlation of their 32 x 32 gradients. Rows with equal pixels are not repeated here.
     near: tuple[tuple[int, int, float], ...]
 
 

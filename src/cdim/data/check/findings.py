@@ -24,26 +24,17 @@ Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a dataset, or good to know.
+    """One thing that is wrong with a dataset, or good to know."""
 
-    Args:
-        level: "error" makes numbers wrong or training fail, "warning" may bend them,
-            "info" is good to know.
-        code: stable name in kebab-case, see docs/data-check.md.
-        what: what is wrong.
-        why: why it matters.
-        todo: what to do about it.
-        examples: all or some of the images, pairs or names concerned; the first five are kept.
-        count: how many are concerned; without it, the number of examples, at least 1.
-    """
-
+    # "error" makes numbers wrong or training fail, "warning" may bend them, "info" is good to know
     level: Level
-    code: str
-    what: str
-    why: str
-    todo: str
+    code: str  # stable name in kebab-case, see docs/data-check.md
+    what: str  # what is wrong
+    why: str  # why it matters
+    todo: str  # what to do about it
+    # all or some of the images, pairs or names concerned; the first five are kept
     examples: Sequence[str] = ()
-    count: int = 0
+    count: int = 0  # how many are concerned; without it, the number of examples, at least 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "count", self.count or len(self.examples) or 1)
@@ -56,20 +47,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was found in one dataset.
+    """All that was found in one dataset."""
 
-    Args:
-        name: the dataset.
-        problems: errors first, then warnings, then the rest.
-        counts: split -> domain or role -> {"images", "instances"}; rows without a
-            split are under "all".
-        left_out: files of its folder or zip that are none of its images.
-    """
-
-    name: str
-    problems: tuple[Problem, ...]
+    name: str  # the dataset
+    problems: tuple[Problem, ...]  # errors first, then warnings, then the rest
+    # split -> domain or role -> {"images", "instances"}; rows without a split are under "all"
     counts: Counts
-    left_out: tuple[Omission, ...] = ()
+    left_out: tuple[Omission, ...] = ()  # files of its folder or zip that are none of its images
 
     def __post_init__(self) -> None:
         ordered = sorted(self.problems, key=lambda problem: LEVELS.index(problem.level))

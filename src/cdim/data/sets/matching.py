@@ -15,21 +15,13 @@ _COPY = re.compile(r"[_-]\d+$")
 
 
 class NameMatch(NamedTuple):
-    """Images matched by the names of their files.
+    """Images matched by the names of their files."""
 
-    Args:
-        stems: n names, equal within a group for images of one thing.
-        others: how many images are matched to others.
-        lost: indices of those that match none.
-        bases: by group, the names of what others are matched to.
-        copies: whether the others are called <name>_<k> or <name>-<k>, not <name>.
-    """
-
-    stems: list[str]
-    others: int
-    lost: list[int]
-    bases: dict[str, set[str]]
-    copies: bool
+    stems: list[str]  # n names, equal within a group for images of one thing
+    others: int  # how many images are matched to others
+    lost: list[int]  # indices of those that match none
+    bases: dict[str, set[str]]  # by group, the names of what others are matched to
+    copies: bool  # whether the others are called <name>_<k> or <name>-<k>, not <name>
 
 
 def match(names: Sequence[str], words: Sequence[Word], groups: Sequence[str]) -> NameMatch:

@@ -38,25 +38,15 @@ OF_ROWS, CAMERA = ("instance", "category", "domain", "split"), "camera"
 
 @dataclass(frozen=True)
 class Entry:
-    """An image to index.
+    """An image to index."""
 
-    Args:
-        id: the item's.
-        source: its locator, which depends on no folder.
-        domain: what it is embedded as.
-        names: what a table of metadata may call it.
-        metadata: all that is known before reading it.
-        described: whether the image itself gives the rest: its date and its size.
-        columns: fields that the source itself tells of; of others it knows nothing.
-    """
-
-    id: str
-    source: str
-    domain: str
-    names: tuple[str, ...]
-    metadata: Mapping[str, Value]
-    described: bool
-    columns: frozenset[str]
+    id: str  # the item's
+    source: str  # its locator, which depends on no folder
+    domain: str  # what it is embedded as
+    names: tuple[str, ...]  # what a table of metadata may call it
+    metadata: Mapping[str, Value]  # all that is known before reading it
+    described: bool  # whether the image itself gives the rest: its date and its size
+    columns: frozenset[str]  # fields that the source itself tells of; of others it knows nothing
 
     def stamp(self) -> str:
         """Changes when the file or what is known of it does; "" where its file is missing."""
@@ -72,23 +62,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """All images of a source.
+    """All images of a source."""
 
-    Args:
-        root: what the items remember it by.
-        entries: the images, by id.
-        unreadable: files and folders that cannot be indexed: name and reason.
-        unseen: prefixes of ids below which nothing could be listed.
-        unmatched: rows of the table of metadata that name no image.
-        left_out: all that was passed over in a folder or a zip.
-    """
-
-    root: str
-    entries: dict[str, Entry]
+    root: str  # what the items remember it by
+    entries: dict[str, Entry]  # the images, by id
+    # files and folders that cannot be indexed: name and reason
     unreadable: dict[str, str] = field(default_factory=dict)
-    unseen: tuple[str, ...] = ()
-    unmatched: tuple[str, ...] = ()
-    left_out: tuple[Omission, ...] = ()
+    unseen: tuple[str, ...] = ()  # prefixes of ids below which nothing could be listed
+    unmatched: tuple[str, ...] = ()  # rows of the table of metadata that name no image
+    left_out: tuple[Omission, ...] = ()  # all that was passed over in a folder or a zip
 
 
 @dataclass(frozen=True)

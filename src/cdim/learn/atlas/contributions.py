@@ -19,38 +19,23 @@ from cdim.learn.atlas.scoring import Scorer
 
 @dataclass(frozen=True)
 class PartGain:
-    """What a part of the chosen fusion adds.
+    """What a part of the chosen fusion adds."""
 
-    Args:
-        cell: which.
-        margin: mean over queries of how much nearer it puts the match than the best wrong item.
-        helps: share of queries where that is above zero.
-        only_with: queries whose match is found first, and is not without this part.
-        only_without: the other way round.
-    """
-
-    cell: Cell
-    margin: float
-    helps: float
-    only_with: int
-    only_without: int
+    cell: Cell  # which
+    margin: float  # mean over queries of how much nearer it puts the match than the best wrong item
+    helps: float  # share of queries where that is above zero
+    only_with: int  # queries whose match is found first, and is not without this part
+    only_without: int  # the other way round
 
 
 @dataclass(frozen=True)
 class Match:
-    """One query.
+    """One query."""
 
-    Args:
-        query: the instance it shows.
-        rival: that of the best wrong item.
-        found: whether the match is first.
-        margins: of each part; their sum is above zero where it is.
-    """
-
-    query: str
-    rival: str
-    found: bool
-    margins: tuple[float, ...]
+    query: str  # the instance it shows
+    rival: str  # that of the best wrong item
+    found: bool  # whether the match is first
+    margins: tuple[float, ...]  # of each part; their sum is above zero where it is
 
 
 def contribute(

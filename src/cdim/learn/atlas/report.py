@@ -34,42 +34,28 @@ class Scored:
 
 @dataclass(frozen=True)
 class Atlas:
-    """Everything that was measured.
+    """Everything that was measured."""
 
-    Args:
-        model: the recipe's or run's name.
-        backbone: its network.
-        datasets: whose train splits were used.
-        images, queries, folds: how many.
-        seed, budget, level: the settings.
-        layers: the taps by depth, the final feature last.
-        cells: every cell, judged alone.
-        selections: by treatment.
-        chosen: the treatment whose fusion is best.
-        held_out: of choosing the treatment and the fusion without each fold, on that fold.
-        last_layer: of the final feature alone, under the chosen treatment.
-        gain: acc@1 of the first minus the second, on the same queries.
-        forms: shorter ones of the chosen fusion.
-        parts, matches: what each part adds, over all queries and for each.
-    """
-
-    model: str
-    backbone: str
-    datasets: tuple[str, ...]
+    model: str  # the recipe's or run's name
+    backbone: str  # its network
+    datasets: tuple[str, ...]  # whose train splits were used
+    # how many
     images: int
     queries: int
     folds: int
+    # the settings
     seed: int
     budget: int
     level: float
-    layers: tuple[Layer, ...]
-    cells: tuple[Scored, ...]
-    selections: tuple[Selected, ...]
-    chosen: str
-    held_out: Accuracy
-    last_layer: Accuracy
-    gain: Paired
-    forms: tuple[ShortForm, ...]
+    layers: tuple[Layer, ...]  # the taps by depth, the final feature last
+    cells: tuple[Scored, ...]  # every cell, judged alone
+    selections: tuple[Selected, ...]  # by treatment
+    chosen: str  # the treatment whose fusion is best
+    held_out: Accuracy  # of choosing the treatment and the fusion without each fold, on that fold
+    last_layer: Accuracy  # of the final feature alone, under the chosen treatment
+    gain: Paired  # acc@1 of the first minus the second, on the same queries
+    forms: tuple[ShortForm, ...]  # shorter ones of the chosen fusion
+    # what each part adds, over all queries and for each
     parts: tuple[PartGain, ...]
     matches: tuple[Match, ...]
 

@@ -46,15 +46,12 @@ def accuracy(reciprocal_ranks: NDArray[np.float64]) -> Accuracy:
 
 @dataclass(frozen=True, eq=False)
 class FoldSearch:
-    """Queries of a fold among the gallery images of their kind.
+    """Queries of a fold among the gallery images of their kind."""
 
-    Args:
-        query, gallery: positions of a queries, and of b gallery images, among the fold's h images.
-        correct, ignored: (a, b) booleans.
-    """
-
+    # positions of a queries, and of b gallery images, among the fold's h images
     query: NDArray[np.intp]
     gallery: NDArray[np.intp]
+    # (a, b) booleans
     correct: NDArray[np.bool_]
     ignored: NDArray[np.bool_]
 
@@ -71,23 +68,17 @@ class FoldSearch:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Instances held out, and the others.
+    """Instances held out, and the others."""
 
-    Args:
-        held, train: rows (h,) and (t,) of the manifest.
-        means: (domains, n) weights of the training images that give each domain's mean.
-        domains: (n,) number of each image's domain.
-        differences: (p, n) sparse; each row is a training query less the mean of its instance's
-            gallery images.
-        searches: of the held-out queries.
-    """
-
+    # rows (h,) and (t,) of the manifest
     held: NDArray[np.intp]
     train: NDArray[np.intp]
+    # (domains, n) weights of the training images that give each domain's mean
     means: NDArray[np.float32]
-    domains: NDArray[np.intp]
+    domains: NDArray[np.intp]  # (n,) number of each image's domain
+    # (p, n) sparse; each row is a training query less the mean of its instance's gallery images
     differences: sparse.csr_array[np.float32]
-    searches: tuple[FoldSearch, ...]
+    searches: tuple[FoldSearch, ...]  # of the held-out queries
 
     @property
     def queries(self) -> NDArray[np.intp]:

@@ -32,65 +32,43 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the selection.
+    """One step of the selection."""
 
-    Args:
-        cell: the best candidate.
-        taken: whether it joined.
-        candidates: how many were tried.
-        acc_1: share of queries that find their match first, with it joined.
-        mrr: mean reciprocal rank, likewise; what is compared.
-        gain: of that over the step before; all of it in the first step.
-        p: of "no candidate adds anything"; None in the first step.
-    """
-
-    cell: Cell
-    taken: bool
-    candidates: int
-    acc_1: float
-    mrr: float
-    gain: float
-    p: float | None
+    cell: Cell  # the best candidate
+    taken: bool  # whether it joined
+    candidates: int  # how many were tried
+    acc_1: float  # share of queries that find their match first, with it joined
+    mrr: float  # mean reciprocal rank, likewise; what is compared
+    gain: float  # of that over the step before; all of it in the first step
+    p: float | None  # of "no candidate adds anything"; None in the first step
 
 
 @dataclass(frozen=True)
 class Selected:
-    """The fusion chosen under one treatment.
+    """The fusion chosen under one treatment."""
 
-    Args:
-        treatment, words: which, and in words.
-        cells, dim: the parts, and the dimensions of all.
-        steps: how it was chosen; the last may be one that did not join.
-        on_chosen: on the queries that chose it: optimistic.
-        held_out: of the choices made without each fold, on that fold.
-        fusions: those choices.
-    """
-
+    # which, and in words
     treatment: Treatment
     words: str
+    # the parts, and the dimensions of all
     cells: tuple[Cell, ...]
     dim: int
-    steps: tuple[Step, ...]
-    on_chosen: Accuracy
-    held_out: Accuracy
-    fusions: tuple[tuple[Cell, ...], ...]
+    steps: tuple[Step, ...]  # how it was chosen; the last may be one that did not join
+    on_chosen: Accuracy  # on the queries that chose it: optimistic
+    held_out: Accuracy  # of the choices made without each fold, on that fold
+    fusions: tuple[tuple[Cell, ...], ...]  # those choices
 
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """All that was measured under one treatment.
+    """All that was measured under one treatment."""
 
-    Args:
-        selected: the fusion that was chosen.
-        single: (cells, q) reciprocal ranks of every cell alone.
-        chosen: reciprocal ranks (q,) with the chosen fusion, too good since chosen on them.
-        without: for each fold, what the other folds' queries chose: their mean reciprocal rank
-            with it, and the reciprocal ranks of the fold's own queries.
-    """
-
-    selected: Selected
-    single: NDArray[np.float64]
+    selected: Selected  # the fusion that was chosen
+    single: NDArray[np.float64]  # (cells, q) reciprocal ranks of every cell alone
+    # reciprocal ranks (q,) with the chosen fusion, too good since chosen on them
     chosen: NDArray[np.float64]
+    # for each fold, what the other folds' queries chose: their mean reciprocal rank with it, and
+    # the reciprocal ranks of the fold's own queries
     without: tuple[tuple[float, NDArray[np.float64]], ...]
 
 

@@ -29,21 +29,13 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class ShortForm:
-    """A shorter form of the chosen fusion.
+    """A shorter form of the chosen fusion."""
 
-    Args:
-        how: what was done to it, in words.
-        dim: dimensions left; the mean over folds, which may keep filters of different maps.
-        accuracy: on the folds.
-        cost: acc@1 minus that of `against`.
-        against: the longest of its kind: a projection's own, or the whole fusion.
-    """
-
-    how: str
-    dim: int
-    accuracy: Accuracy
-    cost: Paired
-    against: str
+    how: str  # what was done to it, in words
+    dim: int  # dimensions left; the mean over folds, which may keep filters of different maps
+    accuracy: Accuracy  # on the folds
+    cost: Paired  # acc@1 minus that of `against`
+    against: str  # the longest of its kind: a projection's own, or the whole fusion
 
 
 def vectors(

@@ -42,23 +42,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class AtlasOptions:
-    """What the atlas is to be.
+    """What the atlas is to be."""
 
-    Args:
-        taps: the maps; () for every block.
-        treatments: their names; () for all.
-        regularisation: lambda of the head of pairs.
-        budget: most dimensions of the fusion.
-        instances: this many only, drawn by `seed`; None for all.
-        seed: of that draw and of the folds.
-    """
-
-    taps: tuple[str, ...] = ()
-    treatments: tuple[str, ...] = ()
-    regularisation: float = 1.0
-    budget: int = MOST_FEATURES
-    instances: int | None = None
-    seed: int = 0
+    taps: tuple[str, ...] = ()  # the maps; () for every block
+    treatments: tuple[str, ...] = ()  # their names; () for all
+    regularisation: float = 1.0  # lambda of the head of pairs
+    budget: int = MOST_FEATURES  # most dimensions of the fusion
+    instances: int | None = None  # this many only, drawn by `seed`; None for all
+    seed: int = 0  # of that draw and of the folds
 
 
 def survey(

@@ -28,16 +28,11 @@ class Treatment:
       is scaled to length one.
     - pairs: as l2; the whole is put through the head of pairs of `cdim.bundles.heads`, as
       `cdim export --head pairs:LAMBDA` fits it.
-
-    Args:
-        name: which of them.
-        regularisation: lambda of "pairs".
-        dim: dimensions that "pairs" leaves, or as many as the training images fill.
     """
 
-    name: Name
-    regularisation: float = 1.0
-    dim: int = HEAD_DIM
+    name: Name  # which of them
+    regularisation: float = 1.0  # lambda of "pairs"
+    dim: int = HEAD_DIM  # dimensions that "pairs" leaves, or as many as the training images fill
 
     @property
     def normalise(self) -> Literal["l2", "root", "none"]:

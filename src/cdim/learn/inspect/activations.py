@@ -27,22 +27,17 @@ fall on each other, and memory for what no one needs."""
 
 @dataclass(frozen=True)
 class FilterAgreement:
-    """How alike each of c filters responds to the two sides of n pairs.
+    """How alike each of c filters responds to the two sides of n pairs."""
 
-    Args:
-        alike: (n, c) cosine of the maps of a query and of its own match, -1 to 1, 0 where
-            the filter does not fire.
-        unlike: (n, c) its mean over the other matches of the query's category; not a number where
-            there is none.
-        first: (n, c) whether the filter alone finds the match: it is strictly more alike than
-            all others.
-        fires: (c,) share of the 2n images in which the filter responds at all.
-    """
-
+    # (n, c) cosine of the maps of a query and of its own match, -1 to 1, 0 where the filter does
+    # not fire
     alike: NDArray[np.float64]
+    # (n, c) its mean over the other matches of the query's category; not a number where there is
+    # none
     unlike: NDArray[np.float64]
+    # (n, c) whether the filter alone finds the match: it is strictly more alike than all others
     first: NDArray[np.bool_]
-    fires: NDArray[np.float64]
+    fires: NDArray[np.float64]  # (c,) share of the 2n images in which the filter responds at all
 
     @property
     def margin(self) -> NDArray[np.float64]:

@@ -22,19 +22,12 @@ FINE = 64
 
 @dataclass(frozen=True)
 class ShownFilters:
-    """What was shown; prints as a table.
+    """What was shown; prints as a table."""
 
-    Args:
-        found: how alike every filter responds to both sides of the pairs.
-        margins: of the filters in the picture, by their numbers.
-        picture: the heat maps, a PNG file.
-        table: all filters, a CSV file, best first.
-    """
-
-    found: FilterAgreement
-    margins: Mapping[int, Estimate]
-    picture: Path
-    table: Path
+    found: FilterAgreement  # how alike every filter responds to both sides of the pairs
+    margins: Mapping[int, Estimate]  # of the filters in the picture, by their numbers
+    picture: Path  # the heat maps, a PNG file
+    table: Path  # all filters, a CSV file, best first
 
     def __str__(self) -> str:
         """The filters of the picture, a line each."""

@@ -33,36 +33,23 @@ Teacher = Literal["people", "pairs"]
 
 
 class Features(NamedTuple):
-    """How a rival sees images.
+    """How a rival sees images."""
 
-    Args:
-        describe: features of images, without learning.
-        learn: from descriptions of training images and a seed, to what makes them vectors (n, d).
-        backbone: what a row of results calls them.
-    """
-
-    describe: Callable[[Manifest], Described]
+    describe: Callable[[Manifest], Described]  # features of images, without learning
+    # from descriptions of training images and a seed, to what makes them vectors (n, d)
     learn: Callable[[Described, int], Callable[[Described], Vectors]]
-    backbone: str
+    backbone: str  # what a row of results calls them
 
 
 @dataclass(frozen=True, eq=False)
 class Rival:
-    """Fitted features and distance.
+    """Fitted features and distance."""
 
-    Args:
-        features: how it sees images.
-        vectors: descriptions to features (n, d).
-        weights: (d + 1,) of the distance.
-        teacher: whose triplets were learned from.
-        cost: the SVM's C.
-    """
-
-    features: Features
-    vectors: Callable[[Described], Vectors]
-    weights: Vectors
-    teacher: Teacher
-    cost: float
+    features: Features  # how it sees images
+    vectors: Callable[[Described], Vectors]  # descriptions to features (n, d)
+    weights: Vectors  # (d + 1,) of the distance
+    teacher: Teacher  # whose triplets were learned from
+    cost: float  # the SVM's C
 
     @property
     def dim(self) -> int:

@@ -34,15 +34,12 @@ _TINY, _LARGEST = 1e-12, 700.0
 class LabelledSearch:
     """One query's search of a validation gallery, without what the protocol ignores.
 
-    Args:
-        distances: (g,) to every item.
-        correct: (g,) which of them show the query's instance: at least one, and not all.
-
     Raises:
         UsageError: anything else, or distances that are not finite numbers from 0.
     """
 
-    distances: NDArray[np.floating]
+    distances: NDArray[np.floating]  # (g,) to every item
+    # (g,) which of them show the query's instance: at least one, and not all
     correct: NDArray[np.bool_]
 
     def __post_init__(self) -> None:

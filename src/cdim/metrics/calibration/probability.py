@@ -66,14 +66,11 @@ class Calibration:
 
 
 class Judged(NamedTuple):
-    """Probabilities of one query's hits.
+    """Probabilities of one query's hits."""
 
-    Args:
-        probabilities: (k,) that each shows the query's instance, 0 to 1, descending.
-        present: that any item of the gallery does, 0 to 1, provided that half of all targets are.
-    """
-
+    # (k,) that each shows the query's instance, 0 to 1, descending
     probabilities: NDArray[np.float64]
+    # that any item of the gallery does, 0 to 1, provided that half of all targets are
     present: float
 
 
