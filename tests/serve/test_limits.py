@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from unittest.mock import Mock
@@ -162,7 +163,8 @@ def test_answers_have_to_be_read(monkeypatch, read):
             line.resume_writing()
         await asyncio.sleep(0.1)
 
-    asyncio.run(main())
+    with ThreadPoolExecutor(1) as pool:  # this thread may have a browser's loop
+        pool.submit(lambda: asyncio.run(main())).result()
     assert transport.abort.called != read
 
 

@@ -8,6 +8,7 @@ import shlex
 
 from PIL import Image
 from playwright.sync_api import expect
+from tests.serve.conftest import QuickEncoder
 
 from cdim.find.gallery import Gallery
 
@@ -250,6 +251,7 @@ def test_without_the_token_nothing_is_changed(visit, shop, token):
     expect(page.locator("#token-wrong")).to_be_visible()
     page.locator("#token-value").fill(token)
     page.keyboard.press("Enter")
+    expect(page.locator("#token-title")).to_be_hidden()
     page.locator("#add").click()
     expect(page.locator("#adding")).to_be_visible()
 
@@ -336,7 +338,7 @@ def test_an_empty_gallery_s_place_is_told_as_one_word_and_to_writers_only(
     visit, quick_bundle, tmp_path
 ):
     place = tmp_path / "Ann's shop"
-    with Gallery.open(place, quick_bundle, create=True) as gallery:
+    with Gallery.open(place, QuickEncoder(quick_bundle), create=True) as gallery:
         page = visit(gallery)
         told = page.locator("#empty pre").inner_text().splitlines()[1]
         assert shlex.split(told) == ["cdim", "serve", str(place)]
